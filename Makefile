@@ -1,0 +1,61 @@
+# make demo   set up, then run the pipeline on a simulated leaderboard
+# make test   set up, then run every test
+# make lint | docs | bench | prove | unlock | clean
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CORES ?= $(shell nproc)
+PY := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test test-python test-r lint docs bench prove unlock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.installed ## install R and the Python environment, once
+
+.venv/.r-ready: envs/setup-r.sh
+	envs/setup-r.sh
+	@mkdir -p .venv && touch $@
+
+.venv/.installed: .venv/.r-ready pyproject.toml constraints.txt envs/setup-python.sh
+	envs/setup-python.sh
+	@touch $@
+
+demo: setup ## run the pipeline on a simulated leaderboard
+	$(PY)/snakemake --cores $(CORES)
+	@echo "The report: results/demo/report.html"
+
+test: setup test-r test-python ## run every test
+
+test-python:
+	$(PY)/pytest
+
+test-r:
+	PATH="$$PATH:$(CURDIR)/$(PY)" Rscript tests/testthat.R
+
+lint: setup ## check style of Python, Snakemake and R
+	$(PY)/ruff check . && $(PY)/ruff format --check .
+	$(PY)/snakefmt --check Snakefile rules
+	$(PY)/codespell
+	$(PY)/snakemake --lint
+	@if Rscript -e 'quit(status = !requireNamespace("lintr", quietly = TRUE))'; then \
+	  Rscript -e 'found <- c(lintr::lint_dir("R"), lintr::lint_dir("tests")); print(found); quit(status = length(found) > 0)'; \
+	else echo "R package lintr is not installed: R style not checked"; fi
+
+docs: setup ## generate config/README.md and docs/data-contract.md
+	$(PY)/itemwise describe-config --out config/README.md
+	$(PY)/itemwise describe-tables --out docs/data-contract.md
+
+bench: setup ## measure speed and memory beside the peers (writes docs/evidence/)
+	$(PY)/python benchmarks/run.py
+
+prove: setup ## run the large proofs (writes docs/evidence/)
+	$(PY)/python benchmarks/prove.py
+
+unlock: ## after a kill -9: remove the lock, unless its owner lives
+	$(PY)/itemwise unlock-run
+
+clean: ## remove the environment and all results
+	rm -rf .venv .snakemake results/*/

@@ -1,0 +1,433 @@
+# Tables: the contract that they keep, and the parquet files that hold them.
+
+# ---- Contract ----------------------------------------------------------------
+
+#' Find the project
+#'
+#' @return The folder that holds `R/` and `python/`: the option
+#'   `itemwise.root`, else the environment variable `ITEMWISE_ROOT`, else the
+#'   parent of the running script's folder `here`.
+project_root <- function() {
+  root <- getOption("itemwise.root", Sys.getenv("ITEMWISE_ROOT"))
+  if (nzchar(root)) root else file.path(get("here", globalenv()), "..")
+}
+
+#' Read the rules of a table from the contract
+#'
+#' @param table Name of the table.
+#' @return Named list, one element a column: type, presence, nullable, minimum,
+#'   maximum and choices. The name `*` stands for every other column.
+table_rules <- function(table) {
+  contract <- utils::read.csv(
+    file.path(project_root(), "python/itemwise/contract.csv"),
+    colClasses = "character"
+  )
+  rules <- contract[contract$table == table, ]
+  stopifnot("the table is not in the contract" = nrow(rules) > 0)
+  one_rule <- \(type, presence, nullable, minimum, maximum, choices) {
+    list(
+      type = type,
+      required = presence %in% c("key", "required"),
+      key = endsWith(presence, "key"),
+      nullable = nullable == "yes",
+      minimum = if (nzchar(minimum)) as.numeric(minimum) else -Inf,
+      maximum = if (nzchar(maximum)) as.numeric(maximum) else Inf,
+      choices = strsplit(choices, " ", fixed = TRUE)[[1]]
+    )
+  }
+  columns <- c(
+    "type", "presence", "nullable", "minimum", "maximum", "choices"
+  )
+  stats::setNames(
+    do.call(Map, c(one_rule, unname(rules[columns]))), rules$column
+  )
+}
+
+#' Find the rule of each column
+#'
+#' @param columns Names of the columns.
+#' @param rules Rules of the table, from [table_rules()].
+#' @return List as long as `columns`; `NULL` for a column that the contract
+#'   does not know.
+rules_of <- function(columns, rules) {
+  rules[match(columns, names(rules), nomatch = match("*", names(rules)))]
+}
+
+#' Check a table against the contract
+#'
+#' @param x Data frame.
+#' @param table Name of the table in the contract.
+#' @param source Where the rows come from, for messages.
+#' @return `x` as a plain data frame whose columns have the types of the
+#'   contract; columns that it does not know are kept as they are.
+check_table <- function(x, table, source) {
+  rules <- table_rules(table)
+  check_columns(names(x), rules, table, source)
+  if (nrow(x) == 0) {
+    user_error(
+      source, ": table '", table, "' has no rows; check the stage that writes ",
+      "it"
+    )
+  }
+  # Columns are handled as a list: replacing them one by one in a data frame
+  # copies its whole column index, which is slow for thousands of items.
+  columns <- Map(
+    \(values, name, rule) {
+      if (is.null(rule)) values else check_column(values, name, rule, source)
+    },
+    as.list(x), names(x), rules_of(names(x), rules)
+  )
+  x <- list2DF(stats::setNames(columns, names(x)), nrow(x))
+  check_key(x[names(Filter(\(rule) rule$key, rules[names(x)]))], source)
+  x
+}
+
+#' Check that the columns of a table are there, each once
+#'
+#' @param columns Names of the columns.
+#' @param rules Rules of the table.
+#' @inheritParams check_table
+#' @return `NULL`; a user error at the first breach.
+check_columns <- function(columns, rules, table, source) {
+  quoted <- \(names) listed(sprintf("'%s'", names))
+  if (anyDuplicated(columns)) {
+    user_error(
+      source, ": column '", columns[anyDuplicated(columns)],
+      "' occurs twice; keep one"
+    )
+  }
+  required <- names(Filter(\(rule) rule$required, rules))
+  absent <- setdiff(required, c(columns, "*"))
+  if (length(absent) > 0) {
+    user_error(
+      source, ": table '", table, "' lacks the column ", quoted(absent),
+      "; it has ", quoted(columns), ": rename or add the column"
+    )
+  }
+  if ("*" %in% required && length(setdiff(columns, names(rules))) == 0) {
+    user_error(
+      source, ": table '", table, "' has no item column; add one column an item"
+    )
+  }
+}
+
+#' Check the type, nulls, range and choices of one column
+#'
+#' @param values The column.
+#' @param name Its name.
+#' @param rule Its rule, an element of [table_rules()].
+#' @param source Where the rows come from, for messages.
+#' @return The column in the type of the contract.
+check_column <- function(values, name, rule, source) {
+  where <- paste0(source, ": column '", name, "'")
+  if (is.factor(values)) {
+    values <- as.character(values)
+  }
+  null <- is.na(values)
+  if (!rule$nullable && any(null)) {
+    user_error(
+      where, ", row ", which(null)[1],
+      ": is null; give a value or leave the row out"
+    )
+  }
+  text <- rule$type == "string"
+  if (!all(null) && !(if (text) is.character(values) else is_plain(values))) {
+    user_error(
+      where, ": holds ", class(values)[1], " values, not ", expected(rule),
+      "; convert the column"
+    )
+  }
+  wrong <- which(!null & !is_valid(values, rule))
+  if (length(wrong) > 0) {
+    user_error(
+      where, ", row ", wrong[1], ": '", values[wrong[1]], "' is not ",
+      expected(rule), "; correct the value"
+    )
+  }
+  values[null] <- NA # not-a-number too is a missing value in the contract
+  storage.mode(values) <- c(
+    string = "character", integer = "integer", number = "double"
+  )[[rule$type]]
+  values
+}
+
+#' Tell plain numbers and logicals from dates and other classed vectors
+#'
+#' @param values Vector.
+#' @return One logical.
+is_plain <- function(values) {
+  !is.object(values) && (is.numeric(values) || is.logical(values))
+}
+
+#' Tell which values keep a rule
+#'
+#' @param values Vector of the rule's type.
+#' @param rule Element of [table_rules()].
+#' @return Logical vector; anything where the value is missing.
+is_valid <- function(values, rule) {
+  if (rule$type == "string") {
+    return(length(rule$choices) == 0 | values %in% rule$choices)
+  }
+  within <- is.finite(values) & values >= rule$minimum & values <= rule$maximum
+  if (rule$type == "number" || !is.double(values)) {
+    return(within)
+  }
+  within & values %% 1 == 0 & abs(values) <= .Machine$integer.max
+}
+
+#' Describe the values that a rule admits
+#'
+#' @param rule Element of [table_rules()].
+#' @return One string.
+expected <- function(rule) {
+  if (length(rule$choices) > 0) {
+    return(paste("one of", paste(rule$choices, collapse = ", ")))
+  }
+  text <- c(
+    string = "a text", integer = "a whole number", number = "a finite number"
+  )[[rule$type]]
+  bounds <- c(
+    if (is.finite(rule$minimum)) sprintf("at least %g", rule$minimum),
+    if (is.finite(rule$maximum)) sprintf("at most %g", rule$maximum)
+  )
+  trimws(paste(text, paste(bounds, collapse = " and ")))
+}
+
+#' Check that no two rows have the same key
+#'
+#' @param key Data frame of the key columns, in the contract's order.
+#' @param source Where the rows come from, for messages.
+#' @return `NULL`; a user error names the first row that repeats a key.
+check_key <- function(key, source) {
+  # Pairs of positions are renumbered after every column, so that their
+  # product never leaves the range in which doubles are exact.
+  positions <- lapply(key, \(values) match(values, unique(values)))
+  id <- Reduce(\(first, second) {
+    pair <- as.double(first - 1) * max(second) + second
+    match(pair, unique(pair))
+  }, positions)
+  row <- anyDuplicated(id)
+  if (row > 0) {
+    values <- vapply(key[row, , drop = FALSE], as.character, character(1))
+    user_error(
+      source, ": row ", row, ": ",
+      paste0(names(key), " '", values, "'", collapse = ", "),
+      " occurs twice; keep one row of each"
+    )
+  }
+}
+
+#' Convert a responses table to a matrix
+#'
+#' @param tbl Data frame with the column `subject` and one column an item.
+#' @return Integer matrix, subjects x items, with both names: 1 right, 0 wrong,
+#'   `NA` not administered.
+responses_matrix <- function(tbl) {
+  items <- setdiff(names(tbl), "subject")
+  matrix(
+    unlist(tbl[items], use.names = FALSE),
+    nrow = nrow(tbl), dimnames = list(tbl$subject, items)
+  )
+}
+
+# ---- Files -------------------------------------------------------------------
+
+#' Read a table and check it
+#'
+#' @param path Parquet file.
+#' @param table Name of the table in the contract.
+#' @return Data frame that keeps the contract; a user error names what breaks
+#'   it, by file, column, row (counted from 1) and remedy.
+read_table <- function(path, table) {
+  if (!file.exists(path)) {
+    user_error(
+      path, ": no such file; check the path, or run the stage that writes it"
+    )
+  }
+  backend <- parquet_backend()
+  x <- tryCatch(
+    switch(backend,
+      nanoparquet = nanoparquet::read_parquet(path),
+      arrow = arrow::read_parquet(path),
+      python = read_by_command(path, table)
+    ),
+    error = \(e) user_error(
+      path, ": cannot be read as parquet, it is truncated or of another format",
+      " (", strsplit(conditionMessage(e), "\n")[[1]][1],
+      "); write or download it again"
+    )
+  )
+  check_table(x, table, path)
+}
+
+#' Check a table and write it
+#'
+#' @param x Data frame.
+#' @param path Parquet file; its folder is made where there is none.
+#' @param table Name of the table in the contract.
+#' @return `path`, invisibly. The file is whole or absent.
+write_table <- function(x, path, table) {
+  x <- check_table(x, table, path)
+  backend <- parquet_backend()
+  write_atomically(path, \(temporary) {
+    switch(backend,
+      nanoparquet = nanoparquet::write_parquet(
+        x, temporary,
+        compression = "snappy"
+      ),
+      arrow = arrow::write_parquet(x, temporary, compression = "snappy"),
+      python = write_by_command(x, temporary, table)
+    )
+  })
+}
+
+#' Write a JSON record
+#'
+#' @param record Named list; vectors of length one become scalars, missing and
+#'   infinite numbers become null.
+#' @param path File to write.
+#' @return `path`, invisibly. The file is whole or absent.
+write_record <- function(record, path) {
+  json <- jsonlite::toJSON(
+    record,
+    auto_unbox = TRUE, digits = NA, pretty = TRUE, na = "null", null = "null"
+  )
+  write_atomically(path, \(temporary) {
+    writeLines(enc2utf8(json), temporary, useBytes = TRUE)
+  })
+}
+
+#' Write a file so that it is whole or absent
+#'
+#' The file is written under a temporary name beside its place and then
+#' renamed, which a file system does in one step.
+#'
+#' @param path File to write; its folder is made where there is none.
+#' @param write Function of one path that writes the file there.
+#' @return `path`, invisibly.
+write_atomically <- function(path, write) {
+  folder <- dirname(path)
+  dir.create(folder, recursive = TRUE, showWarnings = FALSE)
+  if (!dir.exists(folder) || file.access(folder, 2) != 0) {
+    user_error(path, ": its folder cannot be written; choose another file")
+  }
+  temporary <- file.path(
+    folder, sprintf(".%s.%d.tmp", basename(path), Sys.getpid())
+  )
+  on.exit(unlink(temporary))
+  write(temporary)
+  if (!suppressWarnings(file.rename(temporary, path))) {
+    user_error(path, ": cannot be written; choose another file")
+  }
+  invisible(path)
+}
+
+# ---- Parquet back ends -------------------------------------------------------
+
+#' Choose what reads and writes parquet
+#'
+#' @return `"nanoparquet"`, `"arrow"` or `"python"`, the first that is there;
+#'   the environment variable `ITEMWISE_R_PARQUET` forces one.
+parquet_backend <- function() {
+  there <- list(
+    nanoparquet = \() requireNamespace("nanoparquet", quietly = TRUE),
+    arrow = \() requireNamespace("arrow", quietly = TRUE),
+    python = \() nzchar(Sys.which(itemwise_command()))
+  )
+  forced <- Sys.getenv("ITEMWISE_R_PARQUET")
+  if (nzchar(forced) && !forced %in% names(there)) {
+    user_error(
+      "ITEMWISE_R_PARQUET is '", forced, "', not one of ",
+      paste(names(there), collapse = ", "), "; correct or unset it"
+    )
+  }
+  wanted <- if (nzchar(forced)) forced else names(there)
+  backend <- Find(\(name) there[[name]](), wanted)
+  if (is.null(backend)) {
+    user_error(
+      "parquet cannot be read or written by ",
+      paste(wanted, collapse = ", "), ": not installed; ",
+      "install the R package nanoparquet, or set ITEMWISE_R_PARQUET to ",
+      "what is installed"
+    )
+  }
+  backend
+}
+
+#' Name the project's Python command
+#'
+#' @return The environment variable `ITEMWISE_COMMAND`, else `"itemwise"`.
+itemwise_command <- function() {
+  Sys.getenv("ITEMWISE_COMMAND", "itemwise")
+}
+
+#' Convert between parquet and CSV by the Python command
+#'
+#' @param ... Arguments of `itemwise convert-table`.
+#' @return `NULL`; an error holds what the command printed.
+convert_table <- function(...) {
+  printed <- suppressWarnings(system2(
+    itemwise_command(), c("convert-table", shQuote(c(...))),
+    stdout = TRUE, stderr = TRUE
+  ))
+  if (!is.null(attr(printed, "status"))) {
+    stop(paste(printed, collapse = " "), call. = FALSE)
+  }
+}
+
+#' Read parquet by the Python command
+#'
+#' @param path Parquet file.
+#' @param table Name of the table in the contract, for the column types: an
+#'   id such as `"007"` stays a string.
+#' @return Data frame.
+read_by_command <- function(path, table) {
+  csv <- tempfile(fileext = ".csv")
+  on.exit(unlink(csv))
+  convert_table("--in", path, "--out", csv)
+  header <- scan(
+    csv, character(),
+    sep = ",", quote = "\"", nlines = 1, quiet = TRUE, encoding = "UTF-8"
+  )
+  types <- vapply(rules_of(header, table_rules(table)), \(rule) {
+    if (is.null(rule)) {
+      NA_character_
+    } else if (rule$type == "string") {
+      "character"
+    } else {
+      "numeric" # integers too: a fraction is then reported with its row
+    }
+  }, character(1))
+  utils::read.csv(
+    csv,
+    colClasses = unname(types), check.names = FALSE,
+    # Writers that quote strings may quote a null number as well, and quotes
+    # are part of the field where a number is expected.
+    na.strings = c("", "\"\""), encoding = "UTF-8"
+  )
+}
+
+#' Write parquet by the Python command
+#'
+#' @param x Data frame.
+#' @param path Parquet file.
+#' @param table Name of the table in the contract, for the column types.
+#' @return `NULL`.
+write_by_command <- function(x, path, table) {
+  csv <- tempfile(fileext = ".csv")
+  # The command tells formats by extension, which a temporary name lacks.
+  parquet <- tempfile(fileext = ".parquet")
+  on.exit(unlink(c(csv, parquet)))
+  quoted <- which(vapply(x, is.character, logical(1)))
+  x[] <- lapply(x, \(values) {
+    # write.csv() would round to 15 digits, two fewer than a double needs.
+    if (!is.double(values)) return(values)
+    ifelse(is.na(values), NA, sprintf("%.17g", values))
+  })
+  utils::write.csv(
+    x, csv,
+    row.names = FALSE, na = "", quote = quoted, fileEncoding = "UTF-8"
+  )
+  convert_table("--in", csv, "--out", parquet, "--table", table)
+  stopifnot(file.copy(parquet, path, overwrite = TRUE))
+}

@@ -1,0 +1,62 @@
+# Which subjects calibrate the items, and which judge the result?
+#
+# Model. Subjects that share a group (random, date), or a group or an
+# organization (organization), form a unit that is never divided: the unit is a
+# connected component of that relation. Units are added to the test set while
+# that brings its number of subjects closer to
+#   share x (number of subjects),
+# at random within quantile groups of the mean full score (random), at random
+# (organization), or from the newest (date). Training units are dealt into folds
+# of equal size.
+#
+# Inputs.  subjects; full_scores (optional, for strata)
+# Outputs. splits (subject, set, fold); record (JSON)
+#
+# Run.     Rscript --vanilla R/split_subjects.R --subjects subjects.parquet \
+#            --full-scores full_scores.parquet --test 0.1 \
+#            --out splits.parquet --record splits.json
+
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+source(file.path(here, "lib/options.R"))
+source(file.path(here, "lib/io.R"))
+source(file.path(here, "lib/split.R"))
+
+spec <- list(
+  stage_option("subjects", "list", required = TRUE, "subjects tables (files)"),
+  stage_option("full-scores", "list", "full_scores tables (files), for strata"),
+  stage_option("method", "string", "random, organization or date",
+    default = "random", choices = names(split_columns)
+  ),
+  stage_option("test", "number", "share of subjects to test on", default = 0.1),
+  stage_option("validation", "number", "share of subjects to validate on",
+    default = 0
+  ),
+  stage_option("folds", "integer", "number of training folds", default = 10),
+  stage_option("strata", "integer", "number of quantile groups of the score",
+    default = 5
+  ),
+  stage_option("seed", "integer", "seed of the random numbers", default = 1),
+  stage_option("out", "string", required = TRUE, "splits table (file)"),
+  stage_option("record", "string", required = TRUE, "JSON record (file)")
+)
+
+run_stage("split_subjects", \() {
+  opts <- stage_options(spec, commandArgs(TRUE), "Split subjects into sets.")
+  subjects <- opts$subjects |>
+    lapply(read_table, "subjects") |>
+    unite_subjects(split_columns[[opts$method]])
+  score <- opts$full_scores |>
+    lapply(read_table, "full_scores") |>
+    mean_full_score(subjects$subject)
+
+  unit <- subject_units(subjects, opts$method)
+  settings <- opts[
+    c("method", "test", "validation", "folds", "strata", "seed")
+  ]
+  splits <- do.call(split_subjects, c(list(subjects, unit, score), settings))
+
+  write_table(splits, opts$out, "splits")
+  describe_split(splits, subjects, unit) |>
+    append(settings, after = 0) |>
+    write_record(opts$record)
+})

@@ -1,0 +1,25 @@
+# itemwise: distil LLM benchmarks to the items that matter.
+#   snakemake --cores 2                          the simulated demo (config/demo.yaml)
+#   snakemake --cores 32 --configfile my.yaml    your own benchmarks
+# Everything is written to results/<run>/; config/README.md lists every key.
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+if not workflow.overwrite_configfiles:
+    # Snakemake merges configurations, so the demo must not lie under another one.
+    configfile: "config/demo.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/collect.smk"
+include: "rules/calibrate.smk"
+include: "rules/distill.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    localrule: True
+    default_target: True
+    input:
+        f"{RUN}/report.html",

@@ -1,0 +1,1 @@
+"""Distil LLM benchmark suites to the items that matter, and follow models with them."""

@@ -1,0 +1,67 @@
+"""The command line: `itemwise <stage> [options]`, one command a stage.
+
+Exit status: 0 done, 2 the user's mistake, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+from itemwise.errors import UserError
+
+STAGES = {
+    "simulate-population": "simulate a leaderboard-like population with known truth",
+    "build-responses": "join item-wise results to one response matrix a benchmark",
+    "fit-irt": "calibrate items with item response theory",
+    "score-subjects": "estimate abilities with fixed item parameters",
+    "select-items": "choose the items that carry the information",
+    "write-report": "write one self-contained HTML report of a run",
+    "convert-table": "convert a table between parquet and CSV",
+    "describe-tables": "write the data contract as Markdown",
+    "describe-config": "write every configuration key as Markdown",
+    "unlock-run": "remove the lock of a Snakemake process that was killed",
+}
+"""Commands and what each does; the module of `verb-noun` is `stages/verb_noun.py`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(version("itemwise"))
+        return 0
+    stage = argv[0]
+    if stage not in STAGES:
+        print(f"itemwise: error: no stage '{stage}'\n\n{_overview()}", file=sys.stderr)
+        return 2
+    module = import_module(f"itemwise.stages.{stage.replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=f"itemwise {stage}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_options(parser)
+    options = parser.parse_args(argv[1:])
+    try:
+        module.run(options)
+    except UserError as error:
+        print(f"itemwise {stage}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _overview() -> str:
+    """List the stages."""
+    width = max(map(len, STAGES))
+    lines = [f"  {stage:<{width}}  {does}" for stage, does in STAGES.items()]
+    return "\n".join(
+        ["usage: itemwise <stage> [options]", "", "stages:", *lines]
+        + ["", "`itemwise <stage> --help` lists a stage's options."]
+    )

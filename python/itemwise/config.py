@@ -1,0 +1,168 @@
+"""Configuration: validated against a closed schema, with every default filled in."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import os
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from itemwise.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The clone: the package is used from its clone."""
+
+SCHEMA_FILE = ROOT / "config" / "schema.yaml"
+OVERRIDABLE = ("screening", "irt", "scoring", "selection", "readout")
+"""Settings that a benchmark may replace for itself."""
+
+
+@cache
+def schema() -> dict:
+    """Return the configuration schema."""
+    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def resolve(config: dict) -> dict:
+    """Validate a configuration and fill in its defaults.
+
+    Parameters
+    ----------
+    config : dict
+        As Snakemake merged it from files and command line.
+
+    Returns
+    -------
+    dict
+        Complete: every key of the schema is there, settings of each benchmark are
+        merged over the general ones, environment variables in paths are expanded.
+
+    Raises
+    ------
+    UserError
+        Names the key, what is wrong, and the nearest valid key or the valid values.
+    """
+    errors = jsonschema.Draft202012Validator(schema()).iter_errors(config)
+    error = jsonschema.exceptions.best_match(errors)
+    if error is not None:
+        raise UserError(_explain(error))
+    resolved = _with_defaults(copy.deepcopy(config), schema())
+    for benchmark in resolved["benchmarks"].values():
+        for name in OVERRIDABLE:
+            benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
+        for name in ("full_scores", "item_metadata"):
+            benchmark[name] = _expand(benchmark[name])
+        if benchmark["sources"] != "simulated":
+            benchmark["sources"] = [_expand(path) for path in benchmark["sources"]]
+    resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
+    return resolved
+
+
+def describe() -> str:
+    """Return every key with type, default and description as Markdown."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from `schema.yaml` by `make docs`; do not edit.",
+        "",
+        "`snakemake --cores N` runs `config/demo.yaml`; with `--configfile FILE` that file alone "
+        "is read, and `--config run=NAME` changes single keys. Unknown keys are refused.",
+        "",
+        "| key | values | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for key, value in _walk(schema()):
+        default = "required" if value.get("required_here") else _shown(value.get("default"))
+        lines.append(f"| `{key}` | {_values(value)} | {default} | {value['description']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _with_defaults(config: dict, rules: dict) -> dict:
+    """Fill in the defaults of one level and of the levels below it."""
+    for key, value in rules["properties"].items():
+        if key in OVERRIDABLE and "$ref" in value:
+            continue
+        if key not in config and "default" in value:
+            config[key] = copy.deepcopy(value["default"])
+        if key not in config:
+            continue
+        if "properties" in value:
+            _with_defaults(config[key], value)
+        elif isinstance(value.get("additionalProperties"), dict):
+            for entry in config[key].values():
+                _with_defaults(entry, value["additionalProperties"])
+    return config
+
+
+def _expand(path: str | None) -> str | None:
+    """Expand environment variables and the home folder in a path."""
+    if path is None:
+        return None
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    if "$" in expanded:
+        raise UserError(f"config: path '{path}': environment variable is not set; export it first")
+    return expanded
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """Turn a validation error into key, fault and remedy."""
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(known)}"
+        key = f"{where}.{unknown}" if where else unknown
+        return f"config: unknown key '{key}'; {hint} (config/README.md lists all)"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        key = f"{where}.{missing}" if where else missing
+        return f"config: key '{key}' is missing; add it (config/README.md lists all)"
+    if error.validator == "enum":
+        values = [str(value) for value in error.validator_value if value is not None]
+        near = difflib.get_close_matches(str(error.instance), values, n=1, cutoff=0.4)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return (
+            f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
+        )
+    return f"config: key '{where or 'config'}': {error.message}; mend the value"
+
+
+def _walk(rules: dict, prefix: str = ""):
+    """Yield every key with its rules, depth first."""
+    required = rules.get("required", [])
+    for key, value in rules["properties"].items():
+        if "$ref" in value:
+            continue
+        yield prefix + key, {**value, "required_here": key in required}
+        if "properties" in value:
+            yield from _walk(value, f"{prefix}{key}.")
+        elif isinstance(value.get("additionalProperties"), dict):
+            yield from _walk(value["additionalProperties"], f"{prefix}{key}.<name>.")
+
+
+def _values(rules: dict) -> str:
+    """Describe the values that a key takes."""
+    if "enum" in rules:
+        return ", ".join(f"`{_plain(value)}`" for value in rules["enum"])
+    if "oneOf" in rules:
+        return "list of paths, or `simulated`"
+    kinds = rules["type"] if isinstance(rules["type"], list) else [rules["type"]]
+    text = " or ".join({"object": "mapping"}.get(kind, kind) for kind in kinds)
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {rules[name]}" for name, sign in signs.items() if name in rules]
+    return f"{text} {', '.join(bounds)}".strip()
+
+
+def _shown(default) -> str:
+    """Show a default as YAML; mappings show theirs key by key."""
+    return "" if default == {} else f"`{_plain(default)}`"
+
+
+def _plain(value) -> str:
+    """Return a scalar as YAML writes it."""
+    return yaml.safe_dump(value).splitlines()[0].strip("'") if value != "" else "''"

@@ -1,0 +1,182 @@
+"""The native engine: marginal maximum likelihood on a grid that is fine enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from itemwise.errors import UserError, listed
+from itemwise.irt.likelihood import MarginalLikelihood
+from itemwise.irt.model import PARAMETER_NAMES, free_columns, item_information, to_table
+from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
+from itemwise.irt.prior import Prior
+from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal_grid
+from itemwise.irt.record import fit_record
+from itemwise.irt.standard_errors import parameter_errors
+from itemwise.irt.starts import starting_values
+from itemwise.responses import Responses
+
+GRADIENT_TOLERANCE = 0.01
+"""Largest gradient of the objective, in nats per unit of a, d, logit g or logit u."""
+
+QUADRATURE_TOLERANCE = 0.1
+"""With automatic quadrature, doubling the points moves the log-likelihood by less."""
+
+EM_TOLERANCE = 1e-5
+"""EM hands over when an iteration gains less than this share of the log-likelihood."""
+
+BYTES_PER_CELL = 8
+MEMORY_COPIES = 4
+"""Arrays of the size of the response matrix that a fit holds at its peak."""
+
+
+def fit_native(
+    responses: Responses,
+    model: str,
+    prior: str,
+    quadrature: int | None,
+    standard_errors: bool,
+    threads: int,
+    max_iterations: int,
+    starts: list[np.ndarray] | None = None,
+    held: np.ndarray | None = None,
+    progress: Callable | None = None,
+) -> tuple[pd.DataFrame, dict]:
+    """Calibrate items; see `itemwise.irt.fit` for the arguments.
+
+    `starts` replaces the automatic starting values; `held` marks items whose
+    parameters stay at their starting values.
+    """
+    began = time.perf_counter()
+    check_memory(responses)
+    automatic = starts is None
+    starts = starting_values(responses.matrix, model) if automatic else starts
+    with threadpool_limits(1, user_api="blas"):
+        points = quadrature or _first_points(starts[0], responses.items)
+        likelihood = MarginalLikelihood(responses.matrix, model, normal_grid(points), threads)
+        objective = Objective(
+            likelihood,
+            Prior(prior, free_columns(model)),
+            common_slope=model == "1PL",
+            free=np.ones(len(responses.items), bool) if held is None else ~held,
+        )
+        best, iterations = _best_of(objective, starts, model, max_iterations, progress)
+        log_likelihood = likelihood.log_likelihood(best.beta)
+        fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
+        while quadrature is None and abs(fine - log_likelihood) >= QUADRATURE_TOLERANCE:
+            if doubled(points) > LARGEST_GRID:
+                break
+            points = doubled(points)
+            best = quasi_newton(
+                objective, best.beta, GRADIENT_TOLERANCE, max_iterations, progress
+            )
+            iterations += best.n_iterations
+            log_likelihood = likelihood.log_likelihood(best.beta)
+            fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
+        seconds = time.perf_counter() - began
+        likelihood.on_grid(normal_grid(points))
+        table = to_table(best.beta, responses.items)
+        record = fit_record(
+            responses, model, prior, points, log_likelihood, fine, best, iterations, objective
+        )
+        record["seconds"] = seconds
+        if standard_errors:
+            errors, how = parameter_errors(objective, best.beta)
+            for position, name in enumerate(PARAMETER_NAMES):
+                known = position < errors.shape[1]
+                table[f"se_{name}"] = errors[:, position] if known else np.nan
+            record["standard_errors"] = how
+            record["seconds_standard_errors"] = time.perf_counter() - began - seconds
+    return table, record
+
+
+def check_memory(responses: Responses) -> None:
+    """Refuse, before it starts, a fit that would not fit into this machine's memory.
+
+    Raises
+    ------
+    UserError
+        Names the need, what is there, and what to do.
+    """
+    import psutil
+
+    need = responses.matrix.size * BYTES_PER_CELL * MEMORY_COPIES
+    available = psutil.virtual_memory().available
+    if need > available:
+        n_subjects, n_items = responses.matrix.shape
+        raise UserError(
+            f"{n_subjects} subjects x {n_items} items need about {need / 2**30:.1f} GiB, and "
+            f"{available / 2**30:.1f} GiB are free; calibrate fewer items at a time "
+            "(config key 'screening') or use a larger machine"
+        )
+
+
+def check_varying(responses: Responses, constant_items: str) -> tuple[Responses, list[str]]:
+    """Find items that all subjects answered alike: they have no maximum-likelihood estimate.
+
+    Parameters
+    ----------
+    responses : Responses
+    constant_items : {"drop", "refuse"}
+
+    Returns
+    -------
+    responses : Responses
+        Without the constant items.
+    constant : list of str
+        The items dropped.
+
+    Raises
+    ------
+    UserError
+        Constant items where they are refused; no varying item; a subject without any
+        response.
+    """
+    answered = responses.administered.any(axis=1)
+    if not answered.all():
+        row = int((~answered).argmax())
+        raise UserError(
+            f"responses: row {row + 1}: subject '{responses.subjects[row]}' has no response "
+            f"({(~answered).sum()} such subjects); leave them out"
+        )
+    right = (responses.matrix == 1).any(axis=0)
+    wrong = (responses.matrix == 0).any(axis=0)
+    constant = responses.items[~(right & wrong)].tolist()
+    if constant and constant_items == "refuse":
+        raise UserError(
+            f"responses: {len(constant)} items have only right, only wrong or no answers: "
+            f"{listed(constant)}; screen them out, or pass --constant-items drop"
+        )
+    if len(constant) == len(responses.items):
+        raise UserError(
+            "responses: no item has both right and wrong answers; nothing to calibrate"
+        )
+    return responses.take(items=right & wrong), constant
+
+
+def _best_of(
+    objective: Objective, starts: list[np.ndarray], model: str, max_iterations: int, progress
+) -> tuple[Optimum, int]:
+    """Climb from each start; return the highest optimum and the iterations of all."""
+    best, iterations = None, 0
+    for beta in starts:
+        if model in ("3PL", "4PL"):
+            beta, used = expectation_maximization(objective, beta, EM_TOLERANCE, max_iterations)
+            iterations += used
+        reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
+        iterations += reached.n_iterations
+        if best is None or reached.value > best.value:
+            best = reached
+    return best, iterations
+
+
+def _first_points(beta: np.ndarray, items: np.ndarray) -> int:
+    """Choose the number of grid points from the information at the starting values."""
+    table = to_table(beta[:, :2], items)
+    theta = np.linspace(-2, 2, 41)
+    information = item_information(table, theta).sum(axis=0).max()
+    return enough_points(1 / np.sqrt(1 + information))

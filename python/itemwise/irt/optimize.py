@@ -1,0 +1,241 @@
+"""Maximise a penalised marginal log-likelihood.
+
+Two phases:
+
+1. `expectation_maximization` (3PL and 4PL only): EM with Levenberg-damped Newton
+   steps per item. Robust far from the maximum, where asymptotes make the surface
+   ragged; stopped long before EM becomes slow.
+2. `quasi_newton`: limited-memory BFGS (Nocedal & Wright 2006, algorithm 7.4) whose
+   initial inverse Hessian is the inverse of the complete-data information, one block
+   an item, renewed at each step. The blocks give each item its scale; the memory
+   learns what ties the items together (location and scale of theta), which is what
+   makes plain EM crawl.
+
+Convergence means a small gradient, never a small step.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemwise.irt.likelihood import (
+    Evaluation,
+    MarginalLikelihood,
+    complete_log_likelihood,
+    score,
+)
+from itemwise.irt.prior import Prior
+
+MEMORY = 20
+"""Pairs of steps and gradient changes kept."""
+
+LARGEST_STEP = 2.0
+"""Largest change of an item's parameter in one iteration (logits, slopes)."""
+
+SUFFICIENT_INCREASE = 1e-4
+"""Armijo constant of the line search."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A penalised marginal log-likelihood with its constraints.
+
+    Attributes
+    ----------
+    likelihood : MarginalLikelihood
+    prior : Prior
+    common_slope : bool
+        1PL: all slopes are one parameter.
+    free : array of bool, shape (n_items,)
+        Items whose parameters are estimated; the others are held.
+    """
+
+    likelihood: MarginalLikelihood
+    prior: Prior
+    common_slope: bool
+    free: np.ndarray
+
+    def __call__(self, beta: np.ndarray) -> Evaluation:
+        """Return the penalised value, gradient and information."""
+        at = self.likelihood.evaluate(beta)
+        information = at.information
+        information[:, range(beta.shape[1]), range(beta.shape[1])] += self.prior.precision
+        return Evaluation(
+            at.log_likelihood + self.prior.log_density(beta),
+            (at.gradient + self.prior.gradient(beta)) * self.free[:, None],
+            information,
+        )
+
+    def reduced_gradient(self, gradient: np.ndarray) -> np.ndarray:
+        """Return the gradient with respect to the parameters that can move."""
+        if self.common_slope:
+            return np.concatenate([[gradient[:, 0].sum()], gradient[:, 1]])
+        return gradient.ravel()
+
+    def precondition(self, information: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """Return the step information^-1 gradient under the constraints."""
+        k = gradient.shape[1]
+        damped = information.copy()
+        diagonal = damped[:, range(k), range(k)]
+        damped[:, range(k), range(k)] = diagonal * (1 + 1e-3) + 1e-2
+        if self.common_slope:
+            return _common_slope_step(damped, gradient)
+        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
+        return step * self.free[:, None]
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where an optimisation ended.
+
+    Attributes
+    ----------
+    beta : array, shape (n_items, k)
+    value : float
+        Penalised log-likelihood.
+    gradient : array, shape (n_items, k)
+    n_iterations, n_evaluations : int
+    converged : bool
+        Whether the largest absolute gradient is below the tolerance.
+    """
+
+    beta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    n_iterations: int
+    n_evaluations: int
+    converged: bool
+
+
+def expectation_maximization(
+    objective: Objective, beta: np.ndarray, tolerance: float, max_iterations: int
+) -> tuple[np.ndarray, int]:
+    """Run EM until an iteration gains less than `tolerance` times the log-likelihood.
+
+    Returns the new beta and the number of iterations.
+    """
+    damping = np.full(len(beta), 0.01)
+    previous = -np.inf
+    for iteration in range(max_iterations):
+        counts = objective.likelihood.counts(beta)
+        value = counts.log_likelihood + objective.prior.log_density(beta)
+        if value - previous < tolerance * abs(value):
+            return beta, iteration
+        previous = value
+        beta, damping = _maximize_items(objective, beta, counts, damping)
+    return beta, max_iterations
+
+
+def quasi_newton(
+    objective: Objective,
+    beta: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    progress: Callable[[int, Evaluation], None] | None = None,
+) -> Optimum:
+    """Climb to a point where no free parameter has a gradient above `tolerance`."""
+    at = objective(beta)
+    evaluations, iteration = 1, 0
+    memory: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MEMORY)
+    while iteration < max_iterations:
+        if np.abs(objective.reduced_gradient(at.gradient)).max() < tolerance:
+            break
+        step = _limited(_direction(objective, at, memory), objective.common_slope)
+        slope = float((step * at.gradient).sum())
+        if slope <= 0:
+            if not memory:
+                break
+            memory.clear()
+            continue
+        length, new, tried = _line_search(objective, beta, at, step, slope)
+        evaluations += tried
+        if new is None:
+            if not memory:
+                break
+            memory.clear()
+            continue
+        moved, bent = length * step, at.gradient - new.gradient
+        if (moved * bent).sum() > 1e-10 * np.linalg.norm(moved) * np.linalg.norm(bent):
+            memory.append((moved, bent))
+        beta, at = beta + moved, new
+        iteration += 1
+        if progress:
+            progress(iteration, at)
+    largest = np.abs(objective.reduced_gradient(at.gradient)).max()
+    return Optimum(
+        beta, at.log_likelihood, at.gradient, iteration, evaluations, bool(largest < tolerance)
+    )
+
+
+def _direction(objective: Objective, at: Evaluation, memory) -> np.ndarray:
+    """Return the quasi-Newton direction by the two-loop recursion."""
+    gradient = at.gradient.copy()
+    scales = []
+    for moved, bent in reversed(memory):
+        scale = (moved * gradient).sum() / (moved * bent).sum()
+        gradient -= scale * bent
+        scales.append(scale)
+    step = objective.precondition(at.information, gradient)
+    for (moved, bent), scale in zip(memory, reversed(scales), strict=True):
+        step += (scale - (bent * step).sum() / (moved * bent).sum()) * moved
+    return step
+
+
+def _limited(step: np.ndarray, common_slope: bool) -> np.ndarray:
+    """Shorten the steps of items that would move too far; all alike where slopes are tied."""
+    largest = np.abs(step).max(axis=1, keepdims=True)
+    if common_slope:
+        largest = largest.max()
+    return step * np.minimum(1.0, LARGEST_STEP / np.maximum(largest, 1e-12))
+
+
+def _line_search(objective: Objective, beta, at: Evaluation, step, slope: float):
+    """Halve the step until the objective rises enough; returns (length, evaluation, tries)."""
+    rounding = 1e-12 * abs(at.log_likelihood)
+    length = 1.0
+    for tries in range(1, 16):
+        new = objective(beta + length * step)
+        gain = new.log_likelihood - at.log_likelihood
+        if gain >= SUFFICIENT_INCREASE * length * slope - rounding:
+            return length, new, tries
+        length /= 2
+    return length, None, tries
+
+
+def _common_slope_step(information: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """Solve the arrow-shaped system of one slope and an intercept an item."""
+    slope_slope, slope_d, d_d = information[:, 0, 0], information[:, 0, 1], information[:, 1, 1]
+    schur = (slope_slope - slope_d**2 / d_d).sum()
+    slope = (gradient[:, 0] - slope_d / d_d * gradient[:, 1]).sum() / schur
+    intercepts = (gradient[:, 1] - slope_d * slope) / d_d
+    return np.column_stack([np.full(len(gradient), slope), intercepts])
+
+
+def _maximize_items(objective: Objective, beta, counts, damping, steps: int = 3):
+    """M-step: a few damped Newton steps on each item's expected log-likelihood."""
+    theta, prior = objective.likelihood.grid.nodes, objective.prior
+    k = beta.shape[1]
+
+    def value_at(beta):
+        penalty = -0.5 * (prior.precision * (beta - prior.mean) ** 2).sum(axis=1)
+        return complete_log_likelihood(beta, theta, counts) + penalty
+
+    value = value_at(beta)
+    for _ in range(steps):
+        gradient, information = score(beta, theta, counts)
+        gradient += prior.gradient(beta)
+        information[:, range(k), range(k)] += prior.precision
+        diagonal = information[:, range(k), range(k)]
+        information[:, range(k), range(k)] = diagonal * (1 + damping[:, None]) + 1e-3
+        step = np.linalg.solve(information, gradient[..., None])[..., 0]
+        candidate = beta + _limited(step, False) * objective.free[:, None]
+        new_value = value_at(candidate)
+        better = new_value >= value
+        beta = np.where(better[:, None], candidate, beta)
+        value = np.where(better, new_value, value)
+        damping = np.where(better, np.maximum(damping / 4, 1e-4), damping * 8)
+    return beta, damping

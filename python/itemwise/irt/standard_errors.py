@@ -1,0 +1,191 @@
+"""Standard errors from the observed information of the marginal likelihood.
+
+Louis' identity (Louis 1982, JRSS B 44:226): observed = complete - missing information,
+
+    I = sum_j E[-H_j | x_j] - sum_j Cov(s_j | x_j),
+
+with s_j and H_j the score and Hessian of the complete-data log-likelihood, and the
+expectations over the posterior of theta. mirt reaches the same matrix by Oakes'
+identity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itemwise.irt.likelihood import Counts, score_weights
+from itemwise.irt.model import LOGIT_BOUND, asymptotes, curvature, curves
+from itemwise.parallel import map_ordered
+
+LARGEST_JOINT = 2400
+"""Largest number of parameters whose joint information is formed; beyond it, one block
+an item (the other items' parameters then count as known)."""
+
+NEGLIGIBLE = 1e-10
+"""Posterior weights below this are left out of the covariance of the scores."""
+
+RUN_OFF_LOGIT = 12.0
+"""An asymptote whose logit ran beyond this has no standard error; it counts as fixed."""
+
+
+def parameter_errors(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return standard errors of a, d, g, u, shape (n_items, k), and the method's name.
+
+    Parameters whose information vanishes (slopes that ran off, asymptotes at their
+    bounds) and parameters that were held get NaN. Errors of g and u are carried from
+    the logits by the delta method.
+    """
+    likelihood = objective.likelihood
+    posterior = likelihood.posterior(beta)
+    counts = likelihood.counts(beta)
+    joint = beta.size <= LARGEST_JOINT or objective.common_slope
+    if joint and beta.size <= LARGEST_JOINT:
+        covariance = _joint_covariance(objective, beta, posterior, counts)
+        how = "observed information"
+    else:
+        covariance = _block_covariance(objective, beta, posterior, counts)
+        how = "observed information, one block an item"
+    errors = np.sqrt(covariance)
+    lower, upper, slip = asymptotes(beta)
+    if beta.shape[1] > 2:
+        errors[:, 2] *= lower * (1 - lower)
+    if beta.shape[1] > 3:
+        errors[:, 3] *= upper * slip
+    return errors, how
+
+
+def _joint_covariance(objective, beta, posterior, counts) -> np.ndarray:
+    """Return the variances of beta from the inverse of the joint information."""
+    n_items, k = beta.shape
+    information = _complete_information(objective, beta, counts)
+    joint = np.zeros((n_items, k, n_items, k))
+    joint[np.arange(n_items), :, np.arange(n_items)] = information
+    joint -= _score_covariance(objective.likelihood, beta, posterior)
+    movable = _movable(objective, beta, information)
+    if objective.common_slope:
+        return _common_slope_variances(joint)
+    free = movable.ravel()
+    matrix = joint.reshape(n_items * k, n_items * k)[np.ix_(free, free)]
+    variances = np.full(n_items * k, np.nan)
+    variances[free] = _inverse_diagonal(matrix)
+    return variances.reshape(n_items, k)
+
+
+def _block_covariance(objective, beta, posterior, counts) -> np.ndarray:
+    """Return the variances of beta from one block of the information an item."""
+    information = _complete_information(objective, beta, counts)
+    information -= _own_score_covariance(objective.likelihood, beta, posterior)
+    movable = _movable(objective, beta, information)
+    variances = np.full(beta.shape, np.nan)
+    for item in np.flatnonzero(movable.any(axis=1)):
+        free = movable[item]
+        variances[item, free] = _inverse_diagonal(information[item][np.ix_(free, free)])
+    return variances
+
+
+def _inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
+    """Return the diagonal of the inverse; NaN where it is not positive."""
+    try:
+        diagonal = np.diag(np.linalg.inv(matrix))
+    except np.linalg.LinAlgError:
+        diagonal = np.diag(np.linalg.pinv(matrix, hermitian=True))
+    return np.where(diagonal > 0, diagonal, np.nan)
+
+
+def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """Return which parameters have enough information to have a standard error."""
+    diagonal = np.diagonal(information, axis1=1, axis2=2)
+    movable = (diagonal > 1e-4) & objective.free[:, None]
+    movable[:, 2:] &= np.abs(beta[:, 2:]) < min(RUN_OFF_LOGIT, LOGIT_BOUND)
+    return movable
+
+
+def _complete_information(objective, beta: np.ndarray, counts: Counts) -> np.ndarray:
+    """Return E[-H] of the complete data and the prior's precision, (n_items, k, k)."""
+    theta = objective.likelihood.grid.nodes
+    shape = curves(beta, theta)
+    right, wrong = counts.right, counts.total - counts.right
+    first = right / shape.right**2 + wrong / shape.wrong**2
+    second = right / shape.right - wrong / shape.wrong
+    k = beta.shape[1]
+    weighted = shape.derivatives * first[:, None]
+    information = weighted @ shape.derivatives.transpose(0, 2, 1)
+    information -= np.einsum("iabq,iq->iab", curvature(beta, theta), second)
+    information[:, range(k), range(k)] += objective.prior.precision
+    return information
+
+
+def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np.ndarray:
+    """Return sum_j Cov(s_j | x_j) over all pairs of parameters, (n_items, k, n_items, k)."""
+    n_items, k = beta.shape
+    if_right, if_wrong = score_weights(curves(beta, likelihood.grid.nodes))
+    missing = _dense_missing(likelihood)
+
+    def at_node(node: int) -> np.ndarray:
+        rows = posterior[:, node] > NEGLIGIBLE
+        weight = np.sqrt(posterior[rows, node])[:, None]
+        right = likelihood.right[rows] * weight
+        wrong = weight - right if missing is None else weight * (1 - missing[rows]) - right
+        scores = (
+            right[:, :, None] * if_right[:, :, node] + wrong[:, :, None] * if_wrong[:, :, node]
+        )
+        scores = scores.reshape(rows.sum(), n_items * k)
+        return scores.T @ scores
+
+    total = np.zeros((n_items * k, n_items * k))
+    for node in range(len(likelihood.grid.nodes)):
+        total += at_node(node)
+    mean = _mean_scores(likelihood, if_right, if_wrong, posterior, missing)
+    mean = mean.reshape(len(posterior), n_items * k)
+    return (total - mean.T @ mean).reshape(n_items, k, n_items, k)
+
+
+def _own_score_covariance(likelihood, beta, posterior) -> np.ndarray:
+    """Return sum_j Cov(s_ij | x_j) of each item's own parameters, (n_items, k, k)."""
+    if_right, if_wrong = score_weights(curves(beta, likelihood.grid.nodes))
+
+    def item(index: int) -> np.ndarray:
+        total = np.zeros((beta.shape[1], beta.shape[1]))
+        answers = likelihood.right[:, index]
+        absent = 0 if likelihood.missing is None else _column(likelihood.missing, index)
+        for given, weights in ((answers, if_right), (1 - answers - absent, if_wrong)):
+            chosen = posterior[given > 0]
+            scores = weights[index]
+            total += (scores * chosen.sum(axis=0)) @ scores.T
+            mean = chosen @ scores.T
+            total -= mean.T @ mean
+        return total
+
+    return np.stack(map_ordered(item, range(len(beta)), likelihood.threads))
+
+
+def _mean_scores(likelihood, if_right, if_wrong, posterior, missing) -> np.ndarray:
+    """Return the posterior mean scores, shape (n_subjects, n_items, k)."""
+    right = np.einsum("jq,ikq->jik", posterior, if_right, optimize=True)
+    wrong = np.einsum("jq,ikq->jik", posterior, if_wrong, optimize=True)
+    answers = likelihood.right[:, :, None]
+    not_right = 1 - answers if missing is None else 1 - answers - missing[:, :, None]
+    return right * answers + wrong * not_right
+
+
+def _dense_missing(likelihood) -> np.ndarray | None:
+    """Return the missing cells as a dense array."""
+    missing = likelihood.missing
+    return missing.toarray() if hasattr(missing, "toarray") else missing
+
+
+def _column(missing, index: int) -> np.ndarray:
+    """Return one column of the missing cells."""
+    column = missing[:, [index]]
+    return (column.toarray() if hasattr(column, "toarray") else column)[:, 0]
+
+
+def _common_slope_variances(joint: np.ndarray) -> np.ndarray:
+    """Return the variances of the 1PL: one slope, an intercept an item."""
+    n_items = joint.shape[0]
+    matrix = np.zeros((n_items + 1, n_items + 1))
+    matrix[0, 0] = joint[:, 0, :, 0].sum()
+    matrix[0, 1:] = matrix[1:, 0] = joint[:, 0, :, 1].sum(axis=0)
+    matrix[1:, 1:] = joint[:, 1, :, 1]
+    variances = _inverse_diagonal(matrix)
+    return np.column_stack([np.full(n_items, variances[0]), variances[1:]])

@@ -1,0 +1,85 @@
+"""Render the report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+
+from itemwise.files import read_record
+from itemwise.report import figures
+from itemwise.report.content import (
+    Benchmark,
+    load_benchmark,
+    recovery,
+    screen_reasons,
+    summary,
+)
+
+SHOWN_ITEMS = 15
+"""Excluded items listed by name; the table on disk has them all."""
+
+
+def render(run: Path, benchmarks: list[str], simulated: list[str]) -> str:
+    """Return the report of the run in folder `run` as HTML."""
+    loaded = [load_benchmark(run, name, name in simulated) for name in benchmarks]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    return environment.get_template("page.html").render(
+        run=run.name,
+        folder=str(run),
+        version=version("itemwise"),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        split=read_record(run / "split_subjects" / "splits.json"),
+        rows=[summary(benchmark) for benchmark in loaded],
+        sections=[_section(benchmark) for benchmark in loaded],
+        simulated=simulated,
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    """Show a number; a dash where there is none."""
+    return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _section(benchmark: Benchmark) -> dict:
+    """Return what the template shows of one benchmark."""
+    drawn = {
+        "reconstruction": figures.reconstruction(benchmark),
+        "baseline": figures.baseline(benchmark),
+        "information": figures.test_information(benchmark),
+        "curves": figures.characteristic_curves(benchmark),
+    }
+    if benchmark.truth:
+        drawn["truth"] = figures.truth(benchmark)
+    excluded = benchmark.excluded
+    return {
+        "name": benchmark.name,
+        "summary": summary(benchmark),
+        "build": benchmark.build,
+        "fit": benchmark.fit,
+        "select": benchmark.select,
+        "reasons": screen_reasons(benchmark),
+        "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),
+        "excluded_more": max(0, len(excluded) - SHOWN_ITEMS),
+        "selected": _selected(benchmark),
+        "recovery": recovery(benchmark),
+        "figures": {name: figures.data_url(figure) for name, figure in drawn.items()},
+    }
+
+
+def _selected(benchmark: Benchmark) -> list[dict]:
+    """Return the selected items with parameters and information."""
+    form = benchmark.form.reset_index(drop=True)
+    chosen = benchmark.selection[benchmark.selection["form"] == "A"]
+    form["information"] = chosen["information"].to_numpy()
+    form["theta_at_maximum"] = chosen["theta_at_maximum"].to_numpy()
+    return form.to_dict("records")

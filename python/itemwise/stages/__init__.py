@@ -1,0 +1,1 @@
+"""Stage commands: parse options, read, make one call, write."""

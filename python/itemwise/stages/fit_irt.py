@@ -1,0 +1,82 @@
+"""Calibrate the items of one benchmark.
+
+P(x = 1) = g + (u - g) / (1 + exp(-(a theta + d))), theta ~ N(0, 1), by marginal maximum
+likelihood. A fit that has not converged writes nothing unless it is allowed to.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from itemwise.errors import UserError, listed
+from itemwise.files import write_record
+from itemwise.irt.calibration import ENGINES, fit
+from itemwise.irt.model import MODELS
+from itemwise.irt.prior import PRIORS
+from itemwise.stages.inputs import screened_responses, training_responses
+from itemwise.stages.options import add, whole_number
+from itemwise.stages.progress import climb_bar
+from itemwise.tables import write_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "responses", "items", "splits")
+    parser.add_argument("--model", choices=MODELS, default="2PL", help="IRT model (default: 2PL)")
+    parser.add_argument(
+        "--prior", choices=PRIORS, help="default: none for 1PL and 2PL, weak for 3PL and 4PL"
+    )
+    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    add(parser, "quadrature")
+    parser.add_argument(
+        "--constant-items",
+        choices=("drop", "refuse"),
+        default="drop",
+        help="items that all subjects answered alike (default: drop, with a notice)",
+    )
+    parser.add_argument(
+        "--max-iterations", type=whole_number(1), default=1000, help="from each start"
+    )
+    parser.add_argument(
+        "--no-standard-errors",
+        dest="standard_errors",
+        action="store_false",
+        help="leave se_a, se_d, se_g and se_u out",
+    )
+    parser.add_argument(
+        "--allow-unconverged", action="store_true", help="write a fit that has not converged"
+    )
+    add(parser, "seed", "threads", "out", "record")
+
+
+def run(options) -> None:
+    """Calibrate and write."""
+    responses = screened_responses(options.responses, options.items)
+    responses = training_responses(responses, options.splits)
+    with climb_bar() as progress:
+        table, record = fit(
+            responses,
+            model=options.model,
+            prior=options.prior,
+            engine=options.engine,
+            quadrature=options.quadrature,
+            standard_errors=options.standard_errors,
+            constant_items=options.constant_items,
+            threads=options.threads,
+            max_iterations=options.max_iterations,
+            seed=options.seed,
+            progress=progress,
+        )
+    dropped = record["constant_items_dropped"]
+    if dropped:
+        print(f"dropped {len(dropped)} constant items: {listed(dropped)}", file=sys.stderr)
+    if not record["converged"] and not options.allow_unconverged:
+        raise UserError(
+            f"{options.responses}: the {record['model']} fit has not converged "
+            f"(largest gradient {record['max_gradient']:.3g} after {record['n_iterations']} "
+            "iterations); raise --max-iterations, choose --prior weak or a smaller model, or "
+            "accept it with config key 'irt.allow_unconverged'"
+        )
+    if options.record:
+        write_record(record, options.record)
+    write_table(table, options.out, "parameters")

@@ -1,0 +1,39 @@
+"""Reading that several stages share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itemwise.errors import UserError
+from itemwise.responses import Responses, read_responses
+from itemwise.tables import read_table
+
+
+def screened_responses(responses: str, items: str | None) -> Responses:
+    """Read responses, cut to the items that passed the screen."""
+    matrix = read_responses(responses)
+    if items is None:
+        return matrix
+    table = read_table(items, "items")
+    if "keep" not in table:
+        raise UserError(f"{items}: lacks the column 'keep'; run screen_items.R first")
+    return matrix.select_items(table.loc[table["keep"] == 1, "item"].tolist(), responses)
+
+
+def training_subjects(splits: str) -> np.ndarray:
+    """Return the subjects of the training set."""
+    table = read_table(splits, "splits")
+    return table.loc[table["set"] == "train", "subject"].to_numpy(object)
+
+
+def training_responses(responses: Responses, splits: str | None) -> Responses:
+    """Return the responses of training subjects, of all where there is no split."""
+    if splits is None:
+        return responses
+    training = responses.select_subjects(training_subjects(splits))
+    if len(training.subjects) < 2:
+        raise UserError(
+            f"{splits}: {len(training.subjects)} training subjects occur in the responses; "
+            "at least 2 are needed: check that both name the models alike"
+        )
+    return training

@@ -1,0 +1,49 @@
+"""Options that mean the same in every stage."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return an argparse type for whole numbers of at least `least`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is below {least}")
+        return value
+
+    return parse
+
+
+OPTIONS = {
+    "responses": {"help": "parquet table: subject and one 0/1 column an item", "required": True},
+    "parameters": {"help": "parquet table of item parameters", "required": True},
+    "abilities": {"help": "parquet table of abilities", "required": True},
+    "items": {"help": "items table of screen_items; only items with keep = 1 are used"},
+    "splits": {"help": "splits table; only subjects of the training set are used"},
+    "benchmark": {"help": "name of the benchmark", "required": True},
+    "out": {"help": "file to write", "required": True},
+    "record": {"help": "JSON record to write beside it"},
+    "seed": {"help": "seed of all random draws (default: 1)", "type": whole_number(0), "default": 1},
+    "threads": {
+        "help": "worker threads (default: 1); the result does not depend on it",
+        "type": whole_number(1),
+        "default": 1,
+    },
+    "quadrature": {
+        "help": "points on [-6, 6]; 61 is mirt's grid (default: as many as the data need)",
+        "type": whole_number(11),
+    },
+}
+
+
+def add(parser: argparse.ArgumentParser, *names: str, **changes) -> None:
+    """Add shared options by name; `changes` replace settings of all of them."""
+    for name in names:
+        parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})

@@ -1,0 +1,58 @@
+"""Remove the lock that a killed Snakemake process left behind.
+
+Refuses while a process that may own it lives: the lock is what keeps two runs from
+writing the same files.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from itemwise.errors import UserError
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    parser.add_argument("--folder", default=".", help="folder with .snakemake (default: here)")
+
+
+def run(options) -> None:
+    """Unlock, unless the owner lives."""
+    folder = Path(options.folder).resolve()
+    if not any((folder / ".snakemake" / "locks").glob("*")):
+        print(f"{folder}: not locked")
+        return
+    owners = [process for process in _snakemake_processes() if _works_in(process, folder)]
+    if owners:
+        raise UserError(
+            f"{folder}: Snakemake process {owners[0].pid} is still at work here; stop it "
+            f"(kill {owners[0].pid}) or wait for it, then unlock"
+        )
+    command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def _snakemake_processes() -> list[psutil.Process]:
+    """Return the Snakemake processes on this machine."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        # The program itself, or `python snakemake` / `python -m snakemake`.
+        names = [Path(word).name for word in words[:3]]
+        if "snakemake" in names and "--unlock" not in words:
+            found.append(process)
+    return found
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    """Return whether the process works in `folder`; one that hides it may."""
+    try:
+        return Path(process.cwd()) == folder
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -1,0 +1,23 @@
+"""Write one self-contained HTML report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from itemwise.files import write_text
+from itemwise.report.page import render
+from itemwise.stages.options import add
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    parser.add_argument("--results", required=True, help="folder of the run: results/<run>")
+    parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to show")
+    parser.add_argument("--simulated", nargs="*", default=[], help="those with a known truth")
+    add(parser, "out")
+
+
+def run(options) -> None:
+    """Render and write."""
+    page = render(Path(options.results), options.benchmarks, options.simulated)
+    write_text(page, options.out)

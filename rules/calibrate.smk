@@ -1,0 +1,114 @@
+# From responses to item parameters and abilities.
+
+
+rule split_subjects:
+    input:
+        subjects=expand(f"{RUN}/build_responses/{{b}}.subjects.parquet", b=BENCHMARKS),
+        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
+        code=stage_code("split_subjects"),
+    output:
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        record=f"{RUN}/split_subjects/splits.json",
+    log:
+        f"{RUN}/logs/split_subjects/splits.log",
+    benchmark:
+        f"{RUN}/benchmarks/split_subjects/splits.tsv"
+    params:
+        subjects=lambda wildcards, input: ",".join(input.subjects),
+        full_scores=lambda wildcards, input: ",".join(input.full_scores),
+        method=CONFIG["split"]["method"],
+        test=CONFIG["split"]["test"],
+        validation=CONFIG["split"]["validation"],
+        folds=CONFIG["split"]["folds"],
+        strata=CONFIG["split"]["strata"],
+        seed=CONFIG["seed"],
+    conda:
+        "../envs/r.yaml"
+    shell:
+        "Rscript --vanilla R/split_subjects.R --subjects {params.subjects:q}"
+        " --full-scores {params.full_scores:q} --method {params.method} --test {params.test}"
+        " --validation {params.validation} --folds {params.folds} --strata {params.strata}"
+        " --seed {params.seed} --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+rule screen_items:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        item_table=f"{RUN}/build_responses/{{benchmark}}.items.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("screen_items"),
+    output:
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        record=f"{RUN}/screen_items/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/screen_items/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/screen_items/{{benchmark}}.tsv"
+    params:
+        min_sd=setting("screening", "min_sd"),
+        max_mean=setting("screening", "max_mean"),
+        min_item_total=setting("screening", "min_item_total"),
+    resources:
+        mem_mb=4000,
+    conda:
+        "../envs/r.yaml"
+    shell:
+        "Rscript --vanilla R/screen_items.R --responses {input.responses:q}"
+        " --items {input.item_table:q} --splits {input.splits:q} --min-sd {params.min_sd}"
+        " --max-mean {params.max_mean} --min-item-total {params.min_item_total}"
+        " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+rule fit_irt:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("fit_irt"),
+    output:
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        record=f"{RUN}/fit_irt/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/fit_irt/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/fit_irt/{{benchmark}}.tsv"
+    params:
+        engine=setting("irt", "engine"),
+        model=setting("irt", "model"),
+        prior=option("prior", "irt", "prior"),
+        quadrature=option("quadrature", "irt", "quadrature"),
+        unconverged=flag("allow-unconverged", "irt", "allow_unconverged"),
+        seed=CONFIG["seed"],
+    threads: 2
+    resources:
+        mem_mb=6000,
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise fit-irt --responses {input.responses:q} --items {input.item_table:q}"
+        " --splits {input.splits:q} --engine {params.engine} --model {params.model}"
+        " {params.prior} {params.quadrature} {params.unconverged} --seed {params.seed}"
+        " --threads {threads} --out {output.parameters:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
+
+
+rule score_subjects:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        code=stage_code("score_subjects"),
+    output:
+        abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
+    log:
+        f"{RUN}/logs/score_subjects/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/score_subjects/{{benchmark}}.tsv"
+    params:
+        method=setting("scoring", "method"),
+    threads: 2
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise score-subjects --responses {input.responses:q}"
+        " --parameters {input.parameters:q} --method {params.method} --threads {threads}"
+        " --out {output.abilities:q} > {log:q} 2>&1"

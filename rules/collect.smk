@@ -1,0 +1,83 @@
+# From item-wise results to one response matrix a benchmark.
+
+
+rule simulate_population:
+    input:
+        code=stage_code("simulate_population"),
+    output:
+        responses=f"{RUN}/simulate_population/{{benchmark}}.parquet",
+        parameters=f"{RUN}/simulate_population/{{benchmark}}.parameters.parquet",
+        abilities=f"{RUN}/simulate_population/{{benchmark}}.abilities.parquet",
+    log:
+        f"{RUN}/logs/simulate_population/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_population/{{benchmark}}.tsv"
+    params:
+        number=lambda wildcards: BENCHMARKS.index(wildcards.benchmark),
+        subjects=CONFIG["simulate"].get("subjects"),
+        missing=CONFIG["simulate"].get("missing"),
+        n_items=setting("items"),
+        guessing=setting("guessing"),
+        seed=CONFIG["seed"],
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise simulate-population --benchmark {wildcards.benchmark} --number {params.number}"
+        " --subjects {params.subjects} --items {params.n_items} --guessing {params.guessing}"
+        " --missing {params.missing} --seed {params.seed} --out {output.responses:q}"
+        " --parameters {output.parameters:q} --abilities {output.abilities:q} > {log:q} 2>&1"
+
+
+def source_paths(wildcards):
+    """Return the sources of a benchmark: its files, or its simulated population."""
+    sources = CONFIG["benchmarks"][wildcards.benchmark]["sources"]
+    if sources == "simulated":
+        return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
+    return sources
+
+
+def metadata_paths(wildcards):
+    """Return the optional inputs of a benchmark that are given."""
+    benchmark = CONFIG["benchmarks"][wildcards.benchmark]
+    given = [benchmark["full_scores"], benchmark["item_metadata"], CONFIG["subject_metadata"]]
+    return [path for path in given if path is not None]
+
+
+rule build_responses:
+    input:
+        sources=source_paths,
+        metadata=metadata_paths,
+        code=stage_code("build_responses"),
+    output:
+        responses=ensure(f"{RUN}/build_responses/{{benchmark}}.parquet", non_empty=True),
+        item_table=f"{RUN}/build_responses/{{benchmark}}.items.parquet",
+        subjects=f"{RUN}/build_responses/{{benchmark}}.subjects.parquet",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        record=f"{RUN}/build_responses/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/build_responses/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/build_responses/{{benchmark}}.tsv"
+    params:
+        metric=option("metric", "metric"),
+        filter=option("filter", "filter"),
+        binarize=option("binarize", "binarize"),
+        full_scores=option("full-scores", "full_scores"),
+        item_metadata=option("item-metadata", "item_metadata"),
+        subject_metadata=(
+            f"--subject-metadata {CONFIG['subject_metadata']!r}"
+            if CONFIG["subject_metadata"]
+            else ""
+        ),
+        coverage=setting("coverage"),
+    resources:
+        mem_mb=4000,
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
+        " {params.metric} {params.filter} {params.binarize} {params.full_scores}"
+        " {params.item_metadata} {params.subject_metadata} --coverage {params.coverage}"
+        " --out {output.responses:q} --out-items {output.item_table:q}"
+        " --out-subjects {output.subjects:q} --out-full-scores {output.full_scores:q}"
+        " --record {output.record:q} > {log:q} 2>&1"

@@ -1,0 +1,57 @@
+# The libraries under test, relative to the root of the repository.
+find_root <- function(folder = getwd()) {
+  while (!file.exists(file.path(folder, "python/itemwise/contract.csv"))) {
+    if (dirname(folder) == folder) stop("run the tests within the repository")
+    folder <- dirname(folder)
+  }
+  folder
+}
+
+root <- Sys.getenv("ITEMWISE_ROOT")
+if (!nzchar(root)) root <- find_root()
+options(itemwise.root = root)
+for (lib in c("options", "io", "split", "screen", "readout")) {
+  source(file.path(root, "R/lib", paste0(lib, ".R")), local = TRUE)
+}
+
+# A folder of its own that goes away with the test.
+scratch <- function(env = parent.frame()) {
+  folder <- tempfile("itemwise")
+  dir.create(folder)
+  withr::defer(unlink(folder, recursive = TRUE), env)
+  folder
+}
+
+# Run a stage as a process, as a user does.
+run_script <- function(stage, ...) {
+  stderr <- tempfile()
+  stdout <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"),
+    c("--vanilla", shQuote(file.path(root, "R", stage)), shQuote(c(...))),
+    stdout = TRUE, stderr = stderr
+  ))
+  status <- attr(stdout, "status")
+  list(
+    status = if (is.null(status)) 0L else status,
+    stdout = paste(stdout, collapse = "\n"),
+    stderr = paste(readLines(stderr), collapse = "\n")
+  )
+}
+
+# Subjects of a `subjects` table with the columns that a test cares about.
+make_subjects <- function(subject, organization = NA, date = NA, group = NA) {
+  data.frame(
+    subject = subject, organization = organization, model = NA, revision = NA,
+    step = NA, tokens = NA, parameters = NA, date = date, group = group
+  )
+}
+
+expect_user_error <- function(object, regexp, ...) {
+  testthat::expect_error(object, regexp, class = "user_error", ...)
+}
+
+# A data frame with one column replaced.
+change <- function(x, column, values) {
+  x[[column]] <- values
+  x
+}

@@ -1,0 +1,72 @@
+spec <- list(
+  stage_option("full-scores", "list", "score tables", required = TRUE),
+  stage_option("test", "number", "share of subjects", default = 0.1),
+  stage_option("folds", "integer", "number of folds", default = 10L),
+  stage_option("method", "string", "how",
+    default = "random", choices = c("random", "date")
+  ),
+  stage_option("note", "string", "a note")
+)
+
+test_that("values have their types and defaults, and hyphens go", {
+  opts <- stage_options(spec, c("--full-scores", "a.parquet, b.parquet,"))
+  expect_identical(opts, list(
+    full_scores = c("a.parquet", "b.parquet"), test = 0.1, folds = 10L,
+    method = "random", note = NULL
+  ))
+  opts <- stage_options(spec, c("--full-scores=a", "--test=-0.5", "--folds=3"))
+  expect_identical(opts[c("test", "folds")], list(test = -0.5, folds = 3L))
+})
+
+test_that("bad options are user errors that name the option", {
+  parse <- \(...) stage_options(spec, c("--full-scores", "a", ...))
+  expect_user_error(stage_options(spec, character()), "missing: --full-scores")
+  expect_user_error(parse("--test", "abc"), "--test: 'abc' is not a number")
+  expect_user_error(parse("--test", "Inf"), "not a number")
+  expect_user_error(parse("--folds", "2.5"), "'2.5' is not a whole number")
+  expect_user_error(parse("--folds", "1e12"), "not a whole number")
+  expect_user_error(parse("--method", "x"), "'x' is not one of random, date")
+  expect_user_error(parse("--full-scores", ","), "comma-separated list")
+  expect_user_error(parse("--foo", "1"), "\"foo\" is invalid; see --help")
+  expect_user_error(parse("--test"), "requires an argument; see --help")
+  expect_user_error(parse("stray"), "\"stray\"")
+})
+
+test_that("help shows options, defaults and what is required", {
+  help <- run_script("split_subjects.R", "--help")
+  expect_identical(help$status, 0L)
+  expect_match(help$stdout, "subjects tables (files) [required]", fixed = TRUE)
+  expect_match(help$stdout, "share of subjects to test on [default: 0.1]",
+    fixed = TRUE
+  )
+})
+
+test_that("a user error ends a stage with status 2 and the message alone", {
+  end <- run_script("split_subjects.R", "--test", "0.2")
+  expect_identical(end$status, 2L)
+  expect_identical(end$stderr, paste0(
+    "split_subjects: error: required option missing: --subjects, --out, ",
+    "--record; see --help"
+  ))
+})
+
+test_that("any other error ends a stage with status 1 and the calls", {
+  script <- tempfile(fileext = ".R")
+  writeLines(c(
+    sprintf("source('%s')", file.path(root, "R/lib/options.R")),
+    "broken <- function() stop('out of luck')",
+    "run_stage('demo', \\() broken())"
+  ), script)
+  end <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), c("--vanilla", script),
+    stdout = TRUE, stderr = TRUE
+  ))
+  expect_identical(attr(end, "status"), 1L)
+  expect_identical(end[1], "demo: error: out of luck")
+  expect_true("  broken()" %in% end)
+})
+
+test_that("messages name a few values only", {
+  expect_identical(listed(1:3), "1, 2, 3")
+  expect_identical(listed(1:7), "1, 2, 3, 4, 5 and 2 more")
+})

@@ -1,0 +1,212 @@
+smooth <- parse_formula("full_score ~ s(theta, k = 15)")
+
+# Full scores around a known curve with noise of a known size, in points.
+truth <- \(theta) 100 * (0.25 + 0.6 * plogis(1.5 * theta))
+noise <- 2
+
+simulate <- function(n, seed, theta = NULL) {
+  set.seed(seed)
+  if (is.null(theta)) theta <- rnorm(n)
+  data.frame(
+    subject = sprintf("s%04d", seq_len(n)), theta = theta, se = 0.2,
+    full_score = pmin(pmax(truth(theta) + rnorm(n, sd = noise), 0), 100),
+    set = rep(c("train", "test"), c(ceiling(n / 2), floor(n / 2))),
+    fold = ifelse(seq_len(n) <= ceiling(n / 2), rep_len(1:10, n), NA)
+  )
+}
+
+test_that("a known curve is recovered and intervals cover at their level", {
+  data <- simulate(2000, 1)
+  test <- data$set == "test"
+  for (level in c(0.5, 0.9)) {
+    fit <- fit_readout(data, smooth, level)
+    about <- describe_readout(fit)
+    for (set in about$sets) {
+      # Four standard errors of an rmse and of a binomial share over 1,000.
+      expect_lt(abs(set$rmse - noise), 4 * noise / sqrt(2000))
+      expect_lt(abs(set$coverage - level), 4 * sqrt(level * (1 - level) / 1000))
+    }
+    error <- fit$predictions$predicted - truth(data$theta)
+    expect_lt(sqrt(mean(error[test]^2)), noise / 4)
+  }
+  expect_identical(about$n_train, 1000L)
+  expect_gt(about$deviance_explained, 0.9)
+  expect_gt(about$sets$test$spearman, 0.9)
+})
+
+test_that("the default formula reads a known curve as well", {
+  spline <- parse_formula("full_score ~ s(theta, bs = 'ad', k = 40)")
+  about <- describe_readout(fit_readout(simulate(1000, 5), spline))
+  expect_lt(about$sets$test$rmse, 1.15 * noise)
+})
+
+test_that("intervals are wider where errors are larger", {
+  data <- simulate(2000, 2)
+  high <- data$theta > 0
+  set.seed(3)
+  data$full_score <- pmin(
+    pmax(truth(data$theta) + rnorm(2000, sd = ifelse(high, 6, 1)), 0), 100
+  )
+  fit <- fit_readout(data, smooth)$predictions
+  width <- fit$upper - fit$lower
+  expect_gt(median(width[data$theta > 1]), 2 * median(width[data$theta < -1]))
+  for (part in split(fit, high)) {
+    expect_lt(abs(accuracy(part)$coverage - 0.9), 0.05)
+  }
+})
+
+test_that("no training subject is predicted by a model that has seen it", {
+  data <- simulate(400, 3)
+  before <- fit_readout(data, smooth)$predictions
+  data$full_score[1] <- data$full_score[1] - 25
+  after <- fit_readout(data, smooth)$predictions
+  # The first subject enters every model but that of its own fold.
+  own <- data$fold %in% data$fold[1]
+  expect_identical(after$predicted[own], before$predicted[own])
+  expect_true(all(after$predicted[!own] != before$predicted[!own]))
+})
+
+test_that("predictions do not extrapolate", {
+  data <- simulate(400, 4)
+  reached <- range(data$theta[1:200])
+  data <- rbind(data, data.frame(
+    subject = c("low", "high", "edge"), theta = c(-50, 50, reached[2]),
+    se = c(0.2, 9, 0.2), full_score = 50, set = "test", fold = NA
+  ))
+  both <- parse_formula("full_score ~ s(theta, k = 15) + se")
+  data$se[1:200] <- seq(0.1, 0.3, length.out = 200)
+  for (formula in list(smooth, both)) {
+    fit <- fit_readout(data, formula)
+    end <- fit$predictions[401:403, ]
+    expect_gt(end$predicted[1], min(data$full_score[1:200]) - noise)
+    expect_lt(end$predicted[2], max(data$full_score[1:200]) + noise)
+  }
+  plain <- fit_readout(data, smooth)
+  predicted <- plain$predictions$predicted
+  expect_identical(predicted[402], predicted[403])
+  outside <- data$theta < reached[1] | data$theta > reached[2]
+  expect_identical(describe_readout(plain)$n_theta_clamped, sum(outside))
+})
+
+test_that("predictions and intervals stay between 0 and 100", {
+  data <- simulate(400, 6)
+  data$full_score <- pmin(pmax(300 * (data$theta), 0), 100)
+  fit <- fit_readout(data, smooth)$predictions
+  expect_true(all(fit$predicted >= 0 & fit$predicted <= 100))
+  expect_true(all(fit$lower <= fit$predicted & fit$predicted <= fit$upper))
+  expect_true(all(fit$lower >= 0 & fit$upper <= 100))
+  perfect <- data
+  perfect$full_score <- 50
+  expect_equal(fit_readout(perfect, smooth)$predictions$predicted, rep(50, 400))
+})
+
+test_that("the conformal quantile is the right order statistic", {
+  expect_identical(conformal_quantile(c(3, 1, 2, 4), 0.5), 3)
+  expect_identical(conformal_quantile(as.double(9:1), 0.9), 9)
+  expect_identical(conformal_quantile(as.double(1:8), 0.9), Inf)
+})
+
+test_that("the accuracy is that computed by hand", {
+  expect_equal(
+    accuracy(data.frame(
+      full_score = c(10, 20, 30), predicted = c(13, 16, 30),
+      lower = c(9, 10, 31), upper = c(15, 20, 32)
+    )),
+    list(
+      n = 3L, rmse = sqrt(25 / 3), mae = 7 / 3, spearman = 1,
+      coverage = 2 / 3, mean_width = 17 / 3
+    )
+  )
+})
+
+test_that("formulas are checked before anything is fitted", {
+  expect_user_error(parse_formula("full_score ~ s(theta"), "is not a formula")
+  expect_user_error(parse_formula("stop('x')"), "is not a formula")
+  expect_user_error(parse_formula("~ theta"), "is not a formula full_score ~")
+  expect_user_error(parse_formula("theta ~ se"), "is not a formula full_score")
+  expect_user_error(
+    parse_formula("full_score ~ s(theta) + size"), "unknown variable size; use"
+  )
+  wiggly <- parse_formula("full_score ~ s(theta, k = 99)")
+  expect_user_error(
+    fit_readout(simulate(120, 1), wiggly),
+    "cannot be fitted to 60 training subjects .*choose a smaller k"
+  )
+})
+
+test_that("inputs that do not meet are user errors with a remedy", {
+  data <- simulate(200, 1)
+  ability <- data.frame(
+    data[c("subject", "theta", "se")],
+    form = "A", method = "MAP"
+  )
+  score <- data.frame(data[c("subject", "full_score")], benchmark = "arc")
+  split <- data[c("subject", "set", "fold")]
+  expect_identical(nrow(readout_data(ability, score, split)), 200L)
+  expect_user_error(benchmark_scores(score, "gsm"), "only holds arc; choose")
+  expect_user_error(
+    readout_data(change(ability, "subject", "x"), score, split),
+    "no subject of form 'A' has a full score on 'arc'"
+  )
+  expect_user_error(
+    readout_data(ability[1:49, ], score, split),
+    "form 'A': 49 training subjects .* needs at least 50: add subjects"
+  )
+  expect_user_error(
+    readout_data(ability, score, change(split, "fold", NA)), "need a fold"
+  )
+  two <- rbind(ability, change(ability, "method", "EAP"))
+  expect_user_error(one_method(two), "abilities by MAP, EAP; choose one by")
+  expect_user_error(one_method(two, "ML"), "only holds MAP, EAP")
+  expect_identical(unique(one_method(two, "EAP")$method), "EAP")
+  expect_identical(unique(one_method(ability[-4])$form), "pool")
+  expect_user_error(by_form(ability, "B"), "no abilities for form B")
+  selection <- data.frame(benchmark = c("arc", "arc", "gsm"), form = "A")
+  expect_identical(form_lengths(selection, "arc", "A"), c(A = 2L))
+  expect_user_error(
+    form_lengths(selection, "arc", c("A", "pool")), "for form pool; give the"
+  )
+})
+
+test_that("the stage reads out every form", {
+  folder <- scratch()
+  path <- \(name) file.path(folder, name)
+  data <- simulate(300, 8)
+  forms <- lapply(c("A", "B"), \(form) {
+    data.frame(data[c("subject", "theta", "se")], form = form, method = "MAP")
+  })
+  write_table(do.call(rbind, forms), path("a"), "abilities")
+  write_table(
+    data.frame(
+      benchmark = "arc", form = c("A", "A", "B"), rank = c(1, 2, 1),
+      item = c("i1", "i2", "i1"), information = NA, theta_at_maximum = NA
+    ),
+    path("n"), "selection"
+  )
+  write_table(
+    data.frame(data[-1, c("subject", "full_score")], benchmark = "arc"),
+    path("f"), "full_scores"
+  )
+  write_table(data[c("subject", "set", "fold")], path("s"), "splits")
+  stage <- \(...) run_script(
+    "fit_readout.R", "--abilities", path("a"), "--selection", path("n"),
+    "--full-scores", path("f"), "--splits", path("s"), "--out", path("out"),
+    "--record", path("rec"), "--formula", "full_score ~ s(theta, k = 15)", ...
+  )
+  end <- stage("--benchmark", "arc")
+  expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
+  out <- read_table(path("out"), "reconstructions")
+  expect_identical(nrow(out), 598L)
+  expect_identical(unique(out$readout), "ability")
+  expect_identical(unique(out$n_items[out$form == "A"]), 2L)
+  direct <- fit_readout(data[-1, ], smooth)$predictions
+  expect_equal(out$predicted[out$form == "B"], direct$predicted)
+  record <- jsonlite::fromJSON(path("rec"))
+  expect_identical(names(record$forms), c("A", "B"))
+  expect_identical(record$forms$A$n_train, 149L)
+
+  end <- stage("--benchmark", "gsm")
+  expect_identical(end$status, 2L)
+  expect_match(end$stderr, "^fit_readout: error: --benchmark gsm: .* holds arc")
+  expect_match(stage("--benchmark", "arc", "--level", "1")$stderr, "--level 1")
+})
