@@ -19,6 +19,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     exception nothing is left behind.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; choose another --out")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

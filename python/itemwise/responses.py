@@ -88,17 +88,23 @@ def read_responses(path: str | Path) -> Responses:
             f"{listed(map(repr, names))}: rename the column that names the models"
         )
     items = [name for name in names if name != "subject"]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{path}: item '{twice}' has two columns; keep one")
-    if not items:
-        raise UserError(f"{path}: table 'responses' has no item column; add one column an item")
+    check_items(names, str(path))
     subjects = np.asarray(table.column("subject").to_pylist(), dtype=object)
     check_subjects(subjects, str(path))
     matrix = np.empty((len(subjects), len(items)), dtype=np.int8)
     for position, item in enumerate(items):
         matrix[:, position] = _binary_column(table.column(item), item, subjects, str(path))
     return Responses(subjects, np.asarray(items, dtype=object), matrix)
+
+
+def check_items(names: Sequence[str], source: str) -> None:
+    """Check the names of all columns: there are items, and no name occurs twice."""
+    if len(names) < 2:
+        raise UserError(f"{source}: table 'responses' has no item column; add one column an item")
+    duplicated = pd.Index(names).duplicated()
+    if duplicated.any():
+        twice = names[int(duplicated.argmax())]
+        raise UserError(f"{source}: item '{twice}' has two columns; keep one")
 
 
 def check_subjects(subjects: np.ndarray, source: str) -> None:
@@ -120,14 +126,16 @@ def check_subjects(subjects: np.ndarray, source: str) -> None:
 
 
 def write_responses(responses: Responses, path: str | Path) -> None:
-    """Write the wide response table atomically, one int8 column an item."""
+    """Check the wide response table and write it atomically, one int8 column an item."""
+    names = ["subject", *responses.items.tolist()]
+    check_items(names, str(path))
+    check_subjects(responses.subjects, str(path))
     missing = responses.matrix == MISSING
     columns = [pa.array(responses.subjects.tolist(), type=pa.string())]
-    for position in range(len(responses.items)):
-        columns.append(
-            pa.array(responses.matrix[:, position], type=pa.int8(), mask=missing[:, position])
-        )
-    names = ["subject", *responses.items.tolist()]
+    for position, item in enumerate(responses.items):
+        column = pa.array(responses.matrix[:, position], type=pa.int8(), mask=missing[:, position])
+        _binary_column(column, item, responses.subjects, str(path))
+        columns.append(column)
     write_arrow(pa.Table.from_arrays(columns, names=names), path)
 
 
@@ -138,6 +146,7 @@ def from_frame(frame: pd.DataFrame, source: str = "responses") -> Responses:
     subjects = frame.index.to_numpy(dtype=object)
     check_subjects(subjects, source)
     items = frame.columns.to_numpy(dtype=object)
+    check_items(["subject", *items], source)
     matrix = np.empty(frame.shape, dtype=np.int8)
     for position, item in enumerate(items):
         column = pa.chunked_array([pa.Array.from_pandas(frame.iloc[:, position])])

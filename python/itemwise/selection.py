@@ -141,7 +141,8 @@ def budget_filter(
     Raises
     ------
     UserError
-        The budget is below 1, or above the number of items or of bins.
+        The budget is below 1, or above the number of items or of bins, or below the
+        number of items that share the largest information.
     """
     n_items = information.shape[1]
     if budget < 1 or budget > n_items:
@@ -163,7 +164,13 @@ def budget_filter(
             high = middle
         else:
             low = middle + 1
-    return _filter(maxima, where, candidates[low])
+    chosen = _filter(maxima, where, candidates[low])
+    if len(chosen.positions) > budget:
+        raise UserError(
+            f"budget: {len(chosen.positions)} items reach the largest information alike, so that "
+            f"no threshold selects at most {budget}; raise config key 'selection.budget'"
+        )
+    return chosen
 
 
 def _filter(maxima: np.ndarray, where: np.ndarray, threshold: float) -> Selected:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,8 @@ from itemwise.files import atomic_path
 
 CONTRACT_FILE = Path(__file__).with_name("contract.csv")
 ARROW_TYPES = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
+LARGEST_INTEGER = 2**31 - 1
+"""R knows no larger integer, and the files hold no larger one."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def _check_column(values: pd.Series, column: Column, source: str) -> None:
     elif not pd.api.types.is_numeric_dtype(known) and len(known):
         raise UserError(f"{where}: holds {known.dtype}, not {column.type}s; convert the column")
     elif column.type == "integer":
-        wrong = known.astype(float) % 1 != 0
+        wrong = (known.astype(float) % 1 != 0) | (known.astype(float).abs() > LARGEST_INTEGER)
     else:
         wrong = known.astype(float).abs() == float("inf")
     if column.minimum is not None:
@@ -192,9 +195,13 @@ def _check_column(values: pd.Series, column: Column, source: str) -> None:
     if column.choices:
         wrong |= ~known.isin(column.choices)
     if wrong.any():
-        label = wrong.index[wrong.to_numpy().argmax()]
-        row = values.index.get_loc(label) + 1
-        raise UserError(f"{where}, row {row}: {known[label]!r} is not {_expected(column)}; mend it")
+        at = int(wrong.to_numpy().argmax())
+        row = values.notna().to_numpy().nonzero()[0][at] + 1
+        value = known.iloc[at]
+        shown = f"{value:.15g}" if isinstance(value, Real) else value
+        raise UserError(
+            f"{where}, row {row}: '{shown}' is not {_expected(column)}; correct the value"
+        )
 
 
 def _expected(column: Column) -> str:

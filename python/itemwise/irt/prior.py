@@ -6,17 +6,30 @@ penalised objectives are equal, term by term.
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 
 PRIORS = ("none", "weak")
 
-WEAK = {"a": (1.0, 2.0), "d": (0.0, 4.0), "g": (-2.0, 1.5), "u": (4.0, 1.5)}
+WEAK_FILE = Path(__file__).with_name("weak_prior.csv")
+
+
+def _read_weak() -> dict[str, tuple[float, float]]:
+    with WEAK_FILE.open(encoding="utf-8", newline="") as lines:
+        return {
+            row["parameter"]: (float(row["mean"]), float(row["sd"])) for row in csv.DictReader(lines)
+        }
+
+
+WEAK = _read_weak()
 """Mean and standard deviation of the normal prior on a, d, logit g and logit u.
 
 Wide on the scale of LLM data (published slopes: half in 0.9 to 2.5, 2 % negative);
 they matter only for items whose responses say nearly nothing. The prior on logit u is
 centred at 0.98; the one on logit g at 0.12, between open answers (0) and four choices
-(0.25).
+(0.25). R reads the same file.
 """
 
 
@@ -41,13 +54,3 @@ class Prior:
     def gradient(self, beta: np.ndarray) -> np.ndarray:
         """Return the gradient of the log density, shape of beta."""
         return -self.precision * (beta - self.mean)
-
-
-def mirt_syntax(name: str, model: str, n_items: int) -> str:
-    """Return the PRIOR line of `mirt::mirt.model` that states the same prior."""
-    if name == "none":
-        return ""
-    columns = {"a": "a1", "d": "d", "g": "g", "u": "u"}
-    free = list(WEAK)[: max(2, int(model[0]))]
-    terms = [f"(1-{n_items}, {columns[c]}, norm, {WEAK[c][0]}, {WEAK[c][1]})" for c in free]
-    return "PRIOR = " + ", ".join(terms)

@@ -21,6 +21,9 @@ LARGEST_JOINT = 2400
 """Largest number of parameters whose joint information is formed; beyond it, one block
 an item (the other items' parameters then count as known)."""
 
+BLOCK_CELLS = 10_000_000
+"""Subjects times parameters worked on at once: 80 MB an array."""
+
 NEGLIGIBLE = 1e-10
 """Posterior weights below this are left out of the covariance of the scores."""
 
@@ -35,17 +38,15 @@ def parameter_errors(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
     bounds) and parameters that were held get NaN. Errors of g and u are carried from
     the logits by the delta method.
     """
-    likelihood = objective.likelihood
-    posterior = likelihood.posterior(beta)
-    counts = likelihood.counts(beta)
-    joint = beta.size <= LARGEST_JOINT or objective.common_slope
-    if joint and beta.size <= LARGEST_JOINT:
-        covariance = _joint_covariance(objective, beta, posterior, counts)
+    posterior = objective.likelihood.posterior(beta)
+    counts = objective.likelihood.counts(beta)
+    if beta.size <= LARGEST_JOINT:
+        variances = _joint_variances(objective, beta, posterior, counts)
         how = "observed information"
     else:
-        covariance = _block_covariance(objective, beta, posterior, counts)
+        variances = _block_variances(objective, beta, posterior, counts)
         how = "observed information, one block an item"
-    errors = np.sqrt(covariance)
+    errors = np.sqrt(variances)
     lower, upper, slip = asymptotes(beta)
     if beta.shape[1] > 2:
         errors[:, 2] *= lower * (1 - lower)
@@ -54,10 +55,11 @@ def parameter_errors(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
     return errors, how
 
 
-def _joint_covariance(objective, beta, posterior, counts) -> np.ndarray:
+def _joint_variances(objective, beta, posterior, counts) -> np.ndarray:
     """Return the variances of beta from the inverse of the joint information."""
     n_items, k = beta.shape
-    information = _complete_information(objective, beta, counts)
+    theta = objective.likelihood.grid.nodes
+    information = _complete_information(objective.prior, beta, theta, counts)
     joint = np.zeros((n_items, k, n_items, k))
     joint[np.arange(n_items), :, np.arange(n_items)] = information
     joint -= _score_covariance(objective.likelihood, beta, posterior)
@@ -71,15 +73,27 @@ def _joint_covariance(objective, beta, posterior, counts) -> np.ndarray:
     return variances.reshape(n_items, k)
 
 
-def _block_covariance(objective, beta, posterior, counts) -> np.ndarray:
+def _block_variances(objective, beta, posterior, counts) -> np.ndarray:
     """Return the variances of beta from one block of the information an item."""
-    information = _complete_information(objective, beta, counts)
-    information -= _own_score_covariance(objective.likelihood, beta, posterior)
+    likelihood, theta = objective.likelihood, objective.likelihood.grid.nodes
+    rows = max(1, BLOCK_CELLS // (len(posterior) * beta.shape[1]))
+
+    def blocks(start: int) -> np.ndarray:
+        part = slice(start, start + rows)
+        total = counts.total if len(counts.total) == 1 else counts.total[part]
+        own = Counts(counts.log_likelihood, counts.right[part], total)
+        complete = _complete_information(objective.prior, beta[part], theta, own)
+        return complete - _own_score_covariance(likelihood, beta[part], part, posterior, own)
+
+    starts = range(0, len(beta), rows)
+    information = np.concatenate(map_ordered(blocks, starts, likelihood.threads))
     movable = _movable(objective, beta, information)
     variances = np.full(beta.shape, np.nan)
     for item in np.flatnonzero(movable.any(axis=1)):
         free = movable[item]
         variances[item, free] = _inverse_diagonal(information[item][np.ix_(free, free)])
+    if objective.common_slope:
+        variances[:, 0] = 1 / (1 / variances[:, 0]).sum()
     return variances
 
 
@@ -100,9 +114,8 @@ def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray
     return movable
 
 
-def _complete_information(objective, beta: np.ndarray, counts: Counts) -> np.ndarray:
+def _complete_information(prior, beta: np.ndarray, theta, counts: Counts) -> np.ndarray:
     """Return E[-H] of the complete data and the prior's precision, (n_items, k, k)."""
-    theta = objective.likelihood.grid.nodes
     shape = curves(beta, theta)
     right, wrong = counts.right, counts.total - counts.right
     first = right / shape.right**2 + wrong / shape.wrong**2
@@ -111,7 +124,7 @@ def _complete_information(objective, beta: np.ndarray, counts: Counts) -> np.nda
     weighted = shape.derivatives * first[:, None]
     information = weighted @ shape.derivatives.transpose(0, 2, 1)
     information -= np.einsum("iabq,iq->iab", curvature(beta, theta), second)
-    information[:, range(k), range(k)] += objective.prior.precision
+    information[:, range(k), range(k)] += prior.precision
     return information
 
 
@@ -135,49 +148,37 @@ def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np
     total = np.zeros((n_items * k, n_items * k))
     for node in range(len(likelihood.grid.nodes)):
         total += at_node(node)
-    mean = _mean_scores(likelihood, if_right, if_wrong, posterior, missing)
+    mean = _mean_scores(likelihood.right, if_right, if_wrong, posterior, missing)
     mean = mean.reshape(len(posterior), n_items * k)
     return (total - mean.T @ mean).reshape(n_items, k, n_items, k)
 
 
-def _own_score_covariance(likelihood, beta, posterior) -> np.ndarray:
-    """Return sum_j Cov(s_ij | x_j) of each item's own parameters, (n_items, k, k)."""
+def _own_score_covariance(likelihood, beta, part: slice, posterior, counts) -> np.ndarray:
+    """Return sum_j Cov(s_ij | x_j) of the items in `part`, each by itself, (items, k, k)."""
     if_right, if_wrong = score_weights(curves(beta, likelihood.grid.nodes))
-
-    def item(index: int) -> np.ndarray:
-        total = np.zeros((beta.shape[1], beta.shape[1]))
-        answers = likelihood.right[:, index]
-        absent = 0 if likelihood.missing is None else _column(likelihood.missing, index)
-        for given, weights in ((answers, if_right), (1 - answers - absent, if_wrong)):
-            chosen = posterior[given > 0]
-            scores = weights[index]
-            total += (scores * chosen.sum(axis=0)) @ scores.T
-            mean = chosen @ scores.T
-            total -= mean.T @ mean
-        return total
-
-    return np.stack(map_ordered(item, range(len(beta)), likelihood.threads))
+    right = counts.right[:, None]
+    total = (if_right * right) @ if_right.transpose(0, 2, 1)
+    total += (if_wrong * (counts.total[:, None] - right)) @ if_wrong.transpose(0, 2, 1)
+    missing = None if likelihood.missing is None else likelihood.missing[:, part]
+    missing = missing.toarray() if hasattr(missing, "toarray") else missing
+    mean = _mean_scores(likelihood.right[:, part], if_right, if_wrong, posterior, missing)
+    return total - np.einsum("jia,jib->iab", mean, mean, optimize=True)
 
 
-def _mean_scores(likelihood, if_right, if_wrong, posterior, missing) -> np.ndarray:
+def _mean_scores(answers, if_right, if_wrong, posterior, missing) -> np.ndarray:
     """Return the posterior mean scores, shape (n_subjects, n_items, k)."""
-    right = np.einsum("jq,ikq->jik", posterior, if_right, optimize=True)
-    wrong = np.einsum("jq,ikq->jik", posterior, if_wrong, optimize=True)
-    answers = likelihood.right[:, :, None]
-    not_right = 1 - answers if missing is None else 1 - answers - missing[:, :, None]
-    return right * answers + wrong * not_right
+    n_items, k, n_nodes = if_right.shape
+    shape = (len(posterior), n_items, k)
+    right = (posterior @ if_right.reshape(n_items * k, n_nodes).T).reshape(shape)
+    wrong = (posterior @ if_wrong.reshape(n_items * k, n_nodes).T).reshape(shape)
+    not_right = 1 - answers if missing is None else 1 - answers - missing
+    return right * answers[:, :, None] + wrong * not_right[:, :, None]
 
 
 def _dense_missing(likelihood) -> np.ndarray | None:
     """Return the missing cells as a dense array."""
     missing = likelihood.missing
     return missing.toarray() if hasattr(missing, "toarray") else missing
-
-
-def _column(missing, index: int) -> np.ndarray:
-    """Return one column of the missing cells."""
-    column = missing[:, [index]]
-    return (column.toarray() if hasattr(column, "toarray") else column)[:, 0]
 
 
 def _common_slope_variances(joint: np.ndarray) -> np.ndarray:

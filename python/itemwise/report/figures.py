@@ -122,7 +122,7 @@ def test_information(benchmark: Benchmark) -> Figure:
         axes.set(
             title="Test information", xlabel="ability theta", ylabel="information", yscale="log"
         )
-        axes.set_ylim(max(pool.max() / 1e4, 1e-3), pool.max() * 2)
+        axes.set_ylim(max(pool.max() / 1e4, 1e-3), pool.max() * 12)
         counts = axes.twinx()
         counts.hist(
             benchmark.abilities["theta"].dropna(), bins=40, range=(-3.5, 3.5), color=GRID, zorder=0
@@ -133,7 +133,7 @@ def test_information(benchmark: Benchmark) -> Figure:
         counts.grid(visible=False)
         axes.set_zorder(counts.get_zorder() + 1)
         axes.patch.set_visible(False)
-        axes.legend(loc="lower center", fontsize=8)
+        axes.legend(loc="upper left", fontsize=8)
     return figure
 
 

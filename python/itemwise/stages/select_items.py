@@ -13,6 +13,7 @@ import pandas as pd
 from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.irt.model import item_information
+from itemwise.irt.quadrature import LIMIT
 from itemwise.selection import (
     Selected,
     ability_grid,
@@ -25,6 +26,8 @@ from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
 MAIN_FORM = "A"
+TABULATED = 121
+"""Abilities at which the information table states each item's information."""
 
 
 def add_options(parser) -> None:
@@ -68,11 +71,8 @@ def run(options) -> None:
     items = parameters["item"].to_numpy(object)
     table = selection_table(options, items, chosen)
     if options.out_information:
-        write_table(
-            information_table(options.benchmark, items, theta, information),
-            options.out_information,
-            "information",
-        )
+        table_of_all = information_table(options.benchmark, parameters)
+        write_table(table_of_all, options.out_information, "information")
     if options.record:
         write_record(_record(options, chosen, len(items)), options.record)
     write_table(table, options.out, "selection")
@@ -89,14 +89,15 @@ def selection_table(options, items: np.ndarray, chosen: Selected) -> pd.DataFram
     return pd.concat(parts, ignore_index=True)
 
 
-def information_table(benchmark, items, theta, information) -> pd.DataFrame:
-    """Return the information of every item at every ability, long."""
+def information_table(benchmark: str, parameters: pd.DataFrame) -> pd.DataFrame:
+    """Return the information of every item over the range of ability, long."""
+    theta = np.linspace(-LIMIT, LIMIT, TABULATED)
     return pd.DataFrame(
         {
             "benchmark": benchmark,
-            "item": np.repeat(items, len(theta)),
-            "theta": np.tile(theta, len(items)),
-            "information": information.T.ravel(),
+            "item": np.repeat(parameters["item"].to_numpy(object), TABULATED),
+            "theta": np.tile(theta, len(parameters)),
+            "information": item_information(parameters, theta).ravel(),
         }
     )
 
