@@ -59,12 +59,18 @@ rule screen_items:
         " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
 
 
+def fit_code(wildcards):
+    """Return the code of the engine that calibrates a benchmark."""
+    engine = CONFIG["benchmarks"][wildcards.benchmark]["irt"]["engine"]
+    return stage_code("fit_irt") + (stage_code("fit_irt", "R") if engine == "mirt" else [])
+
+
 rule fit_irt:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         splits=f"{RUN}/split_subjects/splits.parquet",
-        code=stage_code("fit_irt"),
+        code=fit_code,
     output:
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
         record=f"{RUN}/fit_irt/{{benchmark}}.json",
@@ -112,3 +118,57 @@ rule score_subjects:
         "itemwise score-subjects --responses {input.responses:q}"
         " --parameters {input.parameters:q} --method {params.method} --threads {threads}"
         " --out {output.abilities:q} > {log:q} 2>&1"
+
+
+rule fit_irt_mirt:
+    # The reference engine on the same data. R fits one item set at a time, slowly.
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("fit_irt", "R"),
+    output:
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.mirt.parquet",
+        record=f"{RUN}/fit_irt/{{benchmark}}.mirt.json",
+    log:
+        f"{RUN}/logs/fit_irt/{{benchmark}}.mirt.log",
+    benchmark:
+        f"{RUN}/benchmarks/fit_irt/{{benchmark}}.mirt.tsv"
+    params:
+        model=setting("irt", "model"),
+        prior=option("prior", "irt", "prior"),
+        seed=CONFIG["seed"],
+    resources:
+        mem_mb=6000,
+        runtime=600,
+    conda:
+        "../envs/r.yaml"
+    shell:
+        "Rscript --vanilla R/fit_irt.R --responses {input.responses:q}"
+        " --items {input.item_table:q} --splits {input.splits:q} --model {params.model}"
+        " {params.prior} --allow-unconverged --seed {params.seed}"
+        " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+rule compare_engines:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        record=f"{RUN}/fit_irt/{{benchmark}}.json",
+        reference=f"{RUN}/fit_irt/{{benchmark}}.mirt.parquet",
+        reference_record=f"{RUN}/fit_irt/{{benchmark}}.mirt.json",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("compare_engines"),
+    output:
+        record=f"{RUN}/compare_engines/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/compare_engines/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/compare_engines/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise compare-engines --responses {input.responses:q} --splits {input.splits:q}"
+        " --parameters {input.parameters:q} --fit {input.record:q}"
+        " --reference {input.reference:q} --reference-fit {input.reference_record:q}"
+        " --out {output.record:q} > {log:q} 2>&1"

@@ -5,6 +5,7 @@ from pathlib import Path
 from itemwise.config import resolve
 from itemwise.errors import UserError
 from itemwise.provenance import stage_code
+from itemwise.r_worker import r_has
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -18,6 +19,17 @@ BENCHMARKS = list(CONFIG["benchmarks"])
 # Stages are commands of the environment that runs Snakemake; where a rule's own
 # environment has the command too, that one comes first.
 shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
+
+
+SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
+REFERENCE = [
+    name
+    for name, benchmark in CONFIG["benchmarks"].items()
+    if benchmark["irt"]["reference"] == "auto"
+    and benchmark["irt"]["engine"] == "native"
+    and r_has("mirt")
+]
+"""Benchmarks that the reference engine calibrates too."""
 
 
 wildcard_constraints:
@@ -63,7 +75,6 @@ def form_size(wildcards):
     return f"--budget {selection['budget']}"
 
 
-def simulated_option():
-    """Name the simulated benchmarks, whose truth the report compares with."""
-    names = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
-    return f"--simulated {' '.join(names)}" if names else ""
+def names_option(name, benchmarks):
+    """Return a command-line option that lists benchmarks, or nothing."""
+    return f"--{name} {' '.join(benchmarks)}" if benchmarks else ""

@@ -17,6 +17,7 @@ def report_inputs(wildcards):
         for suffix in suffixes
         for benchmark in BENCHMARKS
     ]
+    files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]
 
 
@@ -32,9 +33,10 @@ rule write_report:
         f"{RUN}/benchmarks/write_report/report.tsv"
     params:
         run=RUN,
-        simulated=simulated_option(),
+        simulated=names_option("simulated", SIMULATED),
+        reference=names_option("reference", REFERENCE),
     conda:
         "../envs/python.yaml"
     shell:
         "itemwise write-report --results {params.run:q} --benchmarks {BENCHMARKS:q}"
-        " {params.simulated} --out {output.report:q} > {log:q} 2>&1"
+        " {params.simulated} {params.reference} --out {output.report:q} > {log:q} 2>&1"

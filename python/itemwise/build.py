@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError, listed
-from itemwise.responses import MISSING, Responses, from_frame
+from itemwise.responses import MISSING, Responses, check_items, from_frame
 from itemwise.tables import check_table, contract, open_parquet, read_table
 
 SUFFIXES = (".parquet", ".csv")
@@ -98,10 +98,11 @@ def build_responses(
         )
     joined = join(parts)
     responses, dropped = drop_empty(joined)
-    if len(responses.subjects) < 2:
+    n_subjects = len(responses.subjects)
+    if n_subjects < 2:
         raise UserError(
-            f"benchmark '{reading.benchmark}': {len(responses.subjects)} subject with responses in "
-            f"{listed(files)}; at least 2 are needed (and hundreds for a useful calibration)"
+            f"benchmark '{reading.benchmark}': {n_subjects} subject{'s' * (n_subjects != 1)} with "
+            f"responses in {listed(files)}; at least 2 are needed (and hundreds for a useful calibration)"
         )
     return responses, dropped
 
@@ -109,21 +110,44 @@ def build_responses(
 def read_source(path: Path, reading: Reading) -> Responses | None:
     """Read one wide or long table; None where it holds no row of the benchmark."""
     if path.suffix == ".csv":
-        frame = pd.read_csv(path, dtype={"subject": str, "item": str, "benchmark": str})
+        frame = _read_csv(path)
     else:
         frame = open_parquet(path).to_pandas()
     if {"item", "response"} <= set(frame.columns):
         return _from_long(frame, reading, str(path))
     if reading.binarize is not None and "subject" in frame.columns:
-        values = frame.set_index("subject")
-        frame = (values >= reading.binarize).astype(float).where(values.notna())
-        return from_frame(frame, str(path))
+        return from_frame(_binarized(frame.set_index("subject"), reading, path), str(path))
     if "subject" not in frame.columns:
         raise UserError(
             f"{path}: lacks the column 'subject' (it has {listed(map(repr, frame.columns))}); "
             "a source is wide (subject, one column an item) or long (subject, item, response)"
         )
     return from_frame(frame, str(path))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV whose ids are texts, even if they look like numbers."""
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype="str").iloc[0]
+        frame = pd.read_csv(path, dtype={"subject": "str", "item": "str", "benchmark": "str"})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read as CSV ({str(error).strip()}); write or download it again"
+        ) from error
+    # pandas would call the second column `q1` of a file `q1.1`.
+    check_items(header.tolist(), str(path))
+    return frame
+
+
+def _binarized(values: pd.DataFrame, reading: Reading, path: Path) -> pd.DataFrame:
+    """Return graded responses of a wide table as 0 and 1."""
+    for position, kind in enumerate(values.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind) and values.iloc[:, position].notna().any():
+            raise UserError(
+                f"{path}: column '{values.columns[position]}' holds {kind}, not numbers; "
+                "drop the column or convert it"
+            )
+    return (values >= reading.binarize).astype(float).where(values.notna())
 
 
 def join(parts: list[tuple[str, Responses]]) -> Responses:
@@ -243,6 +267,11 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
         raise UserError(
             f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); rename it"
         )
+    for row, name in enumerate(table[key], start=1):
+        if not isinstance(name, str):
+            raise UserError(
+                f"{path}: column '{key}', row {row}: {name!r} is not a text; convert the column"
+            )
     twice = table[key].duplicated()
     if twice.any():
         row = int(twice.to_numpy().argmax())
@@ -265,6 +294,8 @@ def _from_long(frame: pd.DataFrame, reading: Reading, source: str) -> Responses 
             frame = frame[frame[column] == wanted]
     if frame.empty:
         return None
+    subject_codes, subjects = _names(frame, "subject", "model", source)
+    item_codes, items = _names(frame, "item", "item", source)
     twice = frame.duplicated(["subject", "item"])
     if twice.any():
         first = frame[twice].iloc[0]
@@ -277,12 +308,23 @@ def _from_long(frame: pd.DataFrame, reading: Reading, source: str) -> Responses 
     values = frame["response"]
     if reading.binarize is not None:
         values = (values >= reading.binarize).astype(float).where(values.notna())
-    subject_codes, subjects = pd.factorize(frame["subject"])
-    item_codes, items = pd.factorize(frame["item"].astype("str"))
     matrix = np.full((len(subjects), len(items)), MISSING, dtype=np.int8)
     known = values.notna().to_numpy()
     matrix[subject_codes[known], item_codes[known]] = values[known].to_numpy(dtype=np.int8)
-    return Responses(np.asarray(subjects, object), np.asarray(items, object), matrix)
+    return Responses(subjects, items, matrix)
+
+
+def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
+    """Return the number of each row's name and the names, which must be texts."""
+    codes, names = pd.factorize(frame[column])
+    names = np.asarray(names, object)
+    wrong = np.flatnonzero([not isinstance(name, str) for name in names])
+    for number, fault in [(-1, "is null"), *((w, f"{names[w]!r} is not a text") for w in wrong)]:
+        found = codes == number
+        if found.any():
+            row = frame.index[found.argmax()] + 1
+            raise UserError(f"{source}: column '{column}', row {row}: {fault}; name the {what}")
+    return codes, names
 
 
 def _check_graded(values: pd.Series, frame: pd.DataFrame, reading: Reading, source: str) -> None:

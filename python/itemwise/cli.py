@@ -18,6 +18,8 @@ STAGES = {
     "fit-irt": "calibrate items with item response theory",
     "score-subjects": "estimate abilities with fixed item parameters",
     "select-items": "choose the items that carry the information",
+    "recover-parameters": "simulate, fit and compare with the truth, over designs",
+    "compare-engines": "compare the native calibration with the reference engine's",
     "write-report": "write one self-contained HTML report of a run",
     "convert-table": "convert a table between parquet and CSV",
     "describe-tables": "write the data contract as Markdown",

@@ -26,19 +26,27 @@ DATA_FILES = {
 
 
 @cache
-def stage_code(stage: str) -> list[str]:
+def stage_code(stage: str, language: str | None = None) -> list[str]:
     """Return the files that a stage runs, relative to the clone, sorted.
 
     Parameters
     ----------
     stage : str
-        `verb_noun`: `R/verb_noun.R` where that exists, else `stages/verb_noun.py`.
+        `verb_noun`, for `stages/verb_noun.py` or `R/verb_noun.R`.
+    language : {"Python", "R"}, optional
+        Which of the two, for a stage that exists in both; default Python.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such stage.
     """
-    script = ROOT / "R" / f"{stage}.R"
-    if script.exists():
+    module = PACKAGE / "stages" / f"{stage}.py"
+    if language == "R" or not module.exists():
+        script = ROOT / "R" / f"{stage}.R"
         files = {script} | _r_libraries(script)
     else:
-        files = _python_modules(PACKAGE / "stages" / f"{stage}.py", set())
+        files = _python_modules(module, set())
     files |= {DATA_FILES[path] for path in files & DATA_FILES.keys()}
     return sorted(str(path.relative_to(ROOT)) for path in files)
 

@@ -162,8 +162,9 @@ def _binary_column(
     if pa.types.is_null(kind):
         return np.full(len(column), MISSING, dtype=np.int8)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        held = "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
         raise UserError(
-            f"{source}: column '{item}' holds {kind}, not 0/1 responses; "
+            f"{source}: column '{item}' holds {held}, not 0/1 responses; "
             "drop the column or convert it"
         )
     # Through float, so that integers, floats and booleans with nulls take one path.

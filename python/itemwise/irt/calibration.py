@@ -92,7 +92,9 @@ def fit(
     else:
         from itemwise.irt.mirt import fit_mirt
 
-        table, record = fit_mirt(responses, model, prior, quadrature, standard_errors, seed)
+        table, record = fit_mirt(
+            responses, model, prior, quadrature, standard_errors, max_iterations, seed
+        )
     return table, {**record, "seed": seed, "constant_items_dropped": constant}
 
 

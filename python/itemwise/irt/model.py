@@ -19,8 +19,8 @@ from scipy.special import expit, logit
 
 MODELS = ("1PL", "2PL", "3PL", "4PL")
 PARAMETER_NAMES = ("a", "d", "g", "u")
-TINY = 1e-300
-"""Smallest probability; keeps logarithms finite."""
+TINY = 1e-150
+"""Smallest probability; keeps its logarithm and the inverse of its square finite."""
 
 LOGIT_BOUND = 35.0
 """Largest |logit| of an asymptote; beyond it the asymptote is 0 or 1 in double precision."""
@@ -62,7 +62,7 @@ def probabilities(beta: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.n
     z = beta[:, :1] * theta + beta[:, 1:2]
     rise, fall = expit(z), expit(-z)
     if beta.shape[1] == 2:
-        return rise, fall
+        return np.maximum(rise, TINY), np.maximum(fall, TINY)
     lower, upper, slip = (v[:, None] for v in asymptotes(beta))
     right = lower * fall + upper * rise
     wrong = (1 - lower) * fall + slip * rise

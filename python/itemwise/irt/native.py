@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import psutil
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
-from itemwise.irt.model import PARAMETER_NAMES, free_columns, item_information, to_table
+from itemwise.irt.model import PARAMETER_NAMES, item_information, to_table
 from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
 from itemwise.irt.prior import Prior
 from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal_grid
@@ -60,7 +61,7 @@ def fit_native(
         likelihood = MarginalLikelihood(responses.matrix, model, normal_grid(points), threads)
         objective = Objective(
             likelihood,
-            Prior(prior, free_columns(model)),
+            Prior(prior, model, len(responses.items)),
             common_slope=model == "1PL",
             free=np.ones(len(responses.items), bool) if held is None else ~held,
         )
@@ -102,8 +103,6 @@ def check_memory(responses: Responses) -> None:
     UserError
         Names the need, what is there, and what to do.
     """
-    import psutil
-
     need = responses.matrix.size * BYTES_PER_CELL * MEMORY_COPIES
     available = psutil.virtual_memory().available
     if need > available:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from itemwise.irt.model import free_columns
+
 PRIORS = ("none", "weak")
 
 WEAK_FILE = Path(__file__).with_name("weak_prior.csv")
@@ -39,16 +41,26 @@ def default_prior(model: str) -> str:
 
 
 class Prior:
-    """Independent normal priors on the columns of beta."""
+    """Independent normal priors on the columns of beta.
 
-    def __init__(self, name: str, k: int):
-        columns = list(WEAK.values())[:k]
+    Parameters
+    ----------
+    name : {"none", "weak"}
+    model : {"1PL", "2PL", "3PL", "4PL"}
+    n_items : int
+        The 1PL's one slope has one prior, of which each item carries its share.
+    """
+
+    def __init__(self, name: str, model: str, n_items: int):
+        columns = list(WEAK.values())[: free_columns(model)]
         self.mean = np.array([mean for mean, _ in columns])
         precision = np.array([sd**-2 for _, sd in columns])
-        self.precision = precision if name == "weak" else np.zeros(k)
+        if model == "1PL":
+            precision[0] /= n_items
+        self.precision = precision if name == "weak" else np.zeros(len(columns))
 
     def log_density(self, beta: np.ndarray) -> float:
-        """Return the log density up to its constant; a shared slope counts once per item."""
+        """Return the log density up to its constant."""
         return float(-0.5 * (self.precision * (beta - self.mean) ** 2).sum())
 
     def gradient(self, beta: np.ndarray) -> np.ndarray:

@@ -12,9 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
-from itemwise.irt.model import LOGIT_BOUND, parameters_beta, probabilities
+from itemwise.irt.model import asymptotes, item_information, parameters_beta, probabilities
 from itemwise.irt.quadrature import LIMIT, Grid, enough_points, normal_grid
-from itemwise.irt.model import item_information
 from itemwise.responses import MISSING, Responses, from_frame
 
 METHODS = ("MAP", "EAP", "EAPsum", "ML")
@@ -168,20 +167,12 @@ def _derivatives_block(matrix, beta, theta):
         residual = np.where(answered, observed - right, 0)
         return residual @ a, -(np.where(answered, right * wrong, 0) @ a**2)
     # With P = g + (u - g) L: P' = a (P - g)(u - P) / (u - g), P'' = a P' (u + g - 2P) / (u - g).
-    lower, upper = _bounds(beta)
+    lower, upper, _ = asymptotes(beta)
     rise = a * (right - lower) * (upper - right) / (upper - lower)
     bend = a * rise * (upper + lower - 2 * right) / (upper - lower)
     weight = np.where(answered, observed / right - (1 - observed) / wrong, 0)
     square = np.where(answered, observed / right**2 + (1 - observed) / wrong**2, 0)
     return (weight * rise).sum(axis=1), (weight * bend - square * rise**2).sum(axis=1)
-
-
-def _bounds(beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return g and u of each item."""
-    from itemwise.irt.model import asymptotes
-
-    lower, upper, _ = asymptotes(beta)
-    return lower, upper
 
 
 def eap_sum(matrix: np.ndarray, beta: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:

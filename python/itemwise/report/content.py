@@ -28,6 +28,7 @@ class Benchmark:
     select: dict
     reconstructions: pd.DataFrame
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
+    agreement: dict | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -54,7 +55,7 @@ class Benchmark:
         return self.screen[self.screen["keep"] == 0]
 
 
-def load_benchmark(run: Path, name: str, simulated: bool) -> Benchmark:
+def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Benchmark:
     """Read one benchmark of a run (`results/<run>`)."""
 
     def file(stage: str, suffix: str = "parquet") -> Path:
@@ -75,6 +76,7 @@ def load_benchmark(run: Path, name: str, simulated: bool) -> Benchmark:
         select=read_record(file("select_items", "json")),
         reconstructions=read_table(file("fit_readout"), "reconstructions"),
         truth=truth,
+        agreement=read_record(file("compare_engines", "json")) if reference else None,
     )
 
 

@@ -22,9 +22,15 @@ SHOWN_ITEMS = 15
 """Excluded items listed by name; the table on disk has them all."""
 
 
-def render(run: Path, benchmarks: list[str], simulated: list[str]) -> str:
-    """Return the report of the run in folder `run` as HTML."""
-    loaded = [load_benchmark(run, name, name in simulated) for name in benchmarks]
+def render(run: Path, benchmarks: list[str], simulated: list[str], reference: list[str]) -> str:
+    """Return the report of the run in folder `run` as HTML.
+
+    `simulated` names the benchmarks with a known truth, `reference` those that the
+    reference engine calibrated too.
+    """
+    loaded = [
+        load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -66,6 +72,7 @@ def _section(benchmark: Benchmark) -> dict:
         "summary": summary(benchmark),
         "build": benchmark.build,
         "fit": benchmark.fit,
+        "agreement": benchmark.agreement,
         "select": benchmark.select,
         "reasons": screen_reasons(benchmark),
         "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),

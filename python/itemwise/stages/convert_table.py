@@ -13,7 +13,7 @@ from itemwise.errors import UserError
 from itemwise.files import atomic_path
 from itemwise.responses import from_frame, write_responses
 from itemwise.stages.options import add
-from itemwise.tables import contract, open_parquet, write_table
+from itemwise.tables import check_table, contract, open_parquet, write_table
 
 
 def add_options(parser) -> None:
@@ -53,4 +53,5 @@ def _to_parquet(options) -> None:
     if options.table == "responses":
         write_responses(from_frame(frame, options.source), options.out)
     else:
+        check_table(frame, options.table, options.source)
         write_table(frame, options.out, options.table)

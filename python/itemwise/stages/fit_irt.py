@@ -16,6 +16,7 @@ from itemwise.irt.prior import PRIORS
 from itemwise.stages.inputs import screened_responses, training_responses
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.progress import climb_bar
+from itemwise.stages.r_stage import run_r_stage
 from itemwise.tables import write_table
 
 
@@ -51,6 +52,9 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Calibrate and write."""
+    if options.engine == "mirt":
+        run_r_stage("fit_irt", options, leave_out=("engine",))
+        return
     responses = screened_responses(options.responses, options.items)
     responses = training_responses(responses, options.splits)
     with climb_bar() as progress:
@@ -58,7 +62,7 @@ def run(options) -> None:
             responses,
             model=options.model,
             prior=options.prior,
-            engine=options.engine,
+            engine="native",
             quadrature=options.quadrature,
             standard_errors=options.standard_errors,
             constant_items=options.constant_items,

@@ -9,9 +9,22 @@ from itemwise.responses import Responses, read_responses
 from itemwise.tables import read_table
 
 
+def answered_responses(path: str) -> Responses:
+    """Read responses, each subject having at least one."""
+    responses = read_responses(path)
+    empty = ~responses.administered.any(axis=1)
+    if empty.any():
+        row = int(empty.argmax())
+        raise UserError(
+            f"{path}: row {row + 1}: subject '{responses.subjects[row]}' has no response "
+            f"({empty.sum()} such subjects); leave them out"
+        )
+    return responses
+
+
 def screened_responses(responses: str, items: str | None) -> Responses:
     """Read responses, cut to the items that passed the screen."""
-    matrix = read_responses(responses)
+    matrix = answered_responses(responses)
     if items is None:
         return matrix
     table = read_table(items, "items")

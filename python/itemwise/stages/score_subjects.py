@@ -10,7 +10,7 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.irt.scoring import METHODS, score
-from itemwise.responses import read_responses
+from itemwise.stages.inputs import answered_responses
 from itemwise.stages.options import add
 from itemwise.tables import read_table, write_table
 
@@ -25,7 +25,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Score and write."""
-    responses = read_responses(options.responses)
+    responses = answered_responses(options.responses)
     parameters = read_table(options.parameters, "parameters")
     parameters = parameters.set_index("item", drop=False)
 

@@ -14,10 +14,11 @@ def add_options(parser) -> None:
     parser.add_argument("--results", required=True, help="folder of the run: results/<run>")
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to show")
     parser.add_argument("--simulated", nargs="*", default=[], help="those with a known truth")
+    parser.add_argument("--reference", nargs="*", default=[], help="those that mirt calibrated too")
     add(parser, "out")
 
 
 def run(options) -> None:
     """Render and write."""
-    page = render(Path(options.results), options.benchmarks, options.simulated)
+    page = render(Path(options.results), options.benchmarks, options.simulated, options.reference)
     write_text(page, options.out)

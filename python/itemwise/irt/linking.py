@@ -1,0 +1,233 @@
+"""Put calibrations on one scale: new items beside anchors, or two calibrations linked.
+
+A calibration fixes its scale by theta ~ N(0, 1) in its own sample. Two samples' scales
+are related by theta_1 = A theta_2 + B, so that a_1 = a_2 / A and
+d_1 = d_2 - a_2 B / A; asymptotes stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+from itemwise.errors import UserError, listed
+from itemwise.irt.likelihood import MarginalLikelihood
+from itemwise.irt.model import free_columns, parameters_beta, probabilities, to_beta, to_table
+from itemwise.irt.native import GRADIENT_TOLERANCE, check_varying
+from itemwise.irt.optimize import Objective, quasi_newton
+from itemwise.irt.prior import Prior, default_prior
+from itemwise.irt.quadrature import normal_grid
+from itemwise.irt.starts import starting_values
+from itemwise.responses import Responses
+
+FEWEST_COMMON = 3
+"""Common items or subjects below this determine no line with an error."""
+
+POPULATION_TOLERANCE = 1e-4
+"""Anchored calibration ends when mean and SD of the abilities move less."""
+
+ROUNDS = 100
+ANCHORED_POINTS = 241
+
+
+@dataclass(frozen=True)
+class Link:
+    """theta_1 = slope * theta_2 + intercept, with standard errors."""
+
+    slope: float
+    intercept: float
+    se_slope: float
+    se_intercept: float
+    n_common: int
+
+
+def calibrate_new_items(
+    responses: Responses,
+    anchors: pd.DataFrame,
+    model: str = "2PL",
+    prior: str | None = None,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, dict]:
+    """Calibrate new items on the scale of anchors whose parameters stay fixed.
+
+    The new sample's abilities are N(mean, sd^2) with both estimated (fixed-parameter
+    calibration, Kim 2006, Journal of Educational Measurement 43:355): new models may be
+    abler than those that the anchors were calibrated on.
+
+    Parameters
+    ----------
+    responses : Responses
+        Responses to anchors and new items.
+    anchors : data frame
+        Table `parameters` of items already calibrated.
+    model, prior, threads
+        As in `itemwise.irt.fit`, for the new items.
+
+    Returns
+    -------
+    parameters : data frame
+        The new items, on the anchors' scale.
+    record : dict
+        `mean` and `sd` of the abilities, `log_likelihood`, `converged`.
+
+    Raises
+    ------
+    UserError
+        Too few anchors in the responses, or no new item.
+    """
+    responses, constant = check_varying(responses, "drop")
+    held = np.isin(responses.items, anchors["item"].to_numpy(object))
+    if held.sum() < FEWEST_COMMON or held.all():
+        raise UserError(
+            f"linking: the responses hold {held.sum()} of the {len(anchors)} anchors and "
+            f"{(~held).sum()} new items; at least {FEWEST_COMMON} anchors and one new item are needed"
+        )
+    beta = _anchored_start(responses, anchors, model, held)
+    k = beta.shape[1]
+    mean, sd = 0.0, 1.0
+    with threadpool_limits(1, user_api="blas"):
+        likelihood = MarginalLikelihood(
+            responses.matrix, f"{k}PL", normal_grid(ANCHORED_POINTS), threads
+        )
+        new_prior = Prior(prior or default_prior(model), f"{k}PL", len(responses.items))
+        objective = Objective(likelihood, new_prior, common_slope=False, free=~held)
+        for _ in range(ROUNDS):
+            likelihood.on_grid(normal_grid(ANCHORED_POINTS, mean, sd))
+            reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, 200)
+            beta = reached.beta
+            posterior = likelihood.posterior(beta)
+            nodes = likelihood.grid.nodes
+            weights = posterior.sum(axis=0) / posterior.sum()
+            new_mean = float(weights @ nodes)
+            new_sd = float(np.sqrt(weights @ (nodes - new_mean) ** 2))
+            moved = max(abs(new_mean - mean), abs(new_sd - sd))
+            mean, sd = new_mean, new_sd
+            if moved < POPULATION_TOLERANCE:
+                break
+        log_likelihood = likelihood.log_likelihood(beta)
+    record = {
+        "mean": mean,
+        "sd": sd,
+        "log_likelihood": log_likelihood,
+        "converged": bool(reached.converged and moved < POPULATION_TOLERANCE),
+        "n_anchors": int(held.sum()),
+        "constant_items_dropped": constant,
+    }
+    return to_table(beta[~held], responses.items[~held]), record
+
+
+def link_by_items(first: pd.DataFrame, second: pd.DataFrame) -> Link:
+    """Link two calibrations through their common items.
+
+    A and B minimise the squared distance of the test characteristic curves of the
+    common items (Stocking & Lord 1983, Applied Psychological Measurement 7:201);
+    standard errors by the jackknife over items.
+
+    Raises
+    ------
+    UserError
+        Fewer than three common items.
+    """
+    common = np.intersect1d(first["item"].to_numpy(object), second["item"].to_numpy(object))
+    _check_common(len(common), "items", first["item"], second["item"])
+    one = parameters_beta(first.set_index("item", drop=False).loc[common])
+    two = parameters_beta(second.set_index("item", drop=False).loc[common])
+    estimate = _stocking_lord(one, two)
+    without = [
+        _stocking_lord(np.delete(one, i, axis=0), np.delete(two, i, axis=0), estimate)
+        for i in range(len(common))
+    ]
+    return _link(estimate, np.array(without), len(common))
+
+
+def link_by_subjects(first: pd.DataFrame, second: pd.DataFrame) -> Link:
+    """Link two calibrations through the abilities of common subjects.
+
+    Mean and standard deviation of the abilities are matched. EAP estimates are shrunk;
+    adding the mean squared standard error restores the variance of the abilities
+    themselves (mean and sigma method, Kolen & Brennan 2014, section 6.3). Standard
+    errors by the jackknife over subjects.
+
+    Parameters
+    ----------
+    first, second : data frame
+        Tables `abilities` of one method.
+    """
+    both = first.merge(second, "inner", "subject").dropna(subset=["theta_x", "theta_y"])
+    _check_common(len(both), "subjects", first["subject"], second["subject"])
+    columns = [both[c].to_numpy() for c in ("theta_x", "se_x", "theta_y", "se_y")]
+    shrunk = (both["method_x"].iloc[0] != "ML") and (both["method_y"].iloc[0] != "ML")
+    sums = np.array([[c.sum(), (c**2).sum()] for c in columns])
+    estimate = _mean_sigma(sums, len(both), shrunk)
+    without = np.array(
+        [
+            _mean_sigma(sums - np.array([[c[i], c[i] ** 2] for c in columns]), len(both) - 1, shrunk)
+            for i in range(len(both))
+        ]
+    )
+    return _link(estimate, without, len(both))
+
+
+def transform(parameters: pd.DataFrame, link: Link) -> pd.DataFrame:
+    """Put the parameters of the second calibration on the scale of the first."""
+    moved = parameters.copy()
+    moved["a"] = parameters["a"] / link.slope
+    moved["d"] = parameters["d"] - parameters["a"] * link.intercept / link.slope
+    return moved.drop(columns=[c for c in moved if c.startswith("se_")])
+
+
+def _anchored_start(responses, anchors, model: str, held: np.ndarray) -> np.ndarray:
+    """Return starting values with the anchors' own parameters in place."""
+    anchors = anchors.set_index("item", drop=False).loc[responses.items[held]]
+    k = max(free_columns(model), parameters_beta(anchors).shape[1])
+    new = starting_values(responses.matrix, f"{k}PL")[0]
+    if free_columns(model) < k:
+        new[:, free_columns(model) :] = to_beta(
+            pd.DataFrame({"a": [1.0], "d": [0.0], "g": [0.0], "u": [1.0]}), f"{k}PL"
+        )[0, free_columns(model) :]
+    new[held] = to_beta(anchors, f"{k}PL")
+    return new
+
+
+def _stocking_lord(one: np.ndarray, two: np.ndarray, start=(1.0, 0.0)) -> np.ndarray:
+    """Return (A, B) that bring the second test characteristic curve onto the first."""
+    grid = normal_grid(61)
+    weights = np.exp(grid.log_weights)
+    target = probabilities(one, grid.nodes)[0].sum(axis=0)
+
+    def distance(line: np.ndarray) -> float:
+        moved = two.copy()
+        moved[:, 0] = two[:, 0] / line[0]
+        moved[:, 1] = two[:, 1] - two[:, 0] * line[1] / line[0]
+        return float(weights @ (probabilities(moved, grid.nodes)[0].sum(axis=0) - target) ** 2)
+
+    return minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}).x
+
+
+def _mean_sigma(sums: np.ndarray, n: int, shrunk: bool) -> np.ndarray:
+    """Return (A, B) from sums and sums of squares of theta and se, first and second."""
+    means = sums[:, 0] / n
+    spread = [sums[row, 1] / n - means[row] ** 2 for row in (0, 2)]
+    if shrunk:
+        spread = [spread[0] + sums[1, 1] / n, spread[1] + sums[3, 1] / n]
+    slope = np.sqrt(spread[0] / spread[1])
+    return np.array([slope, means[0] - slope * means[2]])
+
+
+def _link(estimate: np.ndarray, without: np.ndarray, n: int) -> Link:
+    """Return a link with jackknife standard errors."""
+    errors = np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    return Link(*map(float, estimate), *map(float, errors), n)
+
+
+def _check_common(n: int, what: str, first: pd.Series, second: pd.Series) -> None:
+    """Refuse a link through too little."""
+    if n < FEWEST_COMMON:
+        raise UserError(
+            f"linking: {n} common {what} (first: {listed(first, 3)}; second: {listed(second, 3)}); "
+            f"at least {FEWEST_COMMON} are needed"
+        )
