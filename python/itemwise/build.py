@@ -68,9 +68,7 @@ def source_files(paths: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def build_responses(
-    paths: Sequence[str | Path], reading: Reading
-) -> tuple[Responses, Dropped]:
+def build_responses(paths: Sequence[str | Path], reading: Reading) -> tuple[Responses, Dropped]:
     """Read every source and join them on subject.
 
     Cells that no source holds are not administered. Forms of one benchmark may share
@@ -102,17 +100,15 @@ def build_responses(
     if n_subjects < 2:
         raise UserError(
             f"benchmark '{reading.benchmark}': {n_subjects} subject{'s' * (n_subjects != 1)} with "
-            f"responses in {listed(files)}; at least 2 are needed (and hundreds for a useful calibration)"
+            f"responses in {listed(files)}; at least 2 are needed (and hundreds for a useful "
+            "calibration)"
         )
     return responses, dropped
 
 
 def read_source(path: Path, reading: Reading) -> Responses | None:
     """Read one wide or long table; None where it holds no row of the benchmark."""
-    if path.suffix == ".csv":
-        frame = _read_csv(path)
-    else:
-        frame = open_parquet(path).to_pandas()
+    frame = _read_csv(path) if path.suffix == ".csv" else open_parquet(path).to_pandas()
     if {"item", "response"} <= set(frame.columns):
         return _from_long(frame, reading, str(path))
     if reading.binarize is not None and "subject" in frame.columns:
@@ -265,7 +261,8 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
     table = open_parquet(path).to_pandas()
     if key not in table.columns:
         raise UserError(
-            f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); rename it"
+            f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); "
+            "rename it"
         )
     for row, name in enumerate(table[key], start=1):
         if not isinstance(name, str):
@@ -330,7 +327,9 @@ def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
 def _check_graded(values: pd.Series, frame: pd.DataFrame, reading: Reading, source: str) -> None:
     """Refuse responses that are neither 0 nor 1 unless a threshold is given."""
     if not pd.api.types.is_numeric_dtype(values):
-        raise UserError(f"{source}: column 'response' holds {values.dtype}, not numbers; convert it")
+        raise UserError(
+            f"{source}: column 'response' holds {values.dtype}, not numbers; convert it"
+        )
     graded = values.notna() & ~values.isin([0, 1])
     if reading.binarize is None and graded.any():
         position = int(graded.to_numpy().argmax())

@@ -45,9 +45,7 @@ class Responses:
         """Return the part with the subjects and items at the given positions or mask."""
         rows = slice(None) if subjects is None else subjects
         columns = slice(None) if items is None else items
-        return Responses(
-            self.subjects[rows], self.items[columns], self.matrix[rows][:, columns]
-        )
+        return Responses(self.subjects[rows], self.items[columns], self.matrix[rows][:, columns])
 
     def select_items(self, items: Sequence[str], source: str) -> Responses:
         """Return the part with the named items, in the order given.

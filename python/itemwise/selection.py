@@ -128,9 +128,7 @@ def information_filter(
     return _filter(*bin_maxima(theta, information, bins), threshold)
 
 
-def budget_filter(
-    theta: np.ndarray, information: np.ndarray, bins: int, budget: int
-) -> Selected:
+def budget_filter(theta: np.ndarray, information: np.ndarray, bins: int, budget: int) -> Selected:
     """Apply the filter with the smallest threshold that selects at most `budget` items.
 
     Only informations that an item reaches in some bin matter as thresholds. A higher

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+from scipy.optimize import least_squares
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
@@ -147,29 +147,33 @@ def link_by_items(first: pd.DataFrame, second: pd.DataFrame) -> Link:
 def link_by_subjects(first: pd.DataFrame, second: pd.DataFrame) -> Link:
     """Link two calibrations through the abilities of common subjects.
 
-    Mean and standard deviation of the abilities are matched. EAP estimates are shrunk;
-    adding the mean squared standard error restores the variance of the abilities
-    themselves (mean and sigma method, Kolen & Brennan 2014, section 6.3). Standard
+    Mean and standard deviation of the abilities are matched (mean and sigma method,
+    Kolen & Brennan 2014, section 6.3). MAP and EAP are pulled towards their prior, and
+    estimates spread more than abilities: both are undone first. A posterior of mean m
+    and variance v under N(0, 1) stands for a likelihood of mean m / (1 - v) and variance
+    v / (1 - v), whose mean variance is taken off the variance of the estimates. Standard
     errors by the jackknife over subjects.
 
     Parameters
     ----------
     first, second : data frame
-        Tables `abilities` of one method.
+        Tables `abilities` of one method each.
+
+    Raises
+    ------
+    UserError
+        Fewer than three common subjects.
     """
-    both = first.merge(second, "inner", "subject").dropna(subset=["theta_x", "theta_y"])
-    _check_common(len(both), "subjects", first["subject"], second["subject"])
-    columns = [both[c].to_numpy() for c in ("theta_x", "se_x", "theta_y", "se_y")]
-    shrunk = (both["method_x"].iloc[0] != "ML") and (both["method_y"].iloc[0] != "ML")
-    sums = np.array([[c.sum(), (c**2).sum()] for c in columns])
-    estimate = _mean_sigma(sums, len(both), shrunk)
-    without = np.array(
-        [
-            _mean_sigma(sums - np.array([[c[i], c[i] ** 2] for c in columns]), len(both) - 1, shrunk)
-            for i in range(len(both))
-        ]
-    )
-    return _link(estimate, without, len(both))
+    both = first.merge(second, "inner", "subject", suffixes=("_first", "_second"))
+    sides = [_unshrunk(both, side) for side in ("first", "second")]
+    known = np.all([np.isfinite(mean) & np.isfinite(noise) for mean, noise in sides], axis=0)
+    n = int(known.sum())
+    _check_common(n, "subjects", first["subject"], second["subject"])
+    terms = np.array([[m[known], m[known] ** 2, v[known]] for m, v in sides])
+    sums = terms.sum(axis=2)
+    estimate = _mean_sigma(sums, n)
+    without = np.array([_mean_sigma(sums - terms[:, :, i], n - 1) for i in range(n)])
+    return _link(estimate, without, n)
 
 
 def transform(parameters: pd.DataFrame, link: Link) -> pd.DataFrame:
@@ -196,26 +200,33 @@ def _anchored_start(responses, anchors, model: str, held: np.ndarray) -> np.ndar
 def _stocking_lord(one: np.ndarray, two: np.ndarray, start=(1.0, 0.0)) -> np.ndarray:
     """Return (A, B) that bring the second test characteristic curve onto the first."""
     grid = normal_grid(61)
-    weights = np.exp(grid.log_weights)
+    weights = np.exp(grid.log_weights / 2)
     target = probabilities(one, grid.nodes)[0].sum(axis=0)
 
-    def distance(line: np.ndarray) -> float:
+    def distance(line: np.ndarray) -> np.ndarray:
         moved = two.copy()
         moved[:, 0] = two[:, 0] / line[0]
         moved[:, 1] = two[:, 1] - two[:, 0] * line[1] / line[0]
-        return float(weights @ (probabilities(moved, grid.nodes)[0].sum(axis=0) - target) ** 2)
+        return weights * (probabilities(moved, grid.nodes)[0].sum(axis=0) - target)
 
-    return minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}).x
+    return least_squares(distance, start, bounds=([1e-3, -np.inf], np.inf), xtol=1e-10).x
 
 
-def _mean_sigma(sums: np.ndarray, n: int, shrunk: bool) -> np.ndarray:
-    """Return (A, B) from sums and sums of squares of theta and se, first and second."""
+def _unshrunk(both: pd.DataFrame, side: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return estimates and error variances without the pull of the N(0, 1) prior."""
+    theta = both[f"theta_{side}"].to_numpy()
+    variance = both[f"se_{side}"].to_numpy() ** 2
+    if both[f"method_{side}"].iloc[0] == "ML":
+        return theta, variance
+    return theta / (1 - variance), variance / (1 - variance)
+
+
+def _mean_sigma(sums: np.ndarray, n: int) -> np.ndarray:
+    """Return (A, B) from sums of estimates, their squares and error variances, two rows."""
     means = sums[:, 0] / n
-    spread = [sums[row, 1] / n - means[row] ** 2 for row in (0, 2)]
-    if shrunk:
-        spread = [spread[0] + sums[1, 1] / n, spread[1] + sums[3, 1] / n]
+    spread = sums[:, 1] / n - means**2 - sums[:, 2] / n
     slope = np.sqrt(spread[0] / spread[1])
-    return np.array([slope, means[0] - slope * means[2]])
+    return np.array([slope, means[0] - slope * means[1]])
 
 
 def _link(estimate: np.ndarray, without: np.ndarray, n: int) -> Link:

@@ -1,0 +1,84 @@
+"""Standard errors against the numerical Hessian of the marginal likelihood."""
+
+import numpy as np
+import pytest
+
+from itemwise import irt
+from itemwise.irt import standard_errors
+from itemwise.irt.likelihood import MarginalLikelihood
+from itemwise.irt.model import to_beta
+from itemwise.irt.prior import Prior
+from itemwise.irt.quadrature import normal_grid
+from itemwise.irt.recovery import Design, designs, draw_parameters, recover
+from itemwise.irt.simulation import simulate_responses
+
+
+def simulated(model, missing=0.1, n_subjects=1500, n_items=6, seed=8):
+    rng = np.random.default_rng(seed)
+    truth = draw_parameters(Design(n_subjects, n_items, model, "none", missing), rng)
+    return simulate_responses(truth, rng.standard_normal(n_subjects), seed, missing)
+
+
+@pytest.mark.parametrize("model", ["2PL", "3PL", "4PL"])
+def test_equal_the_inverse_numerical_hessian(model):
+    data = simulated(model)
+    table, _ = irt.fit(data, model, prior="weak", quadrature=61, standard_errors=True)
+    beta = to_beta(table, model)
+    prior = Prior("weak", model, len(table))
+    likelihood = MarginalLikelihood(data.matrix, model, normal_grid(61))
+    size, step = beta.size, 1e-4
+    hessian = np.zeros((size, size))
+    for column in range(size):
+        move = np.zeros(size)
+        move[column] = step
+        sides = []
+        for sign in (1, -1):
+            at = beta + sign * move.reshape(beta.shape)
+            sides.append((likelihood.evaluate(at).gradient + prior.gradient(at)).ravel())
+        hessian[:, column] = (sides[0] - sides[1]) / (2 * step)
+    numeric = np.sqrt(np.diag(np.linalg.inv(-hessian))).reshape(beta.shape)
+    np.testing.assert_allclose(table[["se_a", "se_d"]], numeric[:, :2], rtol=1e-3)
+    if model != "2PL":
+        slope = (table["g"] * (1 - table["g"])).to_numpy()
+        np.testing.assert_allclose(table["se_g"], numeric[:, 2] * slope, rtol=1e-3)
+
+
+def test_common_slope_equals_the_spread_of_its_estimates():
+    table = recover(designs([300], [8], ["1PL"], ["none"], [0.0]), 60, "native", seed=4)
+    # 480 intercepts: three binomial standard errors of 95 % are 3 points.
+    assert table.set_index("parameter")["coverage"]["d"] == pytest.approx(0.95, abs=0.03)
+
+
+def test_blocks_are_close_to_the_joint_matrix_on_long_tests(monkeypatch):
+    # With many items theta is nearly known, and other items' parameters hardly matter
+    # except for the common scale: blocks are a little too small.
+    data = simulated("2PL", n_subjects=800, n_items=60, missing=0.02)
+    joint, record = irt.fit(data, "2PL", quadrature=61, standard_errors=True)
+    monkeypatch.setattr(standard_errors, "LARGEST_JOINT", 10)
+    blocks, block_record = irt.fit(data, "2PL", quadrature=61, standard_errors=True)
+    assert record["standard_errors"] == "observed information"
+    assert block_record["standard_errors"] == "observed information, one block an item"
+    ratio = blocks["se_a"] / joint["se_a"]
+    assert (ratio <= 1 + 1e-6).all()
+    assert ratio.median() > 0.95
+
+
+def test_parameters_that_ran_off_have_none():
+    data = simulated("2PL", n_items=10)
+    # An item that copies another: answers right whoever answers the first right and more,
+    # so that its lower asymptote runs to 0.
+    table, record = irt.fit(data, "3PL", prior="none", quadrature=61, standard_errors=True)
+    at_bound = table["item"].isin(record["items_at_bounds"])
+    assert at_bound.any()
+    far = at_bound & (table["g"] < 1e-6)
+    assert table.loc[far, "se_g"].isna().all()
+    assert table.loc[~at_bound, "se_g"].notna().all()
+
+
+def test_intervals_of_well_identified_designs_cover():
+    table = recover(designs([600], [15], ["2PL"], ["none"], [0.1]), 20, "native", seed=11)
+    coverage = table.set_index("parameter")["coverage"]
+    # 300 estimates each (9,000 and more abilities): three binomial standard errors
+    # of 95 % are 3.8 points.
+    assert coverage[["a", "d"]].between(0.912, 0.988).all()
+    assert coverage["theta"] == pytest.approx(0.95, abs=0.02)
