@@ -48,7 +48,12 @@ docs: setup ## generate config/README.md and docs/data-contract.md
 	$(PY)/itemwise describe-config --out config/README.md
 	$(PY)/itemwise describe-tables --out docs/data-contract.md
 
-bench: setup ## measure speed and memory beside the peers (writes docs/evidence/)
+.venv-bench/.installed: benchmarks/requirements.txt
+	python3 -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+bench: setup .venv-bench/.installed ## measure speed and memory beside the peers (writes docs/evidence/)
 	$(PY)/python benchmarks/run.py
 
 prove: setup ## run the large proofs (writes docs/evidence/)
@@ -58,4 +63,4 @@ unlock: ## after a kill -9: remove the lock, unless its owner lives
 	$(PY)/itemwise unlock-run
 
 clean: ## remove the environment and all results
-	rm -rf .venv .snakemake results/*/
+	rm -rf .venv .venv-bench .snakemake results/*/

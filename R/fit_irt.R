@@ -4,7 +4,7 @@
 #   P(x = 1 | theta) = g + (u - g) / (1 + exp(-(a theta + d))),
 # fitted by marginal maximum likelihood on equally spaced points on [-6, 6]:
 # 1PL one a for all items, g = 0, u = 1;  2PL g = 0, u = 1;  3PL u = 1.
-# Weak priors: normal on a, d, logit g and logit u; means and standard deviations
+# Weak priors: normal on a, d, logit g and logit u; their means and deviations
 # are read from the file weak_prior.csv of the native engine.
 # A fit counts as converged when mirt says so and no derivative of the log
 # posterior exceeds 1 nat; one that does not is written on request only.

@@ -42,9 +42,7 @@ free_parameters <- function(model) {
 
 #' State a model and its priors in the syntax of `mirt::mirt.model()`
 #'
-#' mirt counts the prior of a parameter that items share once. The native
-#' engine counts it once an item, which for \eqn{m} items is the same as a
-#' standard deviation smaller by \eqn{\sqrt{m}}.
+#' The prior of a slope that all items share counts once.
 #'
 #' @param model `"1PL"`, `"2PL"`, `"3PL"` or `"4PL"`.
 #' @param prior `"none"` or `"weak"`.
@@ -58,7 +56,6 @@ mirt_syntax <- function(model, prior, n_items) {
   }
   if (prior == "weak") {
     priors <- weak_priors()
-    if (model == "1PL") priors$a[2] <- priors$a[2] / sqrt(n_items)
     mirt_names <- c(a = "a1", d = "d", g = "g", u = "u")
     terms <- vapply(free_parameters(model), \(name) {
       sprintf(
@@ -71,6 +68,23 @@ mirt_syntax <- function(model, prior, n_items) {
   paste(lines, collapse = "\n")
 }
 
+#' Find the moments of the priors on the columns of beta
+#'
+#' @param beta Matrix from [free_beta()].
+#' @param prior `"none"` or `"weak"`.
+#' @param model `"1PL"`, `"2PL"`, `"3PL"` or `"4PL"`.
+#' @return List of vectors along the columns: `mean` and `precision`. The one
+#'   prior on the slope of the 1PL is shared out among the items.
+prior_moments <- function(beta, prior, model) {
+  if (prior == "none") {
+    return(list(mean = rep(0, ncol(beta)), precision = rep(0, ncol(beta))))
+  }
+  moments <- do.call(rbind, weak_priors()[colnames(beta)])
+  precision <- moments[, 2]^-2
+  if (model == "1PL") precision["a"] <- precision["a"] / nrow(beta)
+  list(mean = moments[, 1], precision = precision)
+}
+
 #' Compute the log density of the priors
 #'
 #' \deqn{\log p(\beta) = -\frac{1}{2} \sum_{ik}
@@ -78,32 +92,20 @@ mirt_syntax <- function(model, prior, n_items) {
 #' up to its constant, with \eqn{\beta_i = (a_i, d_i, \mathrm{logit}\, g_i,
 #' \mathrm{logit}\, u_i)}.
 #'
-#' @param beta Matrix from [free_beta()].
-#' @param prior `"none"` or `"weak"`.
+#' @inheritParams prior_moments
 #' @return One number.
-log_prior <- function(beta, prior) {
-  if (prior == "none") {
-    return(0)
-  }
-  sum(vapply(colnames(beta), \(name) {
-    moments <- weak_priors()[[name]]
-    -0.5 * sum(((beta[, name] - moments[1]) / moments[2])^2)
-  }, numeric(1)))
+log_prior <- function(beta, prior, model) {
+  moments <- prior_moments(beta, prior, model)
+  -0.5 * sum(moments$precision * (t(beta) - moments$mean)^2)
 }
 
 #' Compute the gradient of the log prior
 #'
-#' @inheritParams log_prior
+#' @inheritParams prior_moments
 #' @return Matrix like `beta`.
-log_prior_gradient <- function(beta, prior) {
-  gradient <- 0 * beta
-  if (prior == "weak") {
-    for (name in colnames(beta)) {
-      moments <- weak_priors()[[name]]
-      gradient[, name] <- (moments[1] - beta[, name]) / moments[2]^2
-    }
-  }
-  gradient
+log_prior_gradient <- function(beta, prior, model) {
+  moments <- prior_moments(beta, prior, model)
+  t(moments$precision * (moments$mean - t(beta)))
 }
 
 # ---- Likelihood --------------------------------------------------------------
@@ -301,7 +303,7 @@ log_posterior_gradient <- function(responses, parameters, model,
     u * (1 - u) * rowSums(residual * curves$rise)
   )[, seq_len(ncol(beta)), drop = FALSE]
   dimnames(gradient) <- dimnames(beta)
-  gradient + log_prior_gradient(beta, prior)
+  gradient + log_prior_gradient(beta, prior, model)
 }
 
 #' Find the largest derivative of the log posterior
@@ -606,7 +608,7 @@ mirt_record <- function(fit, parameters, responses, model, prior, points,
     log_likelihood = log_likelihood,
     log_likelihood_fine = at(2 * points - 1),
     log_likelihood_mirt = mirt::extract.mirt(m, "logLik"),
-    log_posterior = log_likelihood + log_prior(beta, prior),
+    log_posterior = log_likelihood + log_prior(beta, prior, model),
     converged = FALSE,
     converged_mirt = mirt::extract.mirt(m, "converged"),
     max_gradient = max_gradient(gradient, model),
@@ -704,8 +706,11 @@ mirt_doubts <- function(record) {
 #' @param points Number of quadrature points on [-6, 6].
 #' @param responses Integer matrix of real data, for statistics of fit; `NULL`
 #'   for the made-up subjects.
+#' @param estimated Whether to count the parameters as estimated from these
+#'   responses, which takes degrees of freedom from statistics of fit.
 #' @return Object of mirt.
-fixed_mirt <- function(parameters, points = 61, responses = NULL) {
+fixed_mirt <- function(parameters, points = 61, responses = NULL,
+                       estimated = FALSE) {
   check_mirt()
   items <- seq_len(nrow(parameters))
   if (is.null(responses)) {
@@ -720,15 +725,21 @@ fixed_mirt <- function(parameters, points = 61, responses = NULL) {
   } else {
     "2PL"
   }
-  values <- mirt::mirt(data, 1, itemtype = itemtype, pars = "values")
+  common <- length(items) > 1 && length(unique(parameters$a)) == 1
+  syntax <- mirt_syntax(if (common) "1PL" else "2PL", "none", length(items))
+  specification <- mirt::mirt.model(syntax)
+  values <- mirt::mirt(
+    data, specification,
+    itemtype = itemtype, pars = "values"
+  )
   for (name in c("a", "d", "g", "u")) {
     rows <- which(values$name == c(a = "a1", d = "d", g = "g", u = "u")[[name]])
     order <- match(values$item[rows], parameters$item)
     values$value[rows] <- parameters[[name]][order]
   }
-  values$est <- FALSE
+  values$est <- values$est & estimated
   with_notices(mirt::mirt(
-    data, 1,
+    data, specification,
     itemtype = itemtype, pars = values, TOL = NaN, quadpts = points,
     technical = list(theta_lim = c(-6, 6)), calcNull = FALSE, verbose = FALSE
   ))$value

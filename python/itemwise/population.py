@@ -63,7 +63,7 @@ def simulate_population(
     rng = np.random.default_rng([seed, number + 1])
     specific = rng.standard_normal(n_subjects)
     theta = np.sqrt(COMMON_SHARE) * general + np.sqrt(1 - COMMON_SHARE) * specific
-    parameters = _draw_items(rng, benchmark, n_items, guessing)
+    parameters = draw_items(rng, benchmark, n_items, guessing)
     subjects = _subject_names(n_subjects)
     responses = simulate_responses(
         parameters, theta, seed=[seed, number + 1, 2], missing=missing, subjects=subjects
@@ -82,7 +82,7 @@ def _general_ability(n_subjects: int, seed: int) -> np.ndarray:
     return np.sqrt(FAMILY_SHARE) * family + np.sqrt(1 - FAMILY_SHARE) * own
 
 
-def _draw_items(rng, benchmark: str, n_items: int, guessing: float) -> pd.DataFrame:
+def draw_items(rng, benchmark: str, n_items: int, guessing: float) -> pd.DataFrame:
     """Draw item parameters of the kind that leaderboards show."""
     slopes = rng.lognormal(0.3, 0.5, n_items)
     slopes[rng.random(n_items) < NEGATIVE_SHARE] *= -1

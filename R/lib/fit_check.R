@@ -1,0 +1,377 @@
+# Does the model fit? Statistics of items, persons, pairs of items, the whole.
+#
+# Infit, outfit, Zh and Q3 are sums over the administered items, written here so
+# that missing cells only leave their own terms out; S-X2 and M2 come from mirt
+# and need subjects with complete responses.
+
+#' Fewest subjects with complete responses for S-X2 and M2
+least_complete <- 100
+
+#' Compute expected answers and their deviations
+#'
+#' @param responses Integer matrix, subjects x items: 1, 0 or `NA`.
+#' @param parameters `parameters` table in the order of the columns.
+#' @param theta Numeric vector along the subjects: abilities.
+#' @return List of matrices, subjects x items, `NA` where not administered:
+#'   `residual` \eqn{x - P}, `variance` \eqn{P (1 - P)}, `right` \eqn{P},
+#'   `log_right` and `log_wrong`.
+answer_residuals <- function(responses, parameters, theta) {
+  curves <- item_curves(parameters, cbind(theta))
+  as_responses <- \(curve) {
+    curve <- t(curve)
+    curve[is.na(responses)] <- NA
+    curve
+  }
+  right <- as_responses(curves$right)
+  list(
+    residual = responses - right,
+    variance = right * as_responses(curves$wrong),
+    right = right,
+    log_right = as_responses(curves$log_right),
+    log_wrong = as_responses(curves$log_wrong)
+  )
+}
+
+#' Compute infit and outfit mean squares
+#'
+#' With \eqn{V = P (1 - P)} and sums over the \eqn{n} administered cells,
+#' \deqn{\mathrm{outfit} = \frac{1}{n} \sum \frac{(x - P)^2}{V}, \qquad
+#'   \mathrm{infit} = \frac{\sum (x - P)^2}{\sum V},}
+#' with variances \eqn{\frac{1}{n^2} \sum \frac{C}{V^2} - \frac{1}{n}} and
+#' \eqn{\sum (C - V^2) / (\sum V)^2}, where \eqn{C = V (1 - 3 V)} is the fourth
+#' moment. The Wilson-Hilferty cube root makes them nearly standard normal,
+#' \deqn{z = (m^{1/3} - 1) \frac{3}{s} + \frac{s}{3}.}
+#'
+#' @param cells List from [answer_residuals()].
+#' @param sums `rowSums` (persons) or `colSums` (items).
+#' @return Data frame: `outfit`, `z_outfit`, `infit`, `z_infit`.
+#' @references Wright B. D. & Masters G. N. (1982). Rating scale analysis. MESA
+#'   Press.
+mean_squares <- function(cells, sums) {
+  total <- \(x) sums(x, na.rm = TRUE)
+  v <- cells$variance
+  n <- sums(!is.na(v))
+  outfit <- total(cells$residual^2 / v) / n
+  infit <- total(cells$residual^2) / total(v)
+  outfit_variance <- total((1 - 3 * v) / v) / n^2 - 1 / n
+  infit_variance <- total(v * (1 - 4 * v)) / total(v)^2
+  data.frame(
+    outfit = outfit, z_outfit = cube_root_z(outfit, outfit_variance),
+    infit = infit, z_infit = cube_root_z(infit, infit_variance),
+    row.names = NULL
+  )
+}
+
+#' Standardise a mean square
+#'
+#' @param mean_square,variance Numeric vectors.
+#' @return Numeric vector, `NA` where the variance vanishes.
+cube_root_z <- function(mean_square, variance) {
+  s <- sqrt(pmax(variance, 0))
+  ifelse(s > 0, (mean_square^(1 / 3) - 1) * 3 / s + s / 3, NA)
+}
+
+#' Compute the person-fit statistic Zh
+#'
+#' \deqn{Z_h = \frac{l - \mathrm{E}(l)}{\sqrt{\mathrm{Var}(l)}}, \qquad
+#'   l = \sum_i x_i \log P_i + (1 - x_i) \log(1 - P_i),}
+#' with \eqn{\mathrm{Var}(l) = \sum_i P_i (1 - P_i)
+#' \log^2(P_i / (1 - P_i))}. Small values are answers that are unlikely under
+#' the model. At an estimated ability the statistic varies less than a standard
+#' normal one, so its p values are conservative.
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param cells List from [answer_residuals()].
+#' @return Numeric vector along the subjects.
+#' @references Drasgow F., Levine M. V. & Williams E. A. (1985). Appropriateness
+#'   measurement with polychotomous item response models and standardized
+#'   indices. British Journal of Mathematical and Statistical Psychology 38,
+#'   67-86.
+zh <- function(responses, cells) {
+  # l - E(l) has one term a cell: (x - P) times the log odds.
+  log_odds <- cells$log_right - cells$log_wrong
+  deviation <- rowSums(cells$residual * log_odds, na.rm = TRUE)
+  variance <- rowSums(cells$variance * log_odds^2, na.rm = TRUE)
+  unname(ifelse(variance > 0, deviation / sqrt(variance), NA))
+}
+
+#' Judge the fit of persons
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param cells List from [answer_residuals()].
+#' @param benchmark Name of the benchmark.
+#' @return `person_fit` table: `Zh` (p value one-sided, for answers too unlikely
+#'   under the model), `outfit` and `infit` (two-sided).
+person_fit <- function(responses, cells, benchmark) {
+  squares <- mean_squares(cells, rowSums)
+  value <- zh(responses, cells)
+  long_table(
+    list(benchmark = benchmark, subject = rownames(responses)),
+    Zh = list(value = value, p_value = stats::pnorm(value)),
+    outfit = two_sided(squares$outfit, squares$z_outfit),
+    infit = two_sided(squares$infit, squares$z_infit)
+  )
+}
+
+#' Judge the fit of items
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param cells List from [answer_residuals()].
+#' @param benchmark Name of the benchmark.
+#' @param s_x2 Data frame from [s_x2()], or `NULL`.
+#' @return `item_fit` table: `outfit` and `infit` (two-sided p values) and,
+#'   where given, `S_X2` and its `RMSEA_S_X2`.
+item_fit <- function(responses, cells, benchmark, s_x2 = NULL) {
+  squares <- mean_squares(cells, colSums)
+  keys <- list(benchmark = benchmark, item = colnames(responses))
+  add_df <- \(statistic) c(statistic, list(df = rep(NA_real_, ncol(responses))))
+  statistics <- list(
+    outfit = add_df(two_sided(squares$outfit, squares$z_outfit)),
+    infit = add_df(two_sided(squares$infit, squares$z_infit))
+  )
+  if (!is.null(s_x2)) {
+    statistics$S_X2 <- s_x2[c("value", "df", "p_value")]
+    statistics$RMSEA_S_X2 <- list(
+      value = s_x2$rmsea, df = NA_real_, p_value = NA_real_
+    )
+  }
+  do.call(long_table, c(list(keys), statistics))
+}
+
+#' Pair a statistic with the p value of its standardised form
+#'
+#' @param value,z Numeric vectors.
+#' @return List: `value`, `p_value`.
+two_sided <- function(value, z) {
+  list(value = value, p_value = 2 * stats::pnorm(-abs(z)))
+}
+
+#' Stack statistics
+#'
+#' @param keys Named list of key columns.
+#' @param ... Named statistics, each a list of columns.
+#' @return Data frame with the keys, `statistic` and the columns; values that
+#'   are not finite are `NA`.
+long_table <- function(keys, ...) {
+  statistics <- list(...)
+  do.call(rbind, lapply(names(statistics), \(name) {
+    columns <- lapply(statistics[[name]], \(x) {
+      ifelse(is.finite(x), as.numeric(x), NA_real_)
+    })
+    data.frame(keys, statistic = name, columns, row.names = NULL)
+  }))
+}
+
+#' Compare observed and expected proportions at each sum score
+#'
+#' S-X2 is Pearson's statistic of the proportions right at each sum score,
+#' neighbouring scores with few subjects being joined.
+#'
+#' @param responses Integer matrix of complete responses.
+#' @param parameters `parameters` table.
+#' @param estimated Whether the parameters come from these responses.
+#' @return Data frame with one row an item: `value`, `df`, `p_value`, `rmsea`.
+#' @references Orlando M. & Thissen D. (2000). Likelihood-based item-fit indices
+#'   for dichotomous item response theory models. Applied Psychological
+#'   Measurement 24, 50-64.
+s_x2 <- function(responses, parameters, estimated = TRUE) {
+  model <- fixed_mirt(parameters, responses = responses, estimated = estimated)
+  fit <- with_notices(mirt::itemfit(model, fit_stats = "S_X2"))$value
+  fit <- fit[match(parameters$item, fit$item), ]
+  data.frame(
+    value = fit$S_X2, df = fit$df.S_X2, p_value = fit$p.S_X2,
+    rmsea = fit$RMSEA.S_X2
+  )
+}
+
+#' Judge the fit of the whole model
+#'
+#' M2 is a quadratic form of the deviations of the first and second moments of
+#' the responses. Its cost grows with the sixth power of the number of items:
+#' 20 items take a tenth of a second, 60 half a minute.
+#'
+#' @inheritParams s_x2
+#' @return Named list: `m2`, `df`, `p_value`, `rmsea` with its 90 % interval,
+#'   `srmsr`, `tli`, `cfi`.
+#' @references Maydeu-Olivares A. & Joe H. (2006). Limited information
+#'   goodness-of-fit testing in multidimensional contingency tables.
+#'   Psychometrika 71, 713-732.
+m2 <- function(responses, parameters, estimated = TRUE) {
+  model <- fixed_mirt(parameters, responses = responses, estimated = estimated)
+  fit <- with_notices(mirt::M2(model, calcNull = TRUE))$value
+  list(
+    m2 = fit$M2, df = fit$df, p_value = fit$p, rmsea = fit$RMSEA,
+    rmsea_lower = fit$RMSEA_5, rmsea_upper = fit$RMSEA_95,
+    srmsr = fit$SRMSR, tli = fit$TLI, cfi = fit$CFI
+  )
+}
+
+#' Correlate the residuals of pairs of items
+#'
+#' Yen's Q3 is the correlation of \eqn{x_{ij} - P_i(\hat\theta_j)} over the
+#' subjects that were administered both items. Independent items have a mean of
+#' about \eqn{-1 / (m - 1)}; pairs are judged by their distance from the mean
+#' (Christensen et al. 2017).
+#'
+#' @param cells List from [answer_residuals()].
+#' @return Matrix, items x items.
+#' @references Yen W. M. (1984). Effects of local item dependence on the fit and
+#'   equating performance of the three-parameter logistic model. Applied
+#'   Psychological Measurement 8, 125-145.
+#'
+#'   Christensen K. B., Makransky G. & Horton M. (2017). Critical values for
+#'   Yen's Q3. Applied Psychological Measurement 41, 178-194.
+q3 <- function(cells) {
+  if (!anyNA(cells$residual)) {
+    return(suppressWarnings(stats::cor(cells$residual)))
+  }
+  suppressWarnings(
+    stats::cor(cells$residual, use = "pairwise.complete.obs")
+  )
+}
+
+#' Describe the dependence of items that ability does not explain
+#'
+#' @param correlations Matrix from [q3()].
+#' @param limit Number of pairs named.
+#' @return Named list: `mean`, `sd`, `pairs` (their number), `above_0.2` (pairs
+#'   that exceed the mean by 0.2) and `largest`, a data frame of the pairs
+#'   farthest from the mean.
+describe_q3 <- function(correlations, limit = 20) {
+  pairs <- which(upper.tri(correlations) & is.finite(correlations))
+  values <- correlations[pairs]
+  centre <- mean(values)
+  top <- utils::head(order(abs(values - centre), decreasing = TRUE), limit)
+  items <- colnames(correlations)
+  list(
+    mean = centre, sd = stats::sd(values), pairs = length(values),
+    above_0.2 = sum(values - centre > 0.2),
+    largest = data.frame(
+      first = items[row(correlations)[pairs[top]]],
+      second = items[col(correlations)[pairs[top]]], q3 = values[top]
+    )
+  )
+}
+
+#' Compare models by information criteria
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param models Names of models.
+#' @param ... Further arguments of [fit_mirt()].
+#' @return Data frame with one row a model. The criteria use the log-likelihood
+#'   without prior; they favour penalised fits a little less than is fair.
+compare_models <- function(responses, models, ...) {
+  do.call(rbind, lapply(models, \(model) {
+    record <- fit_mirt(responses, model, ...)$record
+    as.data.frame(record[c(
+      "model", "prior", "log_likelihood", "n_parameters", "aic", "bic",
+      "converged", "max_gradient", "seconds"
+    )])
+  }))
+}
+
+#' Match abilities to subjects
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param parameters `parameters` table.
+#' @param abilities `abilities` table, or `NULL` to estimate them by EAP.
+#' @return Numeric vector along the subjects.
+known_abilities <- function(responses, parameters, abilities = NULL) {
+  if (is.null(abilities)) {
+    return(score_mirt(responses, parameters, "EAP")$theta)
+  }
+  if (anyDuplicated(abilities$subject)) {
+    user_error(
+      "--abilities: subject '",
+      abilities$subject[anyDuplicated(abilities$subject)], "' has several ",
+      "abilities; keep those of one form and estimator"
+    )
+  }
+  theta <- abilities$theta[match(rownames(responses), abilities$subject)]
+  if (all(is.na(theta))) {
+    user_error(
+      "--abilities: no subject of the responses has an ability; give the ",
+      "abilities of the same subjects"
+    )
+  }
+  theta
+}
+
+#' Choose the subjects with complete responses, where they are enough
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @return The complete rows; `NULL` where they are fewer than 100 or leave an
+#'   item constant.
+complete_responses <- function(responses) {
+  x <- responses[stats::complete.cases(responses), , drop = FALSE]
+  means <- colMeans(x)
+  if (nrow(x) < least_complete || any(means == 0 | means == 1)) NULL else x
+}
+
+#' Summarise the fit of items or persons
+#'
+#' @param fit `item_fit` or `person_fit` table.
+#' @return Named list, one element a statistic: median and range of its values,
+#'   and the share with a p value below 0.05 after the correction of Benjamini &
+#'   Hochberg (1995) for their number.
+summarise_fit <- function(fit) {
+  lapply(split(fit, fit$statistic), \(rows) {
+    p <- stats::p.adjust(rows$p_value, "BH")
+    quantiles <- stats::quantile(
+      rows$value, c(0, 0.5, 1),
+      names = FALSE, na.rm = TRUE
+    )
+    list(
+      n = sum(!is.na(rows$value)), minimum = quantiles[1],
+      median = quantiles[2], maximum = quantiles[3],
+      misfit_share = if (all(is.na(p))) NA else mean(p < 0.05, na.rm = TRUE)
+    )
+  })
+}
+
+#' Choose the responses to calibrated items
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param parameters `parameters` table.
+#' @return The columns of items that have parameters. A message names how many
+#'   have none: constant items have been dropped by the calibration.
+calibrated_responses <- function(responses, parameters) {
+  calibrated <- intersect(parameters$item, colnames(responses))
+  if (length(calibrated) < 2) {
+    user_error(
+      "--parameters: ", length(calibrated), " of its items occur in the ",
+      "responses, at least 2 needed; give those calibrated from them"
+    )
+  }
+  left_out <- ncol(responses) - length(calibrated)
+  if (left_out > 0) {
+    message("left out ", left_out, " items without parameters")
+  }
+  responses <- responses[, calibrated, drop = FALSE]
+  check_answered(responses)
+  responses
+}
+
+#' Say which statistics were left out, and why
+#'
+#' @param opts Parsed options.
+#' @param complete Complete responses, or `NULL`.
+#' @param n_items Number of items.
+#' @return Character vector of notices.
+skipped <- function(opts, complete, n_items) {
+  wanted <- c("S-X2", "M2")[c(opts$s_x2, opts$m2) == "auto"]
+  if (is.null(complete) && length(wanted) > 0) {
+    return(paste0(
+      paste(wanted, collapse = " and "), " left out: fewer than ",
+      least_complete, " subjects with complete responses, or an item constant ",
+      "among them"
+    ))
+  }
+  if ("M2" %in% wanted && n_items > opts$m2_items) {
+    return(paste0(
+      "M2 left out: ", n_items, " items are more than --m2-items ",
+      opts$m2_items
+    ))
+  }
+  character()
+}

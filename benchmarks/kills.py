@@ -1,0 +1,103 @@
+"""Kill the pipeline at random moments; the finished run must be the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from common import markdown, write_evidence
+
+from itemwise.config import ROOT
+
+N_KILLS = 20
+COPIED = ("Snakefile", "rules", "R", "config", "envs", "profiles", "python")
+CONFIG = """\
+run: kills
+simulate: {subjects: 200}
+benchmarks:
+  one: {sources: simulated, items: 60}
+  two: {sources: simulated, items: 60, guessing: 0.2}
+irt: {reference: never}
+selection: {budget: 20, random_forms: 3}
+"""
+
+
+def kills() -> None:
+    """Run undisturbed, then with 20 SIGKILLs and SIGTERMs, and compare every table."""
+    with tempfile.TemporaryDirectory() as folder:
+        clean, disturbed = Path(folder, "clean"), Path(folder, "disturbed")
+        for place in (clean, disturbed):
+            _copy(place)
+        began = time.monotonic()
+        _start(clean).wait()
+        seconds = time.monotonic() - began
+        rng = np.random.default_rng(1)
+        counts = {"SIGKILL": 0, "SIGTERM": 0, "unlocked": 0, "finished early": 0}
+        for number in range(N_KILLS):
+            name = "SIGKILL" if number % 2 == 0 else "SIGTERM"
+            run = _start(disturbed)
+            time.sleep(rng.uniform(0.5, seconds * 0.6))
+            if run.poll() is None:
+                # The whole group: Snakemake and the stage that it is running.
+                os.killpg(run.pid, getattr(signal, name))
+                counts[name] += 1
+            else:
+                counts["finished early"] += 1
+                shutil.rmtree(disturbed / "results")
+            run.wait()
+            if any((disturbed / ".snakemake" / "locks").glob("*")):
+                subprocess.run(
+                    [sys.executable, "-m", "itemwise", "unlock-run"], cwd=disturbed, check=True
+                )
+                counts["unlocked"] += 1
+        assert _start(disturbed).wait() == 0
+        different, compared = _compare(clean, disturbed)
+    table = pd.DataFrame([counts | {"tables compared": compared, "different": len(different)}])
+    text = f"{N_KILLS} interruptions at random moments of a run of {seconds:.0f} s.\n\n"
+    write_evidence("kills", "Interrupted runs", text + markdown(table), "make prove")
+    if different:
+        raise SystemExit(f"differ after the kills: {different}")
+
+
+def _copy(place: Path) -> None:
+    """Copy what a run needs."""
+    place.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, place / name)
+    (place / "kills.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def _start(place: Path) -> subprocess.Popen:
+    """Start the pipeline in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "kills.yaml"],
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _compare(one: Path, other: Path) -> tuple[list[str], int]:
+    """Return the tables that differ, and how many were compared."""
+    different = []
+    tables = sorted((one / "results").rglob("*.parquet"))
+    for path in tables:
+        name = path.relative_to(one)
+        if not (other / name).exists():
+            different.append(str(name))
+        elif not pd.read_parquet(path).equals(pd.read_parquet(other / name)):
+            different.append(str(name))
+    return different, len(tables)

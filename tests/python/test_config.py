@@ -1,0 +1,181 @@
+"""Wrong configurations are refused by key, right ones are completed."""
+
+import copy
+import os
+
+import pytest
+import yaml
+
+from itemwise.config import OVERRIDABLE, ROOT, describe, resolve, schema
+from itemwise.errors import UserError
+
+SMALL = {"run": "r", "benchmarks": {"arc": {"sources": "simulated"}}}
+
+
+def changed(**changes) -> dict:
+    """Return the small configuration with top-level keys changed."""
+    return {**copy.deepcopy(SMALL), **changes}
+
+
+def arc(**changes) -> dict:
+    """Return the small configuration with keys of its benchmark changed."""
+    return changed(benchmarks={"arc": {"sources": "simulated", **changes}})
+
+
+BAD = {
+    "unknown key": (
+        changed(benchmark={}), "unknown key 'benchmark'; did you mean 'benchmarks'? (config/README",
+    ),
+    "unknown key like none": (
+        changed(xyzzy=1), "unknown key 'xyzzy'; valid keys: run, seed, benchmarks, ",
+    ),
+    "unknown key inside": (
+        changed(split={"tset": 0.1}), "unknown key 'split.tset'; did you mean 'test'?",
+    ),
+    "unknown key of a benchmark": (
+        arc(source=["a.csv"]), "unknown key 'benchmarks.arc.source'; did you mean 'sources'?",
+    ),
+    "unknown key of an override": (
+        arc(selection={"bugdet": 5}),
+        "unknown key 'benchmarks.arc.selection.bugdet'; did you mean 'budget'?",
+    ),
+    "no run": ({"benchmarks": SMALL["benchmarks"]}, "key 'run' is missing; add it"),
+    "no sources": (
+        changed(benchmarks={"arc": {}}), "key 'benchmarks.arc.sources' is missing; add it",
+    ),
+    "nothing": ({}, "is missing; add it"),
+    "no benchmark": (changed(benchmarks={}), "key 'benchmarks': {} should be non-empty"),
+    "wrong choice": (
+        changed(irt={"model": "2Pl"}),
+        "key 'irt.model': '2Pl' is not one of 1PL, 2PL, 3PL, 4PL; did you mean '2PL'?",
+    ),
+    "wrong choice of a benchmark": (
+        arc(scoring={"method": "eap"}),
+        "key 'benchmarks.arc.scoring.method': 'eap' is not one of MAP, EAP, EAPsum",
+    ),
+    "text for a number": (changed(seed="one"), "key 'seed': 'one' is not of type 'integer'"),
+    "fraction for a count": (
+        changed(selection={"budget": 1.5}), "key 'selection.budget': 1.5 is not of type 'integer'",
+    ),
+    "beyond the maximum": (
+        changed(screening={"max_mean": 1.1}), "key 'screening.max_mean': 1.1 is greater than",
+    ),
+    "share of nothing": (changed(split={"test": 0}), "key 'split.test': 0 is less than or equal"),
+    "name of the run": (changed(run="../up"), "key 'run': '../up' does not match"),
+    "name of a benchmark": (
+        changed(benchmarks={"a/b": {"sources": "simulated"}}), "'a/b' does not match",
+    ),
+    "sources as text": (arc(sources="a.csv"), "key 'benchmarks.arc.sources': 'a.csv' is not valid"),
+    "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
+    "null section": (changed(irt=None), "key 'irt': None is not of type 'object'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "message"), BAD.values(), ids=BAD)
+def test_bad_configuration_is_refused_by_key(config, message):
+    before = copy.deepcopy(config)
+    with pytest.raises(UserError) as refused:
+        resolve(config)
+    assert str(refused.value).startswith("config: ")
+    assert message in str(refused.value)
+    assert config == before
+
+
+def keys(rules: dict, prefix: str = ""):
+    """Yield the path and rules of every key that is not below a name of the user's."""
+    for key, value in rules["properties"].items():
+        yield f"{prefix}{key}", value
+        if "properties" in value:
+            yield from keys(value, f"{prefix}{key}.")
+
+
+def test_every_default_is_filled_in():
+    resolved = resolve(SMALL)
+    for path, rules in keys(schema()):
+        value = resolved
+        for part in path.split("."):
+            value = value[part]
+        if "default" in rules and rules["default"] != {}:
+            assert value == rules["default"], path
+    benchmark = resolved["benchmarks"]["arc"]
+    rules = schema()["properties"]["benchmarks"]["additionalProperties"]["properties"]
+    assert set(benchmark) == set(rules)
+    for name in OVERRIDABLE:
+        assert benchmark[name] == resolved[name]
+
+
+def test_every_section_is_closed_and_every_key_described():
+    def visit(rules, path):
+        if rules.get("type") == "object":
+            closed = rules.get("additionalProperties")
+            assert closed is False or "propertyNames" in rules, f"{path} takes any key"
+            if isinstance(closed, dict):
+                visit(closed, f"{path}.<name>")
+        for key, value in rules.get("properties", {}).items():
+            if "$ref" not in value:
+                assert value["description"].strip(), f"{path}.{key}"
+                visit(value, f"{path}.{key}")
+
+    visit(schema(), "config")
+
+
+def test_defaults_keep_their_own_rules():
+    complete = {
+        key: {k: v["default"] for k, v in rules["properties"].items()}
+        for key, rules in schema()["properties"].items()
+        if "properties" in rules
+    }
+    assert resolve(changed(**complete)) == resolve(SMALL)
+
+
+def test_benchmark_overrides_settings_one_by_one():
+    resolved = resolve(
+        changed(
+            selection={"budget": 30, "bins": 99},
+            benchmarks={
+                "arc": {"sources": "simulated", "selection": {"budget": 5}},
+                "gsm8k": {"sources": "simulated"},
+            },
+        )
+    )
+    arc, gsm8k = resolved["benchmarks"]["arc"], resolved["benchmarks"]["gsm8k"]
+    assert (arc["selection"]["budget"], arc["selection"]["bins"]) == (5, 99)
+    assert (gsm8k["selection"]["budget"], gsm8k["selection"]["bins"]) == (30, 99)
+    assert resolved["selection"]["budget"] == 30
+
+
+def test_environment_variables_in_paths_are_expanded(monkeypatch):
+    monkeypatch.setenv("HERE", "/data")
+    resolved = resolve(
+        {
+            **arc(sources=["$HERE/a.csv", "~/b.csv"], full_scores="${HERE}/f.parquet"),
+            "subject_metadata": "$HERE/m.parquet",
+        }
+    )
+    benchmark = resolved["benchmarks"]["arc"]
+    assert benchmark["sources"] == ["/data/a.csv", os.path.expanduser("~/b.csv")]
+    assert benchmark["full_scores"] == "/data/f.parquet"
+    assert resolved["subject_metadata"] == "/data/m.parquet"
+    monkeypatch.delenv("HERE")
+    message = r"path '\$HERE/a.csv': environment variable is not set; export it first"
+    with pytest.raises(UserError, match=message):
+        resolve(arc(sources=["$HERE/a.csv"]))
+
+
+CONFIGS = {*(ROOT / "config").glob("*.yaml"), *(ROOT / "tests/config").glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS - {ROOT / "config" / "schema.yaml"}), ids=lambda path: path.name
+)
+def test_configurations_of_the_project_are_valid(path, monkeypatch):
+    monkeypatch.setenv("ITEMWISE_DATA", "/data")
+    resolve(yaml.safe_load(path.read_text()))
+
+
+def test_page_has_every_key_and_is_up_to_date():
+    page = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    assert page == describe(), "config/README.md is out of date: run make docs"
+    for path, _ in keys(schema()):
+        assert f"| `{path}` |" in page
+    assert "| `benchmarks.<name>.sources` |" in page

@@ -1,0 +1,177 @@
+"""The report stands alone, and says what the tables say."""
+
+import base64
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from itemwise.cli import main
+from itemwise.files import write_record
+from itemwise.population import simulate_population
+from itemwise.readout import accuracy
+from itemwise.report.content import load_benchmark, recovery, screen_reasons, summary
+from itemwise.responses import write_responses
+from itemwise.tables import write_table
+
+FORMS = ["A", "random1", "random2", "random3"]
+
+
+def run_stage(*words) -> None:
+    assert main([str(word) for word in words]) == 0
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return a run's folder: Python stages as they are, R's tables made up."""
+    run = tmp_path_factory.mktemp("results") / "made-up"
+    population = simulate_population("sums", 0, 100, 30, 0.0, 0.02, seed=1)
+    simulated = run / "simulate_population"
+    write_responses(population.responses, simulated / "sums.parquet")
+    write_table(population.parameters, simulated / "sums.parameters.parquet", "parameters")
+    write_table(population.abilities, simulated / "sums.abilities.parquet", "abilities")
+    built = run / "build_responses"
+    run_stage(
+        "build-responses", "--benchmark", "sums", "--sources", simulated / "sums.parquet",
+        "--coverage", 0.5, "--out", built / "sums.parquet",
+        "--out-items", built / "sums.items.parquet", "--record", built / "sums.json",
+        "--out-subjects", built / "sums.subjects.parquet",
+        "--out-full-scores", built / "sums.full-scores.parquet",
+    )  # fmt: skip
+    reasons = [f"mean 0.9{i} > 0.95" for i in range(6, 9)] + ["sd 0 <= 0.01; mean 1 > 0.95"]
+    screen = pd.DataFrame({"benchmark": "sums", "item": population.responses.items})
+    screen = screen.assign(n=80, mean=0.5, sd=0.5, item_total_correlation=0.4, keep=1, reason="")
+    screen.loc[:3, "keep"], screen.loc[:3, "reason"] = 0, reasons
+    write_table(screen, run / "screen_items" / "sums.parquet", "items")
+    run_stage(
+        "fit-irt", "--responses", built / "sums.parquet",
+        "--items", run / "screen_items/sums.parquet", "--no-standard-errors",
+        "--out", run / "fit_irt/sums.parquet", "--record", run / "fit_irt/sums.json",
+    )  # fmt: skip
+    run_stage(
+        "score-subjects", "--responses", built / "sums.parquet",
+        "--parameters", run / "fit_irt/sums.parquet", "--out", run / "score_subjects/sums.parquet",
+    )  # fmt: skip
+    run_stage(
+        "select-items", "--benchmark", "sums", "--parameters", run / "fit_irt/sums.parquet",
+        "--abilities", run / "score_subjects/sums.parquet", "--budget", 8, "--random-forms", 3,
+        "--out", run / "select_items/sums.parquet", "--record", run / "select_items/sums.json",
+    )  # fmt: skip
+    tested = [made_up(form, number) for number, form in enumerate(FORMS)]
+    table = pd.concat(tested, ignore_index=True)
+    write_table(table, run / "fit_readout" / "sums.parquet", "reconstructions")
+    sets = {"train": {"subjects": 80, "organizations": 20}}
+    sets["test"] = {"subjects": 20, "organizations": 5}
+    split = {"method": "organization", "seed": 1, "sets": sets}
+    split["test_share_with_training_organization"] = 0.0
+    write_record(split, run / "split_subjects" / "splits.json")
+    return run
+
+
+def made_up(form: str, number: int) -> pd.DataFrame:
+    """Return reconstructions of one form; random forms err more."""
+    rng = np.random.default_rng([5, number])
+    score = rng.uniform(20, 80, 100)
+    predicted = score + rng.normal(0, 2 + number, 100)
+    sets = np.where(np.arange(100) < 80, "train", "test")
+    return pd.DataFrame({"subject": [f"m{i}" for i in range(100)], "set": sets}).assign(
+        benchmark="sums", readout="ability", form=form, n_items=8, full_score=score,
+        predicted=predicted, lower=predicted - 3, upper=predicted + 3, level=0.9,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    run_stage(
+        "write-report", "--results", results, "--benchmarks", "sums", "--simulated", "sums",
+        "--out", results / "report.html",
+    )  # fmt: skip
+    return (results / "report.html").read_text(encoding="utf-8")
+
+
+def test_page_loads_nothing_from_elsewhere(page):
+    assert not re.findall(r"<(?:script|link|iframe|object|embed)\b", page)
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page))
+    assert all(source.startswith("data:") for source in re.findall(r'src="([^"]*)"', page))
+    assert not re.findall(r"url\((?!data:)|@import", page)
+
+
+def test_every_section_has_its_figures_and_they_are_images(page):
+    sections = page.split("<h2 id=")[1:]
+    assert len(sections) == 1
+    figures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', sections[0])
+    assert [name for name, _ in figures] == [
+        "reconstructed against full score",
+        "error of the form and of random forms",
+        "test information",
+        "item characteristic curves",
+        "estimates against truth",
+    ]
+    for name, data in figures:
+        image = base64.b64decode(data, validate=True)
+        assert image.startswith(b"\x89PNG"), name
+        assert len(image) > 5000, f"{name} is empty"
+    assert len({data for _, data in figures}) == len(figures)
+
+
+def test_numbers_are_those_of_the_tables(page):
+    accuracies = {form: made_up(form, i).query("set == 'test'") for i, form in enumerate(FORMS)}
+    accuracies = {form: accuracy(table) for form, table in accuracies.items()}
+    ours = accuracies.pop("A")
+    random = pd.DataFrame(accuracies.values())
+    row = re.search(r'<tr><td><a href="#sums">.*?</tr>', page)[0]
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
+    low, high = random["rmse"].quantile([0.05, 0.95])
+    assert cells[:4] == ["sums", "100", "30", "26"]
+    assert int(cells[4]) <= 8
+    assert cells[5:] == [
+        "20",
+        f"{ours['rmse']:.2f}",
+        f"{ours['mae']:.2f}",
+        f"{100 * ours['coverage']:.1f} %",
+        f"{random['rmse'].median():.2f} ({low:.2f}-{high:.2f})",
+        f"{random['mae'].median():.2f}",
+    ]
+
+
+def test_simulated_data_are_labelled_and_real_data_are_not(page, results, tmp_path):
+    assert "Simulated data." in page
+    assert "Recovery of the simulated truth" in page
+    run_stage(
+        "write-report", "--results", results, "--benchmarks", "sums", "--out", tmp_path / "r.html"
+    )
+    real = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "imulated" not in re.sub("Sources: .*", "", real)
+
+
+def test_reasons_are_counted_by_rule(results):
+    benchmark = load_benchmark(results, "sums", True, False)
+    assert dict(screen_reasons(benchmark)) == {"mean > 0.95": 4, "sd <= 0.01": 1}
+    assert summary(benchmark)["kept"] == 26
+
+
+def test_recovery_compares_with_the_truth(results):
+    benchmark = load_benchmark(results, "sums", True, False)
+    rows = {row["name"]: row for row in recovery(benchmark)}
+    assert set(rows) == {"item a", "item d", "ability theta"}  # all lower asymptotes are 0
+    estimate = benchmark.abilities.set_index("subject")["theta"]
+    error = estimate - benchmark.truth["abilities"].set_index("subject")["theta"]
+    assert rows["ability theta"]["n"] == 100
+    assert rows["ability theta"]["bias"] == pytest.approx(error.mean())
+    assert rows["ability theta"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    # 26 items carry much information: the reliability of such tests is above 0.8.
+    assert rows["ability theta"]["correlation"] > 0.8
+    assert recovery(load_benchmark(results, "sums", False, False)) == []
+
+
+def test_run_that_is_not_complete_is_refused(itemwise, results, tmp_path):
+    finished = itemwise(
+        "write-report", "--results", tmp_path, "--benchmarks", "sums", "--out", tmp_path / "r.html"
+    )
+    assert finished.status == 2
+    assert (
+        "build_responses/sums.json: no such file; run the stage that writes it first"
+        in finished.err
+    )
+    assert not (tmp_path / "r.html").exists()

@@ -1,0 +1,68 @@
+"""A lock is removed only where no Snakemake process is at work.
+
+That a real run is unlocked and finished is shown in tests/workflow/test_interruption.py.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """Return a folder with a lock of Snakemake's."""
+    lock = tmp_path / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("results/x\n")
+    (tmp_path / "Snakefile").write_text("rule all:\n    output: 'x'\n    shell: 'touch x'\n")
+    return tmp_path
+
+
+@pytest.fixture
+def process():
+    """Return a function that starts a process that sleeps, named like a command line."""
+    started = []
+
+    def start(folder, *words: str) -> subprocess.Popen:
+        code = "import sys; print(flush=True); sys.stdin.read()"
+        started.append(
+            subprocess.Popen(
+                [*words, "-c", code],
+                executable=sys.executable,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+        )
+        started[-1].stdout.readline()  # it lives and has its name
+        return started[-1]
+
+    yield start
+    for child in started:
+        child.communicate()
+
+
+def test_folder_without_lock_is_left_alone(itemwise, tmp_path):
+    finished = itemwise("unlock-run", "--folder", tmp_path)
+    assert (finished.status, finished.out) == (0, f"{tmp_path}: not locked\n")
+
+
+def test_lock_of_a_dead_process_is_removed(itemwise, locked):
+    assert itemwise("unlock-run", "--folder", locked).status == 0
+    assert list((locked / ".snakemake").glob("locks/*")) == []
+
+
+def test_lock_of_a_live_process_stays(itemwise, locked, process):
+    owner = process(locked, "snakemake")
+    finished = itemwise("unlock-run", "--folder", locked)
+    assert finished.status == 2
+    assert f"Snakemake process {owner.pid} is still at work here; stop it" in finished.err
+    assert list((locked / ".snakemake" / "locks").iterdir())
+
+
+@pytest.mark.parametrize("name", ["python", "snakemake"])
+def test_other_processes_are_not_in_the_way(name, itemwise, locked, process, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    process(locked if name == "python" else elsewhere, name)
+    assert itemwise("unlock-run", "--folder", locked).status == 0

@@ -1,0 +1,70 @@
+"""The rules as written: style, environments, and the code that each lists."""
+
+import re
+
+import pytest
+import yaml
+
+from itemwise.config import ROOT
+
+ENGINE = "_mirt"  # the rules of the reference engine write beside those of the native one
+RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+RULES = {
+    name: body
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    for name, body in RULE.findall(path.read_text(encoding="utf-8"))
+}
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule_lists_code_among_its_inputs(name):
+    inputs = re.search(r"    input:\n(.*?)\n    \w+:\n", RULES[name], re.DOTALL)[1]
+    assert re.search(r"\bcode=", inputs), "a change of its code would not be noticed"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule_has_environment_log_and_benchmark_of_its_name(name):
+    body = RULES[name]
+    environment = re.search(r'conda:\n\s+"\.\./(envs/\w+\.yaml)"', body)
+    assert environment, "no conda environment"
+    assert (ROOT / environment[1]).is_file()
+    language = "r" if "Rscript" in body else "python"
+    assert environment[1] == f"envs/{language}.yaml"
+    stage = name.removesuffix(ENGINE)
+    assert f"{{RUN}}/logs/{stage}/" in body
+    assert f"{{RUN}}/benchmarks/{stage}/" in body
+    assert "> {log:q} 2>&1" in body
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_results_lie_in_a_folder_of_the_rules_name(name):
+    outputs = re.search(r"    output:\n(.*?)\n    \w+:\n", RULES[name], re.DOTALL)[1]
+    paths = re.findall(r'f"\{RUN\}/([^"]+)"', outputs)
+    assert paths
+    stage = name.removesuffix(ENGINE)
+    assert all(path.startswith(f"{stage}/") or path == "report.html" for path in paths)
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
+def test_environment_is_pinned_exactly(path):
+    environment = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    for dependency in environment["dependencies"]:
+        assert re.fullmatch(r"[a-z0-9-]+ =\d+(\.\d+)+(_\d+)?", dependency), dependency
+
+
+def test_python_environment_has_the_versions_of_the_constraints():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    versions = dict(line.lower().split("==") for line in lines if "==" in line and line[0] != "#")
+    environment = yaml.safe_load((ROOT / "envs" / "python.yaml").read_text(encoding="utf-8"))
+    for dependency in environment["dependencies"]:
+        name, version = dependency.split(" =")
+        if name != "python":
+            assert versions[name.removesuffix("-base")].split()[0] == version, name
+
+
+def test_lint_is_clean(new_project):
+    linted = new_project().snakemake("--lint")
+    assert linted.returncode == 0, linted.stdout
+    assert "Congratulations" in linted.stdout

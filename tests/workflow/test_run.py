@@ -1,0 +1,147 @@
+"""A small run from end to end: complete, not repeated, and repeated only where code changed."""
+
+import json
+import re
+
+import pytest
+from projects import TINY
+
+from itemwise.provenance import stage_code
+from itemwise.readout import accuracy
+from itemwise.tables import read_table
+
+RESULTS = "results/tiny"
+
+
+def test_run_writes_report_and_nothing_is_left_to_do(finished_run):
+    assert (finished_run.folder / RESULTS / "report.html").stat().st_size > 10_000
+    for path in ("R/screen_items.R", "python/itemwise/selection.py"):
+        (finished_run.folder / path).touch()  # a file saved as it was repeats nothing
+    again = finished_run.snakemake("--dry-run")
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout
+
+
+def test_folders_are_named_like_the_rules(finished_run):
+    results = finished_run.folder / RESULTS
+    listed = finished_run.snakemake("--list-rules").stdout.splitlines()
+    rules = {line.strip() for line in listed if re.fullmatch(r"\s*[a-z]+_[a-z]+\s*", line)}
+    assert len(rules) > 8
+    stages = {path.name for path in results.iterdir() if path.is_dir()} - {"logs", "benchmarks"}
+    for folder in ("logs", "benchmarks"):
+        assert {path.name for path in (results / folder).iterdir()} >= stages
+    assert stages <= rules
+    for path in (results / "benchmarks").rglob("*.tsv"):
+        log = results / "logs" / path.relative_to(results / "benchmarks").with_suffix(".log")
+        assert log.exists(), path
+
+
+def test_tables_keep_the_contract(finished_run):
+    results = finished_run.folder / RESULTS
+    tables = {
+        "simulate_population/sums.parameters.parquet": "parameters",
+        "simulate_population/sums.abilities.parquet": "abilities",
+        "build_responses/sums.items.parquet": "items",
+        "build_responses/sums.subjects.parquet": "subjects",
+        "build_responses/sums.full-scores.parquet": "full_scores",
+        "split_subjects/splits.parquet": "splits",
+        "screen_items/sums.parquet": "items",
+        "fit_irt/sums.parquet": "parameters",
+        "score_subjects/sums.parquet": "abilities",
+        "score_forms/sums.parquet": "abilities",
+        "select_items/sums.parquet": "selection",
+        "select_items/sums.information.parquet": "information",
+        "fit_readout/sums.parquet": "reconstructions",
+    }
+    for path, table in tables.items():
+        read_table(results / path, table)
+
+
+def test_test_models_took_no_part_before_the_end(finished_run):
+    results = finished_run.folder / RESULTS
+    splits = read_table(results / "split_subjects/splits.parquet", "splits")
+    training = (splits["set"] == "train").sum()
+    fit = json.loads((results / "fit_irt/sums.json").read_text())
+    assert fit["n_subjects"] == training
+    screened = read_table(results / "screen_items/sums.parquet", "items")
+    assert screened["n"].max() <= training
+    organization = splits["subject"].str.split("/").str[0]
+    in_both = set(organization[splits["set"] == "test"]) & set(
+        organization[splits["set"] == "train"]
+    )
+    assert in_both == set()
+
+
+def test_report_says_what_the_tables_say(finished_run):
+    results = finished_run.folder / RESULTS
+    page = (results / "report.html").read_text(encoding="utf-8")
+    table = read_table(results / "fit_readout/sums.parquet", "reconstructions")
+    found = accuracy(table[(table["set"] == "test") & (table["form"] == "A")])
+    assert (
+        f"an RMSE of <strong>{found['rmse']:.2f}</strong> points (MAE {found['mae']:.2f})" in page
+    )
+    assert f"<td>{100 * found['coverage']:.1f} %</td>" in page
+    selection = read_table(results / "select_items/sums.parquet", "selection")
+    form = selection[selection["form"] == "A"]
+    assert len(form) <= 10
+    assert f"{len(form)} of 40 items rebuild the full score" in page
+    positions = [
+        page.index(f"<td>{item}</td>", page.index("Selected items")) for item in form["item"]
+    ]
+    assert positions == sorted(positions)  # in their order of selection
+    assert "Simulated data." in page
+    assert "2 random forms of the same size" in page
+
+
+SCORED = ["score_forms", "fit_readout", "write_report"]
+SELECTED = ["select_items", *SCORED]
+SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
+EDITS = {
+    "an R stage": ("R/screen_items.R", SCREENED),
+    "an R library": ("R/lib/readout.R", ["fit_readout", "write_report"]),
+    "the split": ("R/lib/split.R", ["split_subjects", *SCREENED]),
+    "a Python stage": (
+        "python/itemwise/stages/build_responses.py",
+        ["build_responses", "split_subjects", *SCREENED],
+    ),
+    "a Python module": ("python/itemwise/selection.py", SELECTED),
+    "the report's page": ("python/itemwise/report/page.html", ["write_report"]),
+    "the documentation": ("config/README.md", []),
+}
+
+
+@pytest.mark.parametrize(("path", "rules"), EDITS.values(), ids=EDITS)
+def test_edit_repeats_exactly_what_depends_on_it(path, rules, finished_run):
+    file = finished_run.folder / path
+    before = file.read_bytes()
+    comment = b"<!-- edited -->\n" if path.endswith((".html", ".md")) else b"# edited\n"
+    file.write_bytes(before + comment)
+    try:
+        planned = finished_run.planned()
+    finally:
+        file.write_bytes(before)
+    assert planned == dict.fromkeys(rules and [*rules, "all"], 1)
+
+
+def test_changed_setting_repeats_what_it_concerns(finished_run):
+    (finished_run.folder / "level.yaml").write_text("readout: {level: 0.8}\n")
+    planned = finished_run.planned("--configfile", TINY, "level.yaml")
+    assert planned == {"fit_readout": 1, "write_report": 1, "all": 1}
+
+
+@pytest.mark.parametrize("engine", ["native", "mirt"])
+def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
+    """Which files a stage runs is traced in tests/python/test_provenance.py."""
+    (finished_run.folder / "engine.yaml").write_text(f"irt: {{engine: {engine}}}\n")
+    printed = finished_run.snakemake(
+        "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
+    ).stdout
+    jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
+    jobs = [job for job in jobs if job[1] != "None"]  # rule all
+    assert len(jobs) == 10
+    for inputs, command in jobs:
+        stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
+        code = stage_code((stage[1] or stage[2]).replace("-", "_"))
+        if "--engine mirt" in command:
+            code = [*code, *stage_code("fit_irt", "R")]
+        assert set(code) <= set(inputs.split(", ")), command
