@@ -7,6 +7,7 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 if not workflow.overwrite_configfiles:
+
     # Snakemake merges configurations, so the demo must not lie under another one.
     configfile: "config/demo.yaml"
 
@@ -19,7 +20,7 @@ include: "rules/report.smk"
 
 
 rule all:
-    localrule: True
     default_target: True
     input:
         f"{RUN}/report.html",
+    localrule: True

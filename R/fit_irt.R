@@ -24,7 +24,10 @@ here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/screen.R"))
+source(file.path(here, "lib/irt_likelihood.R"))
 source(file.path(here, "lib/irt.R"))
+source(file.path(here, "lib/irt_score.R"))
+source(file.path(here, "lib/irt_stage.R"))
 
 spec <- list(
   stage_option("responses", "string", required = TRUE,

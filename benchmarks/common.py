@@ -50,5 +50,9 @@ def write_evidence(name: str, title: str, text: str, command: str) -> None:
 
 def markdown(table: pd.DataFrame) -> str:
     """Return a data frame as a Markdown table."""
-    rows = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
+    rows = [
+        list(table.columns),
+        ["---"] * len(table.columns),
+        *table.astype(str).to_numpy().tolist(),
+    ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -96,8 +96,8 @@ def _compare(one: Path, other: Path) -> tuple[list[str], int]:
     tables = sorted((one / "results").rglob("*.parquet"))
     for path in tables:
         name = path.relative_to(one)
-        if not (other / name).exists():
-            different.append(str(name))
-        elif not pd.read_parquet(path).equals(pd.read_parquet(other / name)):
+        if not (other / name).exists() or not pd.read_parquet(path).equals(
+            pd.read_parquet(other / name)
+        ):
             different.append(str(name))
     return different, len(tables)

@@ -104,7 +104,7 @@ def real() -> None:
             size = "x".join(map(str, read_responses(data).matrix.shape))
             tables.append(compare(f"{name} ({size})", data, model, engines, bar))
     text = (
-        "Unpenalised fits on 61 points, one after the other on an otherwise idle machine. "
+        "Unpenalised fits on 61 points, one after the other. "
         "Seconds are those of the fit alone (no start-up, no reading), peak memory is the "
         "whole process's. Log-likelihoods by one function on 61 points.\n\n"
         + shown(pd.concat(tables))

@@ -13,6 +13,8 @@ rule split_subjects:
         f"{RUN}/logs/split_subjects/splits.log",
     benchmark:
         f"{RUN}/benchmarks/split_subjects/splits.tsv"
+    conda:
+        "../envs/r.yaml"
     params:
         subjects=lambda wildcards, input: ",".join(input.subjects),
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
@@ -22,8 +24,6 @@ rule split_subjects:
         folds=CONFIG["split"]["folds"],
         strata=CONFIG["split"]["strata"],
         seed=CONFIG["seed"],
-    conda:
-        "../envs/r.yaml"
     shell:
         "Rscript --vanilla R/split_subjects.R --subjects {params.subjects:q}"
         " --full-scores {params.full_scores:q} --method {params.method} --test {params.test}"
@@ -44,25 +44,19 @@ rule screen_items:
         f"{RUN}/logs/screen_items/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/screen_items/{{benchmark}}.tsv"
+    conda:
+        "../envs/r.yaml"
+    resources:
+        mem_mb=4000,
     params:
         min_sd=setting("screening", "min_sd"),
         max_mean=setting("screening", "max_mean"),
         min_item_total=setting("screening", "min_item_total"),
-    resources:
-        mem_mb=4000,
-    conda:
-        "../envs/r.yaml"
     shell:
         "Rscript --vanilla R/screen_items.R --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --min-sd {params.min_sd}"
         " --max-mean {params.max_mean} --min-item-total {params.min_item_total}"
         " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
-
-
-def fit_code(wildcards):
-    """Return the code of the engine that calibrates a benchmark."""
-    engine = CONFIG["benchmarks"][wildcards.benchmark]["irt"]["engine"]
-    return stage_code("fit_irt") + (stage_code("fit_irt", "R") if engine == "mirt" else [])
 
 
 rule fit_irt:
@@ -78,6 +72,11 @@ rule fit_irt:
         f"{RUN}/logs/fit_irt/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/fit_irt/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    threads: 2
+    resources:
+        mem_mb=6000,
     params:
         engine=setting("irt", "engine"),
         model=setting("irt", "model"),
@@ -85,11 +84,6 @@ rule fit_irt:
         quadrature=option("quadrature", "irt", "quadrature"),
         unconverged=flag("allow-unconverged", "irt", "allow_unconverged"),
         seed=CONFIG["seed"],
-    threads: 2
-    resources:
-        mem_mb=6000,
-    conda:
-        "../envs/python.yaml"
     shell:
         "itemwise fit-irt --responses {input.responses:q} --items {input.item_table:q}"
         " --splits {input.splits:q} --engine {params.engine} --model {params.model}"
@@ -109,11 +103,11 @@ rule score_subjects:
         f"{RUN}/logs/score_subjects/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_subjects/{{benchmark}}.tsv"
-    params:
-        method=setting("scoring", "method"),
-    threads: 2
     conda:
         "../envs/python.yaml"
+    threads: 2
+    params:
+        method=setting("scoring", "method"),
     shell:
         "itemwise score-subjects --responses {input.responses:q}"
         " --parameters {input.parameters:q} --method {params.method} --threads {threads}"
@@ -134,15 +128,15 @@ rule fit_irt_mirt:
         f"{RUN}/logs/fit_irt/{{benchmark}}.mirt.log",
     benchmark:
         f"{RUN}/benchmarks/fit_irt/{{benchmark}}.mirt.tsv"
+    conda:
+        "../envs/r.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=600,
     params:
         model=setting("irt", "model"),
         prior=option("prior", "irt", "prior"),
         seed=CONFIG["seed"],
-    resources:
-        mem_mb=6000,
-        runtime=600,
-    conda:
-        "../envs/r.yaml"
     shell:
         "Rscript --vanilla R/fit_irt.R --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --model {params.model}"

@@ -12,6 +12,8 @@ rule simulate_population:
         f"{RUN}/logs/simulate_population/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/simulate_population/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
     params:
         number=lambda wildcards: BENCHMARKS.index(wildcards.benchmark),
         subjects=CONFIG["simulate"].get("subjects"),
@@ -19,28 +21,11 @@ rule simulate_population:
         n_items=setting("items"),
         guessing=setting("guessing"),
         seed=CONFIG["seed"],
-    conda:
-        "../envs/python.yaml"
     shell:
         "itemwise simulate-population --benchmark {wildcards.benchmark} --number {params.number}"
         " --subjects {params.subjects} --items {params.n_items} --guessing {params.guessing}"
         " --missing {params.missing} --seed {params.seed} --out {output.responses:q}"
         " --parameters {output.parameters:q} --abilities {output.abilities:q} > {log:q} 2>&1"
-
-
-def source_paths(wildcards):
-    """Return the sources of a benchmark: its files, or its simulated population."""
-    sources = CONFIG["benchmarks"][wildcards.benchmark]["sources"]
-    if sources == "simulated":
-        return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
-    return sources
-
-
-def metadata_paths(wildcards):
-    """Return the optional inputs of a benchmark that are given."""
-    benchmark = CONFIG["benchmarks"][wildcards.benchmark]
-    given = [benchmark["full_scores"], benchmark["item_metadata"], CONFIG["subject_metadata"]]
-    return [path for path in given if path is not None]
 
 
 rule build_responses:
@@ -58,6 +43,10 @@ rule build_responses:
         f"{RUN}/logs/build_responses/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/build_responses/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    resources:
+        mem_mb=4000,
     params:
         metric=option("metric", "metric"),
         filter=option("filter", "filter"),
@@ -70,10 +59,6 @@ rule build_responses:
             else ""
         ),
         coverage=setting("coverage"),
-    resources:
-        mem_mb=4000,
-    conda:
-        "../envs/python.yaml"
     shell:
         "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
         " {params.metric} {params.filter} {params.binarize} {params.full_scores}"

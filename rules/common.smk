@@ -78,3 +78,44 @@ def form_size(wildcards):
 def names_option(name, benchmarks):
     """Return a command-line option that lists benchmarks, or nothing."""
     return f"--{name} {' '.join(benchmarks)}" if benchmarks else ""
+
+
+def source_paths(wildcards):
+    """Return the sources of a benchmark: its files, or its simulated population."""
+    sources = CONFIG["benchmarks"][wildcards.benchmark]["sources"]
+    if sources == "simulated":
+        return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
+    return sources
+
+
+def metadata_paths(wildcards):
+    """Return the optional inputs of a benchmark that are given."""
+    benchmark = CONFIG["benchmarks"][wildcards.benchmark]
+    given = [benchmark["full_scores"], benchmark["item_metadata"], CONFIG["subject_metadata"]]
+    return [path for path in given if path is not None]
+
+
+def fit_code(wildcards):
+    """Return the code of the engine that calibrates a benchmark."""
+    engine = CONFIG["benchmarks"][wildcards.benchmark]["irt"]["engine"]
+    return stage_code("fit_irt") + (stage_code("fit_irt", "R") if engine == "mirt" else [])
+
+
+def report_inputs(wildcards):
+    """Return what the report shows of every benchmark."""
+    stages = {
+        "build_responses": ["parquet", "json"],
+        "screen_items": ["parquet", "json"],
+        "fit_irt": ["parquet", "json"],
+        "score_subjects": ["parquet"],
+        "select_items": ["parquet", "json"],
+        "fit_readout": ["parquet", "json"],
+    }
+    files = [
+        f"{RUN}/{stage}/{benchmark}.{suffix}"
+        for stage, suffixes in stages.items()
+        for suffix in suffixes
+        for benchmark in BENCHMARKS
+    ]
+    files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
+    return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

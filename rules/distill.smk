@@ -15,14 +15,14 @@ rule select_items:
         f"{RUN}/logs/select_items/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/select_items/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
     params:
         size=form_size,
         bins=setting("selection", "bins"),
         grid=setting("selection", "grid"),
         random_forms=setting("selection", "random_forms"),
         seed=CONFIG["seed"],
-    conda:
-        "../envs/python.yaml"
     shell:
         "itemwise select-items --parameters {input.parameters:q} --abilities {input.abilities:q}"
         " --splits {input.splits:q} --benchmark {wildcards.benchmark} {params.size}"
@@ -43,11 +43,11 @@ rule score_forms:
         f"{RUN}/logs/score_forms/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/score_forms/{{benchmark}}.tsv"
-    params:
-        method=setting("scoring", "method"),
-    threads: 2
     conda:
         "../envs/python.yaml"
+    threads: 2
+    params:
+        method=setting("scoring", "method"),
     shell:
         "itemwise score-subjects --responses {input.responses:q}"
         " --parameters {input.parameters:q} --selection {input.selection:q}"
@@ -68,12 +68,12 @@ rule fit_readout:
         f"{RUN}/logs/fit_readout/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/fit_readout/{{benchmark}}.tsv"
+    conda:
+        "../envs/r.yaml"
     params:
         formula=setting("readout", "formula"),
         level=setting("readout", "level"),
         seed=CONFIG["seed"],
-    conda:
-        "../envs/r.yaml"
     shell:
         "Rscript --vanilla R/fit_readout.R --abilities {input.abilities:q}"
         " --selection {input.selection:q} --full-scores {input.full_scores:q}"

@@ -368,11 +368,34 @@ itemwise_command <- function() {
 convert_table <- function(...) {
   printed <- suppressWarnings(system2(
     itemwise_command(), c("convert-table", shQuote(c(...))),
-    stdout = TRUE, stderr = TRUE
+    stdout = TRUE, stderr = TRUE,
+    # R puts its own folders first, and Python would load libraries from there.
+    env = paste0("LD_LIBRARY_PATH=", shQuote(callers_library_path()))
   ))
   if (!is.null(attr(printed, "status"))) {
     stop(paste(printed, collapse = " "), call. = FALSE)
   }
+}
+
+#' The library path of R's caller
+#'
+#' R's start-up script puts its own folders before what `LD_LIBRARY_PATH` held.
+#'
+#' @return String; empty when the variable was not set.
+callers_library_path <- function() {
+  own <- system2(
+    "sh",
+    c("-c", shQuote(paste(
+      "unset LD_LIBRARY_PATH; . \"$R_HOME/etc/ldpaths\";",
+      "printf %s \"$LD_LIBRARY_PATH\""
+    ))),
+    stdout = TRUE
+  )
+  folders <- \(path) strsplit(paste0(path, ""), ":", fixed = TRUE)[[1]]
+  paste(
+    setdiff(folders(Sys.getenv("LD_LIBRARY_PATH")), folders(own)),
+    collapse = ":"
+  )
 }
 
 #' Read parquet by the Python command

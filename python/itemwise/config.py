@@ -126,9 +126,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         values = [str(value) for value in error.validator_value if value is not None]
         near = difflib.get_close_matches(str(error.instance), values, n=1, cutoff=0.4)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return (
-            f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
-        )
+        return f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
     return f"config: key '{where or 'config'}': {error.message}; mend the value"
 
 

@@ -19,7 +19,7 @@ DATA_FILES = {
     PACKAGE / "tables.py": PACKAGE / "contract.csv",
     ROOT / "R" / "lib" / "io.R": PACKAGE / "contract.csv",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
-    ROOT / "R" / "lib" / "irt.R": PACKAGE / "irt" / "weak_prior.csv",
+    ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
 }
 """Files that source files read when they run."""

@@ -227,7 +227,7 @@ def to_r(value):
 
 def from_r(value):
     """Convert an R value to Python: data frames, dicts, lists, scalars; NA becomes None."""
-    from rpy2 import robjects, rinterface
+    from rpy2 import rinterface, robjects
 
     if value is rinterface.NULL or isinstance(value, type(rinterface.NULL)):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def bin_maxima(
     bounds = np.searchsorted(theta, edges, side="left")
     maxima = np.full((bins, information.shape[1]), -np.inf)
     where = np.full_like(maxima, np.nan)
-    for number, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for number, (low, high) in enumerate(pairwise(bounds)):
         if low < high:
             at = information[low:high].argmax(axis=0)
             maxima[number] = information[low:high][at, np.arange(information.shape[1])]

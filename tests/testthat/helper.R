@@ -10,7 +10,11 @@ find_root <- function(folder = getwd()) {
 root <- Sys.getenv("ITEMWISE_ROOT")
 if (!nzchar(root)) root <- find_root()
 options(itemwise.root = root)
-for (lib in c("options", "io", "split", "screen", "readout")) {
+libraries <- c(
+  "options", "io", "split", "screen", "readout",
+  "irt_likelihood", "irt", "irt_score", "irt_stage", "fit_check"
+)
+for (lib in libraries) {
   source(file.path(root, "R/lib", paste0(lib, ".R")), local = TRUE)
 }
 

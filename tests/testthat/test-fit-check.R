@@ -1,6 +1,3 @@
-source(file.path(root, "R/lib/irt.R"), local = TRUE)
-source(file.path(root, "R/lib/fit_check.R"), local = TRUE)
-
 # Ten items that follow their parameters, and subjects with true abilities.
 simulated <- function(n = 400, missing = 0, seed = 1) {
   set.seed(seed)

@@ -1,5 +1,3 @@
-source(file.path(root, "R/lib/irt.R"), local = TRUE)
-
 skip_without_mirt <- function() {
   skip_if_not_installed("mirt")
 }
@@ -52,19 +50,19 @@ numeric_gradient <- function(objective, at, step = 1e-4) {
 
 test_that("the weak priors are those of the native engine's file", {
   expect_identical(names(weak_priors()), c("a", "d", "g", "u"))
-  expect_identical(weak_priors()$g, c(-2, 1.5))
+  expect_equal(weak_priors()$g, c(-3, 4))
   expect_identical(mirt_syntax("2PL", "none", 7), "F = 1-7")
   expect_identical(
     mirt_syntax("3PL", "weak", 5),
     paste0(
-      "F = 1-5\nPRIOR = (1-5, a1, norm, 1, 2), (1-5, d, norm, 0, 4), ",
-      "(1-5, g, norm, -2, 1.5)"
+      "F = 1-5\nPRIOR = (1-5, a1, norm, 4, 10), (1-5, d, norm, 0, 30), ",
+      "(1-5, g, norm, -3, 4)"
     )
   )
   expect_match(mirt_syntax("1PL", "weak", 4), "CONSTRAIN = (1-4, a1)",
     fixed = TRUE
   )
-  expect_match(mirt_syntax("1PL", "weak", 4), "(1-4, a1, norm, 1, 2)",
+  expect_match(mirt_syntax("1PL", "weak", 4), "(1-4, a1, norm, 4, 10)",
     fixed = TRUE
   )
 })
@@ -91,12 +89,13 @@ test_that("the log prior by hand is mirt's, with norm on the logits", {
   # The prior of the 1PL's one slope counts once, for mirt and for us.
   fit <- fit_mirt(lsat7(), "1PL", "weak", tolerance = 1e-7)
   p <- fit$parameters
-  by_hand <- dnorm(p$a[1], 1, 2, log = TRUE) + sum(dnorm(p$d, 0, 4, log = TRUE))
+  by_hand <- dnorm(p$a[1], 4, 10, log = TRUE) +
+    sum(dnorm(p$d, 0, 30, log = TRUE))
   expect_equal(
     by_hand, mirt::extract.mirt(fit$model, "logPrior"),
     tolerance = 1e-6
   )
-  constant <- dnorm(0, sd = 2, log = TRUE) + 5 * dnorm(0, sd = 4, log = TRUE)
+  constant <- dnorm(0, sd = 10, log = TRUE) + 5 * dnorm(0, sd = 30, log = TRUE)
   expect_equal(
     log_prior(free_beta(p, "1PL"), "weak", "1PL") + constant, by_hand
   )

@@ -211,9 +211,7 @@ class MarginalLikelihood:
         return weights, (largest + np.log(total))[:, 0]
 
 
-def score(
-    beta: np.ndarray, theta: np.ndarray, counts: Counts
-) -> tuple[np.ndarray, np.ndarray]:
+def score(beta: np.ndarray, theta: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     """Return gradient (n_items, k) and expected information (n_items, k, k) of the counts."""
     shape = curves(beta, theta)
     residual = counts.right - counts.total * shape.right
@@ -223,9 +221,7 @@ def score(
     return gradient, weighted @ shape.derivatives.transpose(0, 2, 1)
 
 
-def complete_log_likelihood(
-    beta: np.ndarray, theta: np.ndarray, counts: Counts
-) -> np.ndarray:
+def complete_log_likelihood(beta: np.ndarray, theta: np.ndarray, counts: Counts) -> np.ndarray:
     """Return the expected complete-data log-likelihood of each item, shape (n_items,)."""
     right, wrong = probabilities(beta, theta)
     return (counts.right * np.log(right) + (counts.total - counts.right) * np.log(wrong)).sum(1)

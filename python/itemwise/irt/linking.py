@@ -84,7 +84,8 @@ def calibrate_new_items(
     if held.sum() < FEWEST_COMMON or held.all():
         raise UserError(
             f"linking: the responses hold {held.sum()} of the {len(anchors)} anchors and "
-            f"{(~held).sum()} new items; at least {FEWEST_COMMON} anchors and one new item are needed"
+            f"{(~held).sum()} new items; at least {FEWEST_COMMON} anchors and one new item are "
+            "needed"
         )
     beta = _anchored_start(responses, anchors, model, held)
     k = beta.shape[1]

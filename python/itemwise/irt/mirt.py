@@ -9,7 +9,14 @@ from itemwise.irt.quadrature import MIRT_POINTS
 from itemwise.r_worker import RWorker
 from itemwise.responses import Responses
 
-LIBRARIES = ("lib/options.R", "lib/io.R", "lib/irt.R")
+LIBRARIES = (
+    "lib/options.R",
+    "lib/io.R",
+    "lib/irt_likelihood.R",
+    "lib/irt.R",
+    "lib/irt_score.R",
+    "lib/irt_stage.R",
+)
 
 
 def fit_mirt(

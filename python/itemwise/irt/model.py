@@ -126,9 +126,7 @@ def to_beta(parameters: pd.DataFrame, model: str = "4PL") -> np.ndarray:
 def to_table(beta: np.ndarray, items: np.ndarray) -> pd.DataFrame:
     """Return the parameters table of beta."""
     lower, upper, _ = asymptotes(beta)
-    return pd.DataFrame(
-        {"item": items, "a": beta[:, 0], "d": beta[:, 1], "g": lower, "u": upper}
-    )
+    return pd.DataFrame({"item": items, "a": beta[:, 0], "d": beta[:, 1], "g": lower, "u": upper})
 
 
 def parameters_beta(parameters: pd.DataFrame) -> np.ndarray:

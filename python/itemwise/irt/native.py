@@ -72,9 +72,7 @@ def fit_native(
             if doubled(points) > LARGEST_GRID:
                 break
             points = doubled(points)
-            best = quasi_newton(
-                objective, best.beta, GRADIENT_TOLERANCE, max_iterations, progress
-            )
+            best = quasi_newton(objective, best.beta, GRADIENT_TOLERANCE, max_iterations, progress)
             iterations += best.n_iterations
             log_likelihood = likelihood.log_likelihood(best.beta)
             fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
@@ -151,9 +149,7 @@ def check_varying(responses: Responses, constant_items: str) -> tuple[Responses,
             f"{listed(constant)}; screen them out, or pass --constant-items drop"
         )
     if len(constant) == len(responses.items):
-        raise UserError(
-            "responses: no item has both right and wrong answers; nothing to calibrate"
-        )
+        raise UserError("responses: no item has both right and wrong answers; nothing to calibrate")
     return responses.take(items=right & wrong), constant
 
 

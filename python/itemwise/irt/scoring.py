@@ -69,9 +69,7 @@ def score(
     grid = normal_grid(quadrature or _scoring_points(parameters))
     with threadpool_limits(1, user_api="blas"):
         theta, se = _estimate(method, responses, beta, grid, threads)
-    return pd.DataFrame(
-        {"subject": responses.subjects, "theta": theta, "se": se, "method": method}
-    )
+    return pd.DataFrame({"subject": responses.subjects, "theta": theta, "se": se, "method": method})
 
 
 def _estimate(method, responses, beta, grid, threads):

@@ -139,9 +139,7 @@ def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np
         weight = np.sqrt(posterior[rows, node])[:, None]
         right = likelihood.right[rows] * weight
         wrong = weight - right if missing is None else weight * (1 - missing[rows]) - right
-        scores = (
-            right[:, :, None] * if_right[:, :, node] + wrong[:, :, None] * if_wrong[:, :, node]
-        )
+        scores = right[:, :, None] * if_right[:, :, node] + wrong[:, :, None] * if_wrong[:, :, node]
         scores = scores.reshape(rows.sum(), n_items * k)
         return scores.T @ scores
 

@@ -42,7 +42,6 @@ def correlation_start(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     A factor loading r of a normal ogive gives a = 1.702 r / sqrt(1 - r^2) (Lord &
     Novick 1968, section 16.10); the sign of r is kept.
     """
-    n_subjects, n_items = matrix.shape
     administered = matrix != MISSING
     answers = administered.sum(axis=0)
     right = np.where(administered, matrix, 0)

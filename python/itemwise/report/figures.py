@@ -54,7 +54,10 @@ def reconstruction(benchmark: Benchmark) -> Figure:
     level = test["level"].iloc[0]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(4.6, 4.2))
-        span = [test[["full_score", "lower"]].min().min(), test[["full_score", "upper"]].max().max()]
+        span = [
+            test[["full_score", "lower"]].min().min(),
+            test[["full_score", "upper"]].max().max(),
+        ]
         axes.plot(span, span, color=QUIET, linewidth=0.8, zorder=1)
         inside = test["full_score"].between(test["lower"], test["upper"])
         for part, colour, label in (
@@ -65,7 +68,13 @@ def reconstruction(benchmark: Benchmark) -> Figure:
                 part["full_score"], part["lower"], part["upper"], color=colour, alpha=0.18, lw=1
             )
             axes.scatter(
-                part["full_score"], part["predicted"], s=9, color=colour, alpha=0.8, lw=0, label=label
+                part["full_score"],
+                part["predicted"],
+                s=9,
+                color=colour,
+                alpha=0.8,
+                lw=0,
+                label=label,
             )
         axes.set(
             title=f"Test models, from {len(benchmark.form)} items",
@@ -148,7 +157,9 @@ def characteristic_curves(benchmark: Benchmark) -> Figure:
         figure, axes = plt.subplots(figsize=(4.6, 4.2))
         for curve, slope in zip(right, form["a"], strict=True):
             axes.plot(theta, curve, color=FORM if slope > 0 else WARN, lw=0.9, alpha=0.55)
-        shown = "" if len(form) == len(benchmark.form) else f", {len(form)} of {len(benchmark.form)}"
+        shown = (
+            "" if len(form) == len(benchmark.form) else f", {len(form)} of {len(benchmark.form)}"
+        )
         axes.set(
             title=f"Characteristic curves of selected items{shown}",
             xlabel="ability theta",

@@ -21,7 +21,9 @@ def recovery_figure(table: pd.DataFrame) -> Figure:
     designs = table["design"].unique()[::-1]
     parameters = [p for p in ("a", "d", "g", "u", "theta") if p in set(table["parameter"])]
     marks = dict(zip(("a", "d", "g", "u", "theta"), "os^vD", strict=True))
-    shades = dict(zip(parameters, plt.cm.viridis(np.linspace(0, 0.85, len(parameters))), strict=True))
+    shades = dict(
+        zip(parameters, plt.cm.viridis(np.linspace(0, 0.85, len(parameters))), strict=True)
+    )
     height = 1.4 + 0.42 * len(designs)
     with plt.rc_context(STYLE):
         figure, row = plt.subplots(1, 3, figsize=(11, height), sharey=True)
@@ -30,7 +32,11 @@ def recovery_figure(table: pd.DataFrame) -> Figure:
             for name in parameters:
                 part = table[table["parameter"] == name].set_index("design").reindex(designs)
                 axes.plot(
-                    part[column], np.arange(len(designs)), marks[name], color=shades[name], label=name
+                    part[column],
+                    np.arange(len(designs)),
+                    marks[name],
+                    color=shades[name],
+                    label=name,
                 )
             axes.set(title=title)
         row[0].axvline(0, color=QUIET, lw=0.8)

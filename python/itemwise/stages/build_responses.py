@@ -53,7 +53,9 @@ def run(options) -> None:
     responses, dropped = build_responses(options.sources, reading)
     for what, names in asdict(dropped).items():
         if names:
-            print(f"dropped {len(names)} {what.replace('_', ' ')}: {listed(names)}", file=sys.stderr)
+            print(
+                f"dropped {len(names)} {what.replace('_', ' ')}: {listed(names)}", file=sys.stderr
+            )
     if options.full_scores:
         scores = given_scores(options.full_scores, responses, options.benchmark)
     else:

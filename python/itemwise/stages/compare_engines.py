@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itemwise.files import read_record, write_record
 from itemwise.irt.agreement import compare_engines
-from itemwise.stages.inputs import training_responses
 from itemwise.responses import read_responses
+from itemwise.stages.inputs import training_responses
 from itemwise.stages.options import add
 from itemwise.tables import read_table
 

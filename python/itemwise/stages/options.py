@@ -30,7 +30,11 @@ OPTIONS = {
     "benchmark": {"help": "name of the benchmark", "required": True},
     "out": {"help": "file to write", "required": True},
     "record": {"help": "JSON record to write beside it"},
-    "seed": {"help": "seed of all random draws (default: 1)", "type": whole_number(0), "default": 1},
+    "seed": {
+        "help": "seed of all random draws (default: 1)",
+        "type": whole_number(0),
+        "default": 1,
+    },
     "threads": {
         "help": "worker threads (default: 1); the result does not depend on it",
         "type": whole_number(1),

@@ -49,5 +49,7 @@ def run(options) -> None:
                 f"{options.selection}: column 'item': '{min(unknown)}' has no parameters in "
                 f"{options.parameters}; select from the calibrated pool"
             )
-        tables = [abilities(part["item"].tolist(), form) for form, part in selection.groupby("form")]
+        tables = [
+            abilities(part["item"].tolist(), form) for form, part in selection.groupby("form")
+        ]
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")

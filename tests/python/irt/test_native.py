@@ -111,7 +111,7 @@ def test_recovers_the_truth_with_missing_cells():
 
 
 def test_keeps_negative_slopes():
-    data, truth, _ = simulated()
+    data, _, _ = simulated()
     flipped = Responses(data.subjects, data.items, data.matrix.copy())
     flipped.matrix[:, 3] = 1 - flipped.matrix[:, 3]
     plain, _ = irt.fit(data, "2PL")
@@ -122,7 +122,7 @@ def test_keeps_negative_slopes():
 
 def test_thousands_of_items_reach_the_same_maximum_from_two_starts():
     # Posteriors are narrower than mirt's grid here, and plain EM sticks to its start.
-    data, truth, theta = simulated(n_subjects=400, n_items=2500)
+    data, _, _ = simulated(n_subjects=400, n_items=2500)
     data, _ = native.check_varying(data, "drop")
     one = starting_values(data.matrix, "2PL")[0]
     two = np.column_stack([np.sign(one[:, 0]), np.zeros(len(one))])

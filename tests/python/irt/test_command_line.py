@@ -1,0 +1,65 @@
+"""The IRT stages as people run them."""
+
+import numpy as np
+import pytest
+
+from itemwise.cli import main
+from itemwise.files import read_record
+from itemwise.irt.recovery import Design, draw_parameters
+from itemwise.irt.simulation import simulate_responses
+from itemwise.responses import Responses, write_responses
+from itemwise.tables import read_table
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(3)
+    truth = draw_parameters(Design(300, 8, "2PL", "none", 0.0), rng)
+    data = simulate_responses(truth, rng.standard_normal(300), 4)
+    write_responses(data, tmp_path / "R.parquet")
+    return tmp_path
+
+
+def run(folder, stage, *options):
+    return main([stage, "--responses", str(folder / "R.parquet"), *map(str, options)])
+
+
+def test_fit_and_score(folder):
+    options = ["--model", "2PL", "--prior", "none", "--engine", "native"]
+    items, fit = folder / "items.parquet", folder / "fit.json"
+    assert run(folder, "fit-irt", *options, "--out", items, "--record", fit) == 0
+    record = read_record(fit)
+    assert record["converged"] is True
+    assert {"log_likelihood", "max_gradient", "n_iterations", "seconds"} <= set(record)
+    table = read_table(items, "parameters")
+    assert table[["se_a", "se_d"]].notna().all(axis=None)
+    out = folder / "abilities.parquet"
+    for method in ("MAP", "EAP", "EAPsum", "ML"):
+        status = run(
+            folder, "score-subjects", "--parameters", items, "--method", method, "--out", out
+        )
+        assert status == 0
+        assert set(read_table(out, "abilities")["method"]) == {method}
+
+
+def test_an_unconverged_fit_writes_nothing(folder, capsys):
+    out = folder / "items.parquet"
+    assert run(folder, "fit-irt", "--max-iterations", 1, "--out", out) == 2
+    assert "has not converged" in capsys.readouterr().err
+    assert not out.exists()
+    allowed = ["--max-iterations", 1, "--allow-unconverged", "--record", folder / "fit.json"]
+    assert run(folder, "fit-irt", *allowed, "--out", out) == 0
+    assert read_record(folder / "fit.json")["converged"] is False
+
+
+def test_constant_items_are_dropped_with_a_notice_or_refused(folder, capsys):
+    from itemwise.responses import read_responses
+
+    data = read_responses(folder / "R.parquet")
+    data.matrix[:, 2] = 0
+    write_responses(Responses(data.subjects, data.items, data.matrix), folder / "R.parquet")
+    assert run(folder, "fit-irt", "--out", folder / "items.parquet") == 0
+    assert "dropped 1 constant items: item0003" in capsys.readouterr().err
+    refuse = ["--constant-items", "refuse", "--out", folder / "other.parquet"]
+    assert run(folder, "fit-irt", *refuse) == 2
+    assert "item0003" in capsys.readouterr().err
