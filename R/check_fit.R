@@ -23,6 +23,7 @@
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
+source(file.path(here, "lib/parquet.R"))
 source(file.path(here, "lib/screen.R"))
 source(file.path(here, "lib/irt_likelihood.R"))
 source(file.path(here, "lib/irt.R"))

@@ -18,6 +18,7 @@
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
+source(file.path(here, "lib/parquet.R"))
 source(file.path(here, "lib/readout.R"))
 
 spec <- list(

@@ -23,7 +23,7 @@ from itemwise.tables import contract, read_table, write_table
 
 LIBRARY = """
 options(itemwise.root = Sys.getenv("ITEMWISE_ROOT"), warn = 1)
-for (lib in c("options", "io")) source(file.path("R/lib", paste0(lib, ".R")))
+for (lib in c("options", "io", "parquet")) source(file.path("R/lib", paste0(lib, ".R")))
 jobs <- jsonlite::read_json(Sys.getenv("JOBS"))
 """
 CHECK = (

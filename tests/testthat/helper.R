@@ -11,7 +11,7 @@ root <- Sys.getenv("ITEMWISE_ROOT")
 if (!nzchar(root)) root <- find_root()
 options(itemwise.root = root)
 libraries <- c(
-  "options", "io", "split", "screen", "readout",
+  "options", "io", "parquet", "split", "screen", "readout",
   "irt_likelihood", "irt", "irt_score", "irt_stage", "fit_check"
 )
 for (lib in libraries) {

@@ -12,6 +12,7 @@ from itemwise.responses import Responses
 LIBRARIES = (
     "lib/options.R",
     "lib/io.R",
+    "lib/parquet.R",
     "lib/irt_likelihood.R",
     "lib/irt.R",
     "lib/irt_score.R",

@@ -1,6 +1,6 @@
 """Convert a table between parquet and CSV, with the types of the data contract.
 
-For R where it has no parquet package: R/lib/io.R calls this command.
+For R where it has no parquet package: R/lib/parquet.R calls this command.
 """
 
 from __future__ import annotations
