@@ -39,6 +39,7 @@ lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .
 	$(PY)/snakefmt --check Snakefile rules
 	$(PY)/codespell
+	$(PY)/air format --check R tests
 	$(PY)/snakemake --lint
 	@if Rscript -e 'quit(status = !requireNamespace("lintr", quietly = TRUE))'; then \
 	  Rscript -e 'found <- c(lintr::lint_dir("R"), lintr::lint_dir("tests")); print(found); quit(status = length(found) > 0)'; \

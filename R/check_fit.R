@@ -20,7 +20,11 @@
 # Flag.    --new-subjects   the parameters come from other subjects, and take no
 #                           degrees of freedom
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -32,36 +36,61 @@ source(file.path(here, "lib/irt_stage.R"))
 source(file.path(here, "lib/fit_check.R"))
 
 spec <- list(
-  stage_option("responses", "string", required = TRUE,
+  stage_option(
+    "responses",
+    "string",
+    required = TRUE,
     "responses table (file)"
   ),
-  stage_option("parameters", "string", required = TRUE,
+  stage_option(
+    "parameters",
+    "string",
+    required = TRUE,
     "parameters table (file)"
   ),
-  stage_option("abilities", "string",
+  stage_option(
+    "abilities",
+    "string",
     "abilities table (file); estimated by EAP when absent"
   ),
-  stage_option("items", "string",
+  stage_option(
+    "items",
+    "string",
     "items table (file); only items with keep = 1 are used"
   ),
-  stage_option("splits", "string",
+  stage_option(
+    "splits",
+    "string",
     "splits table (file); only training subjects are used"
   ),
   stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
-  stage_option("s-x2", "string", "auto or never",
-    default = "auto", choices = c("auto", "never")
+  stage_option(
+    "s-x2",
+    "string",
+    "auto or never",
+    default = "auto",
+    choices = c("auto", "never")
   ),
-  stage_option("m2", "string", "auto or never",
-    default = "auto", choices = c("auto", "never")
+  stage_option(
+    "m2",
+    "string",
+    "auto or never",
+    default = "auto",
+    choices = c("auto", "never")
   ),
-  stage_option("m2-items", "integer",
+  stage_option(
+    "m2-items",
+    "integer",
     "most items for which M2 is computed; it takes half a minute for 60",
     default = 50L
   ),
   stage_option("compare", "list", "models to fit and compare, as 1PL,2PL,3PL"),
   stage_option("seed", "integer", "seed of the random numbers", default = 1L),
   stage_option("item-fit", "string", required = TRUE, "item_fit table (file)"),
-  stage_option("person-fit", "string", required = TRUE,
+  stage_option(
+    "person-fit",
+    "string",
+    required = TRUE,
     "person_fit table (file)"
   ),
   stage_option("record", "string", required = TRUE, "JSON record (file)")
@@ -69,10 +98,14 @@ spec <- list(
 
 run_stage("check_fit", \() {
   flags <- take_flags(commandArgs(TRUE), "new-subjects")
-  opts <- stage_options(spec, flags$args, paste(
-    "Check the fit of an item response model. The flag --new-subjects says",
-    "that the parameters come from other subjects."
-  ))
+  opts <- stage_options(
+    spec,
+    flags$args,
+    paste(
+      "Check the fit of an item response model. The flag --new-subjects says",
+      "that the parameters come from other subjects."
+    )
+  )
   unknown <- setdiff(opts$compare, c("1PL", "2PL", "3PL", "4PL"))
   if (length(unknown) > 0) {
     user_error("--compare: no model ", listed(unknown), "; take 1PL to 4PL")
@@ -84,7 +117,9 @@ run_stage("check_fit", \() {
     calibrated_responses(parameters)
   parameters <- parameters[match(colnames(responses), parameters$item), ]
   abilities <- opts$abilities
-  if (!is.null(abilities)) abilities <- read_table(abilities, "abilities")
+  if (!is.null(abilities)) {
+    abilities <- read_table(abilities, "abilities")
+  }
   theta <- known_abilities(responses, parameters, abilities)
   known <- !is.na(theta)
   responses <- responses[known, , drop = FALSE]
@@ -93,10 +128,13 @@ run_stage("check_fit", \() {
   cells <- answer_residuals(responses, parameters, theta[known])
   complete <- complete_responses(responses)
   with_s_x2 <- opts$s_x2 == "auto" && !is.null(complete)
-  with_m2 <- opts$m2 == "auto" && !is.null(complete) &&
+  with_m2 <- opts$m2 == "auto" &&
+    !is.null(complete) &&
     ncol(responses) <= opts$m2_items
   items <- item_fit(
-    responses, cells, opts$benchmark,
+    responses,
+    cells,
+    opts$benchmark,
     if (with_s_x2) s_x2(complete, parameters, estimated)
   )
   persons <- person_fit(responses, cells, opts$benchmark)
@@ -105,11 +143,15 @@ run_stage("check_fit", \() {
   write_table(persons, opts$person_fit, "person_fit")
   write_record(
     list(
-      benchmark = opts$benchmark, n_subjects = nrow(responses),
-      n_without_ability = sum(!known), n_items = ncol(responses),
+      benchmark = opts$benchmark,
+      n_subjects = nrow(responses),
+      n_without_ability = sum(!known),
+      n_items = ncol(responses),
       n_complete = sum(stats::complete.cases(responses)),
-      parameters_estimated_from_these_subjects = estimated, seed = opts$seed,
-      item_fit = summarise_fit(items), person_fit = summarise_fit(persons),
+      parameters_estimated_from_these_subjects = estimated,
+      seed = opts$seed,
+      item_fit = summarise_fit(items),
+      person_fit = summarise_fit(persons),
       q3 = describe_q3(q3(cells)),
       m2 = if (with_m2) m2(complete, parameters, estimated),
       comparison = if (!is.null(opts$compare)) {

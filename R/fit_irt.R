@@ -20,7 +20,11 @@
 # Flags.   --no-standard-errors   leave se_a, se_d, se_g and se_u out
 #          --allow-unconverged    write a fit that has not converged
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -31,46 +35,80 @@ source(file.path(here, "lib/irt_score.R"))
 source(file.path(here, "lib/irt_stage.R"))
 
 spec <- list(
-  stage_option("responses", "string", required = TRUE,
+  stage_option(
+    "responses",
+    "string",
+    required = TRUE,
     "responses table (file)"
   ),
-  stage_option("items", "string",
+  stage_option(
+    "items",
+    "string",
     "items table (file); only items with keep = 1 are used"
   ),
-  stage_option("splits", "string",
+  stage_option(
+    "splits",
+    "string",
     "splits table (file); only training subjects are used"
   ),
-  stage_option("model", "string", "1PL, 2PL, 3PL or 4PL",
-    default = "2PL", choices = c("1PL", "2PL", "3PL", "4PL")
+  stage_option(
+    "model",
+    "string",
+    "1PL, 2PL, 3PL or 4PL",
+    default = "2PL",
+    choices = c("1PL", "2PL", "3PL", "4PL")
   ),
-  stage_option("prior", "string",
+  stage_option(
+    "prior",
+    "string",
     "none or weak; by default none for 1PL and 2PL, weak for 3PL and 4PL",
     choices = c("none", "weak")
   ),
-  stage_option("quadrature", "integer",
+  stage_option(
+    "quadrature",
+    "integer",
     "points on [-6, 6] a dimension; 61 by default, fewer in several dimensions"
   ),
-  stage_option("constant-items", "string",
+  stage_option(
+    "constant-items",
+    "string",
     "drop or refuse items that all subjects answered alike",
-    default = "drop", choices = c("drop", "refuse")
+    default = "drop",
+    choices = c("drop", "refuse")
   ),
-  stage_option("method", "string", "EM, or MHRM for many dimensions",
-    default = "EM", choices = c("EM", "MHRM")
+  stage_option(
+    "method",
+    "string",
+    "EM, or MHRM for many dimensions",
+    default = "EM",
+    choices = c("EM", "MHRM")
   ),
   stage_option("dimensions", "integer", "number of abilities", default = 1L),
-  stage_option("loadings", "string",
+  stage_option(
+    "loadings",
+    "string",
     "CSV of rotated loadings (file), where there are several dimensions"
   ),
-  stage_option("max-iterations", "integer", "bound on the cycles",
+  stage_option(
+    "max-iterations",
+    "integer",
+    "bound on the cycles",
     default = 1000L
   ),
-  stage_option("tolerance", "number",
+  stage_option(
+    "tolerance",
+    "number",
     "largest change of a parameter in the last cycle; mirt's when absent"
   ),
-  stage_option("technical", "list",
+  stage_option(
+    "technical",
+    "list",
     "technical options of mirt, such as NCYCLES=2000,BURNIN=200"
   ),
-  stage_option("seed", "integer", "seed of the random numbers (MHRM)",
+  stage_option(
+    "seed",
+    "integer",
+    "seed of the random numbers (MHRM)",
     default = 1L
   ),
   stage_option("threads", "integer", "threads of the E step", default = 1L),
@@ -80,13 +118,18 @@ spec <- list(
 
 run_stage("fit_irt", \() {
   flags <- take_flags(
-    commandArgs(TRUE), c("no-standard-errors", "allow-unconverged")
+    commandArgs(TRUE),
+    c("no-standard-errors", "allow-unconverged")
   )
-  opts <- stage_options(spec, flags$args, paste(
-    "Calibrate items by mirt. Flags without a value: --no-standard-errors",
-    "leaves standard errors out, --allow-unconverged writes a fit that has not",
-    "converged."
-  ))
+  opts <- stage_options(
+    spec,
+    flags$args,
+    paste(
+      "Calibrate items by mirt. Flags without a value: --no-standard-errors",
+      "leaves standard errors out, --allow-unconverged writes a fit that has",
+      "not converged."
+    )
+  )
   check_fit_options(opts)
   technical <- parse_technical(opts$technical)
   check_mirt()
@@ -95,26 +138,40 @@ run_stage("fit_irt", \() {
     drop_constant_items(opts$constant_items)
   if (length(data$dropped) > 0) {
     message(
-      "dropped ", length(data$dropped), " constant items: ",
+      "dropped ",
+      length(data$dropped),
+      " constant items: ",
       listed(data$dropped)
     )
   }
 
   fit <- fit_mirt(
-    data$responses, opts$model, opts$prior, opts$quadrature,
+    data$responses,
+    opts$model,
+    opts$prior,
+    opts$quadrature,
     standard_errors = !flags$given[["no_standard_errors"]],
-    method = opts$method, dimensions = opts$dimensions,
-    technical = technical, tolerance = opts$tolerance,
-    max_cycles = opts$max_iterations, seed = opts$seed
+    method = opts$method,
+    dimensions = opts$dimensions,
+    technical = technical,
+    tolerance = opts$tolerance,
+    max_cycles = opts$max_iterations,
+    seed = opts$seed
   )
-  record <- c(fit$record, list(
-    seed = opts$seed, constant_items_dropped = I(data$dropped)
-  ))
+  record <- c(
+    fit$record,
+    list(
+      seed = opts$seed,
+      constant_items_dropped = I(data$dropped)
+    )
+  )
   if (!flags$given[["allow_unconverged"]]) {
     check_converged(record, opts$responses)
   }
 
-  if (!is.null(opts$record)) write_record(record, opts$record)
+  if (!is.null(opts$record)) {
+    write_record(record, opts$record)
+  }
   if (!is.null(fit$loadings)) {
     write_atomically(opts$loadings, \(path) {
       utils::write.csv(fit$loadings, path, row.names = FALSE)

@@ -15,38 +15,65 @@
 #            --splits splits.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
 source(file.path(here, "lib/readout.R"))
 
 spec <- list(
-  stage_option("abilities", "string", required = TRUE,
+  stage_option(
+    "abilities",
+    "string",
+    required = TRUE,
     "abilities table (file)"
   ),
-  stage_option("selection", "string", required = TRUE,
+  stage_option(
+    "selection",
+    "string",
+    required = TRUE,
     "selection table (file), for the number of items"
   ),
-  stage_option("full-scores", "string", required = TRUE,
+  stage_option(
+    "full-scores",
+    "string",
+    required = TRUE,
     "full_scores table (file), in points"
   ),
   stage_option("splits", "string", required = TRUE, "splits table (file)"),
   stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
   stage_option("forms", "list", "forms to read out; all when absent"),
-  stage_option("method", "string",
+  stage_option(
+    "method",
+    "string",
     "ability estimator, where the table holds several"
   ),
-  stage_option("formula", "string", "mgcv formula in theta and se",
+  stage_option(
+    "formula",
+    "string",
+    "mgcv formula in theta and se",
     default = "full_score ~ s(theta, bs = 'cr', k = 40)"
   ),
-  stage_option("level", "number", default = 0.9,
+  stage_option(
+    "level",
+    "number",
+    default = 0.9,
     "nominal coverage of the intervals (0 to 1)"
   ),
-  stage_option("seed", "integer", default = 1,
+  stage_option(
+    "seed",
+    "integer",
+    default = 1,
     "seed of the random numbers (some smooths draw knots)"
   ),
-  stage_option("out", "string", required = TRUE,
+  stage_option(
+    "out",
+    "string",
+    required = TRUE,
     "reconstructions table (file)"
   ),
   stage_option("record", "string", required = TRUE, "JSON record (file)")
@@ -74,16 +101,23 @@ run_stage("fit_readout", \() {
   tables <- Map(
     \(fit, form) {
       as_reconstructions(
-        fit$predictions, opts$benchmark, form, n_items[[form]], opts$level
+        fit$predictions,
+        opts$benchmark,
+        form,
+        n_items[[form]],
+        opts$level
       )
     },
-    fits, names(fits)
+    fits,
+    names(fits)
   )
 
   write_table(do.call(rbind, unname(tables)), opts$out, "reconstructions")
   write_record(
     list(
-      benchmark = opts$benchmark, level = opts$level, seed = opts$seed,
+      benchmark = opts$benchmark,
+      level = opts$level,
+      seed = opts$seed,
       forms = lapply(fits, describe_readout)
     ),
     opts$record

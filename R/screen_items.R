@@ -14,25 +14,41 @@
 #            --items items.parquet --splits splits.parquet \
 #            --out screened.parquet --record screened.json
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
 source(file.path(here, "lib/screen.R"))
 
 spec <- list(
-  stage_option("responses", "string", required = TRUE,
+  stage_option(
+    "responses",
+    "string",
+    required = TRUE,
     "responses table (file)"
   ),
   stage_option("items", "string", required = TRUE, "items table (file)"),
   stage_option("splits", "string", required = TRUE, "splits table (file)"),
-  stage_option("min-sd", "number", default = 0.01,
+  stage_option(
+    "min-sd",
+    "number",
+    default = 0.01,
     "exclude items with at most this standard deviation (of 0/1 answers)"
   ),
-  stage_option("max-mean", "number", default = 0.95,
+  stage_option(
+    "max-mean",
+    "number",
+    default = 0.95,
     "exclude items that more than this proportion gets right (0 to 1)"
   ),
-  stage_option("min-item-total", "number", default = 0.05,
+  stage_option(
+    "min-item-total",
+    "number",
+    default = 0.05,
     "exclude items with a smaller absolute item-total correlation (0 to 1)"
   ),
   stage_option("out", "string", required = TRUE, "items table (file)"),

@@ -16,7 +16,11 @@
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -25,15 +29,25 @@ source(file.path(here, "lib/split.R"))
 spec <- list(
   stage_option("subjects", "list", required = TRUE, "subjects tables (files)"),
   stage_option("full-scores", "list", "full_scores tables (files), for strata"),
-  stage_option("method", "string", "random, organization or date",
-    default = "random", choices = names(split_columns)
+  stage_option(
+    "method",
+    "string",
+    "random, organization or date",
+    default = "random",
+    choices = names(split_columns)
   ),
   stage_option("test", "number", "share of subjects to test on", default = 0.1),
-  stage_option("validation", "number", "share of subjects to validate on",
+  stage_option(
+    "validation",
+    "number",
+    "share of subjects to validate on",
     default = 0
   ),
   stage_option("folds", "integer", "number of training folds", default = 10),
-  stage_option("strata", "integer", "number of quantile groups of the score",
+  stage_option(
+    "strata",
+    "integer",
+    "number of quantile groups of the score",
     default = 5
   ),
   stage_option("seed", "integer", "seed of the random numbers", default = 1),

@@ -56,8 +56,10 @@ mean_squares <- function(cells, sums) {
   outfit_variance <- total((1 - 3 * v) / v) / n^2 - 1 / n
   infit_variance <- total(v * (1 - 4 * v)) / total(v)^2
   data.frame(
-    outfit = outfit, z_outfit = cube_root_z(outfit, outfit_variance),
-    infit = infit, z_infit = cube_root_z(infit, infit_variance),
+    outfit = outfit,
+    z_outfit = cube_root_z(outfit, outfit_variance),
+    infit = infit,
+    z_infit = cube_root_z(infit, infit_variance),
     row.names = NULL
   )
 }
@@ -132,7 +134,9 @@ item_fit <- function(responses, cells, benchmark, s_x2 = NULL) {
   if (!is.null(s_x2)) {
     statistics$S_X2 <- s_x2[c("value", "df", "p_value")]
     statistics$RMSEA_S_X2 <- list(
-      value = s_x2$rmsea, df = NA_real_, p_value = NA_real_
+      value = s_x2$rmsea,
+      df = NA_real_,
+      p_value = NA_real_
     )
   }
   do.call(long_table, c(list(keys), statistics))
@@ -154,12 +158,15 @@ two_sided <- function(value, z) {
 #'   are not finite are `NA`.
 long_table <- function(keys, ...) {
   statistics <- list(...)
-  do.call(rbind, lapply(names(statistics), \(name) {
-    columns <- lapply(statistics[[name]], \(x) {
-      ifelse(is.finite(x), as.numeric(x), NA_real_)
+  do.call(
+    rbind,
+    lapply(names(statistics), \(name) {
+      columns <- lapply(statistics[[name]], \(x) {
+        ifelse(is.finite(x), as.numeric(x), NA_real_)
+      })
+      data.frame(keys, statistic = name, columns, row.names = NULL)
     })
-    data.frame(keys, statistic = name, columns, row.names = NULL)
-  }))
+  )
 }
 
 #' Compare observed and expected proportions at each sum score
@@ -179,7 +186,9 @@ s_x2 <- function(responses, parameters, estimated = TRUE) {
   fit <- with_notices(mirt::itemfit(model, fit_stats = "S_X2"))$value
   fit <- fit[match(parameters$item, fit$item), ]
   data.frame(
-    value = fit$S_X2, df = fit$df.S_X2, p_value = fit$p.S_X2,
+    value = fit$S_X2,
+    df = fit$df.S_X2,
+    p_value = fit$p.S_X2,
     rmsea = fit$RMSEA.S_X2
   )
 }
@@ -200,9 +209,15 @@ m2 <- function(responses, parameters, estimated = TRUE) {
   model <- fixed_mirt(parameters, responses = responses, estimated = estimated)
   fit <- with_notices(mirt::M2(model, calcNull = TRUE))$value
   list(
-    m2 = fit$M2, df = fit$df, p_value = fit$p, rmsea = fit$RMSEA,
-    rmsea_lower = fit$RMSEA_5, rmsea_upper = fit$RMSEA_95,
-    srmsr = fit$SRMSR, tli = fit$TLI, cfi = fit$CFI
+    m2 = fit$M2,
+    df = fit$df,
+    p_value = fit$p,
+    rmsea = fit$RMSEA,
+    rmsea_lower = fit$RMSEA_5,
+    rmsea_upper = fit$RMSEA_95,
+    srmsr = fit$SRMSR,
+    tli = fit$TLI,
+    cfi = fit$CFI
   )
 }
 
@@ -244,11 +259,14 @@ describe_q3 <- function(correlations, limit = 20) {
   top <- utils::head(order(abs(values - centre), decreasing = TRUE), limit)
   items <- colnames(correlations)
   list(
-    mean = centre, sd = stats::sd(values), pairs = length(values),
+    mean = centre,
+    sd = stats::sd(values),
+    pairs = length(values),
     above_0.2 = sum(values - centre > 0.2),
     largest = data.frame(
       first = items[row(correlations)[pairs[top]]],
-      second = items[col(correlations)[pairs[top]]], q3 = values[top]
+      second = items[col(correlations)[pairs[top]]],
+      q3 = values[top]
     )
   )
 }
@@ -261,13 +279,23 @@ describe_q3 <- function(correlations, limit = 20) {
 #' @return Data frame with one row a model. The criteria use the log-likelihood
 #'   without prior; they favour penalised fits a little less than is fair.
 compare_models <- function(responses, models, ...) {
-  do.call(rbind, lapply(models, \(model) {
-    record <- fit_mirt(responses, model, ...)$record
-    as.data.frame(record[c(
-      "model", "prior", "log_likelihood", "n_parameters", "aic", "bic",
-      "converged", "max_gradient", "seconds"
-    )])
-  }))
+  do.call(
+    rbind,
+    lapply(models, \(model) {
+      record <- fit_mirt(responses, model, ...)$record
+      as.data.frame(record[c(
+        "model",
+        "prior",
+        "log_likelihood",
+        "n_parameters",
+        "aic",
+        "bic",
+        "converged",
+        "max_gradient",
+        "seconds"
+      )])
+    })
+  )
 }
 
 #' Match abilities to subjects
@@ -283,7 +311,8 @@ known_abilities <- function(responses, parameters, abilities = NULL) {
   if (anyDuplicated(abilities$subject)) {
     user_error(
       "--abilities: subject '",
-      abilities$subject[anyDuplicated(abilities$subject)], "' has several ",
+      abilities$subject[anyDuplicated(abilities$subject)],
+      "' has several ",
       "abilities; keep those of one form and estimator"
     )
   }
@@ -318,12 +347,16 @@ summarise_fit <- function(fit) {
   lapply(split(fit, fit$statistic), \(rows) {
     p <- stats::p.adjust(rows$p_value, "BH")
     quantiles <- stats::quantile(
-      rows$value, c(0, 0.5, 1),
-      names = FALSE, na.rm = TRUE
+      rows$value,
+      c(0, 0.5, 1),
+      names = FALSE,
+      na.rm = TRUE
     )
     list(
-      n = sum(!is.na(rows$value)), minimum = quantiles[1],
-      median = quantiles[2], maximum = quantiles[3],
+      n = sum(!is.na(rows$value)),
+      minimum = quantiles[1],
+      median = quantiles[2],
+      maximum = quantiles[3],
       misfit_share = if (all(is.na(p))) NA else mean(p < 0.05, na.rm = TRUE)
     )
   })
@@ -339,7 +372,9 @@ calibrated_responses <- function(responses, parameters) {
   calibrated <- intersect(parameters$item, colnames(responses))
   if (length(calibrated) < 2) {
     user_error(
-      "--parameters: ", length(calibrated), " of its items occur in the ",
+      "--parameters: ",
+      length(calibrated),
+      " of its items occur in the ",
       "responses, at least 2 needed; give those calibrated from them"
     )
   }
@@ -362,14 +397,18 @@ skipped <- function(opts, complete, n_items) {
   wanted <- c("S-X2", "M2")[c(opts$s_x2, opts$m2) == "auto"]
   if (is.null(complete) && length(wanted) > 0) {
     return(paste0(
-      paste(wanted, collapse = " and "), " left out: fewer than ",
-      least_complete, " subjects with complete responses, or an item constant ",
+      paste(wanted, collapse = " and "),
+      " left out: fewer than ",
+      least_complete,
+      " subjects with complete responses, or an item constant ",
       "among them"
     ))
   }
   if ("M2" %in% wanted && n_items > opts$m2_items) {
     return(paste0(
-      "M2 left out: ", n_items, " items are more than --m2-items ",
+      "M2 left out: ",
+      n_items,
+      " items are more than --m2-items ",
       opts$m2_items
     ))
   }

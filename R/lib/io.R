@@ -36,10 +36,16 @@ table_rules <- function(table) {
     )
   }
   columns <- c(
-    "type", "presence", "nullable", "minimum", "maximum", "choices"
+    "type",
+    "presence",
+    "nullable",
+    "minimum",
+    "maximum",
+    "choices"
   )
   stats::setNames(
-    do.call(Map, c(one_rule, unname(rules[columns]))), rules$column
+    do.call(Map, c(one_rule, unname(rules[columns]))),
+    rules$column
   )
 }
 
@@ -65,7 +71,10 @@ check_table <- function(x, table, source) {
   check_columns(names(x), rules, table, source)
   if (nrow(x) == 0) {
     user_error(
-      source, ": table '", table, "' has no rows; check the stage that writes ",
+      source,
+      ": table '",
+      table,
+      "' has no rows; check the stage that writes ",
       "it"
     )
   }
@@ -75,7 +84,9 @@ check_table <- function(x, table, source) {
     \(values, name, rule) {
       if (is.null(rule)) values else check_column(values, name, rule, source)
     },
-    as.list(x), names(x), rules_of(names(x), rules)
+    as.list(x),
+    names(x),
+    rules_of(names(x), rules)
   )
   x <- list2DF(stats::setNames(columns, names(x)), nrow(x))
   check_key(x[names(Filter(\(rule) rule$key, rules[names(x)]))], source)
@@ -92,7 +103,9 @@ check_columns <- function(columns, rules, table, source) {
   quoted <- \(names) listed(sprintf("'%s'", names))
   if (anyDuplicated(columns)) {
     user_error(
-      source, ": column '", columns[anyDuplicated(columns)],
+      source,
+      ": column '",
+      columns[anyDuplicated(columns)],
       "' occurs twice; keep one"
     )
   }
@@ -100,13 +113,22 @@ check_columns <- function(columns, rules, table, source) {
   absent <- setdiff(required, c(columns, "*"))
   if (length(absent) > 0) {
     user_error(
-      source, ": table '", table, "' lacks the column ", quoted(absent),
-      "; it has ", quoted(columns), ": rename or add the column"
+      source,
+      ": table '",
+      table,
+      "' lacks the column ",
+      quoted(absent),
+      "; it has ",
+      quoted(columns),
+      ": rename or add the column"
     )
   }
   if ("*" %in% required && length(setdiff(columns, names(rules))) == 0) {
     user_error(
-      source, ": table '", table, "' has no item column; add one column an item"
+      source,
+      ": table '",
+      table,
+      "' has no item column; add one column an item"
     )
   }
 }
@@ -126,27 +148,41 @@ check_column <- function(values, name, rule, source) {
   null <- is.na(values)
   if (!rule$nullable && any(null)) {
     user_error(
-      where, ", row ", which(null)[1],
+      where,
+      ", row ",
+      which(null)[1],
       ": is null; give a value or leave the row out"
     )
   }
   text <- rule$type == "string"
   if (!all(null) && !(if (text) is.character(values) else is_plain(values))) {
     user_error(
-      where, ": holds ", class(values)[1], " values, not ", expected(rule),
+      where,
+      ": holds ",
+      class(values)[1],
+      " values, not ",
+      expected(rule),
       "; convert the column"
     )
   }
   wrong <- which(!null & !is_valid(values, rule))
   if (length(wrong) > 0) {
     user_error(
-      where, ", row ", wrong[1], ": '", values[wrong[1]], "' is not ",
-      expected(rule), "; correct the value"
+      where,
+      ", row ",
+      wrong[1],
+      ": '",
+      values[wrong[1]],
+      "' is not ",
+      expected(rule),
+      "; correct the value"
     )
   }
   values[null] <- NA # not-a-number too is a missing value in the contract
   storage.mode(values) <- c(
-    string = "character", integer = "integer", number = "double"
+    string = "character",
+    integer = "integer",
+    number = "double"
   )[[rule$type]]
   values
 }
@@ -184,7 +220,9 @@ expected <- function(rule) {
     return(paste("one of", paste(rule$choices, collapse = ", ")))
   }
   text <- c(
-    string = "a text", integer = "a whole number", number = "a finite number"
+    string = "a text",
+    integer = "a whole number",
+    number = "a finite number"
   )[[rule$type]]
   bounds <- c(
     if (is.finite(rule$minimum)) sprintf("at least %g", rule$minimum),
@@ -202,15 +240,21 @@ check_key <- function(key, source) {
   # Pairs of positions are renumbered after every column, so that their
   # product never leaves the range in which doubles are exact.
   positions <- lapply(key, \(values) match(values, unique(values)))
-  id <- Reduce(\(first, second) {
-    pair <- as.double(first - 1) * max(second) + second
-    match(pair, unique(pair))
-  }, positions)
+  id <- Reduce(
+    \(first, second) {
+      pair <- as.double(first - 1) * max(second) + second
+      match(pair, unique(pair))
+    },
+    positions
+  )
   row <- anyDuplicated(id)
   if (row > 0) {
     values <- vapply(key[row, , drop = FALSE], as.character, character(1))
     user_error(
-      source, ": row ", row, ": ",
+      source,
+      ": row ",
+      row,
+      ": ",
       paste0(names(key), " '", values, "'", collapse = ", "),
       " occurs twice; keep one row of each"
     )
@@ -226,7 +270,8 @@ responses_matrix <- function(tbl) {
   items <- setdiff(names(tbl), "subject")
   matrix(
     unlist(tbl[items], use.names = FALSE),
-    nrow = nrow(tbl), dimnames = list(tbl$subject, items)
+    nrow = nrow(tbl),
+    dimnames = list(tbl$subject, items)
   )
 }
 
@@ -241,21 +286,27 @@ responses_matrix <- function(tbl) {
 read_table <- function(path, table) {
   if (!file.exists(path)) {
     user_error(
-      path, ": no such file; check the path, or run the stage that writes it"
+      path,
+      ": no such file; check the path, or run the stage that writes it"
     )
   }
   backend <- parquet_backend()
   x <- tryCatch(
-    switch(backend,
+    switch(
+      backend,
       nanoparquet = nanoparquet::read_parquet(path),
       arrow = arrow::read_parquet(path),
       python = read_by_command(path, table)
     ),
-    error = \(e) user_error(
-      path, ": cannot be read as parquet, it is truncated or of another format",
-      " (", strsplit(conditionMessage(e), "\n")[[1]][1],
-      "); write or download it again"
-    )
+    error = \(e) {
+      user_error(
+        path,
+        ": cannot be read as parquet, it is truncated or of another format",
+        " (",
+        strsplit(conditionMessage(e), "\n")[[1]][1],
+        "); write or download it again"
+      )
+    }
   )
   check_table(x, table, path)
 }
@@ -270,9 +321,11 @@ write_table <- function(x, path, table) {
   x <- check_table(x, table, path)
   backend <- parquet_backend()
   write_atomically(path, \(temporary) {
-    switch(backend,
+    switch(
+      backend,
       nanoparquet = nanoparquet::write_parquet(
-        x, temporary,
+        x,
+        temporary,
         compression = "snappy"
       ),
       arrow = arrow::write_parquet(x, temporary, compression = "snappy"),
@@ -290,7 +343,11 @@ write_table <- function(x, path, table) {
 write_record <- function(record, path) {
   json <- jsonlite::toJSON(
     record,
-    auto_unbox = TRUE, digits = NA, pretty = TRUE, na = "null", null = "null"
+    auto_unbox = TRUE,
+    digits = NA,
+    pretty = TRUE,
+    na = "null",
+    null = "null"
   )
   write_atomically(path, \(temporary) {
     writeLines(enc2utf8(json), temporary, useBytes = TRUE)
@@ -312,7 +369,8 @@ write_atomically <- function(path, write) {
     user_error(path, ": its folder cannot be written; choose another file")
   }
   temporary <- file.path(
-    folder, sprintf(".%s.%d.tmp", basename(path), Sys.getpid())
+    folder,
+    sprintf(".%s.%d.tmp", basename(path), Sys.getpid())
   )
   on.exit(unlink(temporary))
   write(temporary)

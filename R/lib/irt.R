@@ -37,10 +37,13 @@ with_notices <- function(expr) {
       }
     ),
     user_error = \(e) stop(e),
-    error = \(e) user_error(
-      "mirt stopped: ", conditionMessage(e),
-      "; check the responses, or choose a smaller model"
-    )
+    error = \(e) {
+      user_error(
+        "mirt stopped: ",
+        conditionMessage(e),
+        "; check the responses, or choose a smaller model"
+      )
+    }
   )
   list(value = value, notices = unique(notices))
 }
@@ -85,19 +88,32 @@ gradient_bound <- 1
 #'
 #'   Reckase M. D. (1985). The difficulty of test items that measure more than
 #'   one ability. Applied Psychological Measurement 9, 401-412.
-fit_mirt <- function(responses, model = "2PL", prior = NULL, quadrature = NULL,
-                     standard_errors = FALSE, method = "EM", dimensions = 1,
-                     technical = list(), tolerance = NULL, max_cycles = 1000,
-                     seed = 1) {
+fit_mirt <- function(
+  responses,
+  model = "2PL",
+  prior = NULL,
+  quadrature = NULL,
+  standard_errors = FALSE,
+  method = "EM",
+  dimensions = 1,
+  technical = list(),
+  tolerance = NULL,
+  max_cycles = 1000,
+  seed = 1
+) {
   check_mirt()
   prior <- if (is.null(prior)) default_prior(model) else prior
   if (dimensions > 1 && (model != "2PL" || prior != "none")) {
     user_error(
-      "--dimensions ", dimensions, ": needs --model 2PL and --prior none"
+      "--dimensions ",
+      dimensions,
+      ": needs --model 2PL and --prior none"
     )
   }
   points <- quadrature
-  if (is.null(points)) points <- c(61, 31, 15, 9, 7)[min(dimensions, 5)]
+  if (is.null(points)) {
+    points <- c(61, 31, 15, 9, 7)[min(dimensions, 5)]
+  }
   specification <- dimensions
   if (dimensions == 1) {
     specification <- mirt::mirt.model(
@@ -107,10 +123,15 @@ fit_mirt <- function(responses, model = "2PL", prior = NULL, quadrature = NULL,
   defaults <- list(theta_lim = c(-6, 6), NCYCLES = max_cycles)
   set.seed(seed)
   fit <- with_notices(mirt::mirt(
-    as.data.frame(responses, optional = TRUE), specification,
+    as.data.frame(responses, optional = TRUE),
+    specification,
     itemtype = if (model == "1PL") "2PL" else model,
-    method = method, SE = standard_errors, quadpts = points, TOL = tolerance,
-    technical = utils::modifyList(defaults, technical), verbose = FALSE
+    method = method,
+    SE = standard_errors,
+    quadpts = points,
+    TOL = tolerance,
+    technical = utils::modifyList(defaults, technical),
+    verbose = FALSE
   ))
   parameters <- mirt_parameters(fit$value, dimensions)
   list(
@@ -120,7 +141,13 @@ fit_mirt <- function(responses, model = "2PL", prior = NULL, quadrature = NULL,
       parameters
     },
     record = mirt_record(
-      fit, parameters, responses, model, prior, points, standard_errors
+      fit,
+      parameters,
+      responses,
+      model,
+      prior,
+      points,
+      standard_errors
     ),
     model = fit$value,
     loadings = if (dimensions > 1) mirt_loadings(fit$value)
@@ -138,7 +165,10 @@ mirt_parameters <- function(fit, dimensions = 1) {
   parameters <- data.frame(
     item = mirt::extract.mirt(fit, "itemnames"),
     a = if (dimensions == 1) slopes[, 1] else sqrt(rowSums(slopes^2)),
-    d = values[, "d"], g = values[, "g"], u = values[, "u"], row.names = NULL
+    d = values[, "d"],
+    g = values[, "g"],
+    u = values[, "u"],
+    row.names = NULL
   )
   if (dimensions == 1) {
     return(parameters)
@@ -160,14 +190,20 @@ mirt_parameters <- function(fit, dimensions = 1) {
 mirt_standard_errors <- function(fit, parameters) {
   items <- mirt::coef(fit, printSE = TRUE)[parameters$item]
   columns <- c(a = "a1", d = "d", g = "logit(g)", u = "logit(u)")
-  errors <- t(vapply(items, \(item) {
-    known <- "SE" %in% rownames(item) & columns %in% colnames(item)
-    values <- rep(NA_real_, 4)
-    values[known] <- item["SE", columns[known]]
-    values
-  }, numeric(4)))
+  errors <- t(vapply(
+    items,
+    \(item) {
+      known <- "SE" %in% rownames(item) & columns %in% colnames(item)
+      values <- rep(NA_real_, 4)
+      values[known] <- item["SE", columns[known]]
+      values
+    },
+    numeric(4)
+  ))
   errors[!is.finite(errors)] <- NA
-  if (!is.null(parameters$a1)) errors[, 1] <- NA
+  if (!is.null(parameters$a1)) {
+    errors[, 1] <- NA
+  }
   data.frame(
     se_a = errors[, 1],
     se_d = errors[, 2],
@@ -202,14 +238,25 @@ mirt_loadings <- function(fit) {
 #'   log-likelihoods are our own, by [marginal_log_likelihood()], without prior
 #'   and on the same grid as the native engine's; `log_likelihood_mirt` is what
 #'   mirt reports.
-mirt_record <- function(fit, parameters, responses, model, prior, points,
-                        standard_errors) {
+mirt_record <- function(
+  fit,
+  parameters,
+  responses,
+  model,
+  prior,
+  points,
+  standard_errors
+) {
   m <- fit$value
   at <- \(points) marginal_log_likelihood(responses, parameters, points)
   log_likelihood <- at(points)
   beta <- free_beta(parameters, model)
   gradient <- log_posterior_gradient(
-    responses, parameters, model, prior, points
+    responses,
+    parameters,
+    model,
+    prior,
+    points
   )
   n <- count_parameters(beta, model, ncol(slope_matrix(parameters)))
   times <- mirt::extract.mirt(m, "time")
@@ -279,7 +326,8 @@ odd_items <- function(parameters, beta) {
     steep_slopes = name(abs(parameters$a) > 8),
     items_at_bounds = name(rowSums(at_bound[, asymptotes, drop = FALSE]) > 0),
     ran_off = I(paste(
-      parameters$item[far[, 1]], colnames(beta)[far[, 2]],
+      parameters$item[far[, 1]],
+      colnames(beta)[far[, 2]],
       recycle0 = TRUE
     ))
   )
@@ -295,13 +343,15 @@ mirt_doubts <- function(record) {
     if (record$converged_mirt && !record$converged) {
       sprintf(
         "mirt reports convergence, but the gradient is %.3g nats (bound %g)",
-        record$max_gradient, gradient_bound
+        record$max_gradient,
+        gradient_bound
       )
     },
     if (!isTRUE(abs(difference) < 0.1)) {
       sprintf(
         "mirt reports the log-likelihood %.4f, at the estimates it is %.4f",
-        record$log_likelihood_mirt, record$log_likelihood
+        record$log_likelihood_mirt,
+        record$log_likelihood
       )
     },
     if (length(record$ran_off) > 0) {

@@ -57,12 +57,19 @@ mirt_syntax <- function(model, prior, n_items) {
   if (prior == "weak") {
     priors <- weak_priors()
     mirt_names <- c(a = "a1", d = "d", g = "g", u = "u")
-    terms <- vapply(free_parameters(model), \(name) {
-      sprintf(
-        "(1-%d, %s, norm, %.10g, %.10g)", n_items, mirt_names[[name]],
-        priors[[name]][1], priors[[name]][2]
-      )
-    }, character(1))
+    terms <- vapply(
+      free_parameters(model),
+      \(name) {
+        sprintf(
+          "(1-%d, %s, norm, %.10g, %.10g)",
+          n_items,
+          mirt_names[[name]],
+          priors[[name]][1],
+          priors[[name]][2]
+        )
+      },
+      character(1)
+    )
     lines <- c(lines, paste("PRIOR =", paste(terms, collapse = ", ")))
   }
   paste(lines, collapse = "\n")
@@ -81,7 +88,9 @@ prior_moments <- function(beta, prior, model) {
   }
   moments <- do.call(rbind, weak_priors()[colnames(beta)])
   precision <- moments[, 2]^-2
-  if (model == "1PL") precision["a"] <- precision["a"] / nrow(beta)
+  if (model == "1PL") {
+    precision["a"] <- precision["a"] / nrow(beta)
+  }
   list(mean = moments[, 1], precision = precision)
 }
 
@@ -156,7 +165,10 @@ item_curves <- function(parameters, nodes) {
   u <- parameters$u
   if (all(g == 0) && all(u == 1)) {
     return(list(
-      rise = rise, fall = fall, right = rise, wrong = fall,
+      rise = rise,
+      fall = fall,
+      right = rise,
+      wrong = fall,
       log_right = stats::plogis(z, log.p = TRUE),
       log_wrong = stats::plogis(-z, log.p = TRUE)
     ))
@@ -165,8 +177,12 @@ item_curves <- function(parameters, nodes) {
   right <- pmax(g * fall + u * rise, tiny)
   wrong <- pmax((1 - g) * fall + (1 - u) * rise, tiny)
   list(
-    rise = rise, fall = fall, right = right, wrong = wrong,
-    log_right = log(right), log_wrong = log(wrong)
+    rise = rise,
+    fall = fall,
+    right = right,
+    wrong = wrong,
+    log_right = log(right),
+    log_wrong = log(wrong)
   )
 }
 
@@ -225,7 +241,9 @@ visit_subjects <- function(responses, parameters, grid, visit) {
 marginal_log_likelihood <- function(responses, parameters, points = 61) {
   grid <- normal_grid(points, ncol(slope_matrix(parameters)))
   visit_subjects(
-    responses, parameters, grid,
+    responses,
+    parameters,
+    grid,
     \(right, wrong, joint, marginal) sum(marginal)
   ) |>
     unlist() |>
@@ -241,7 +259,9 @@ marginal_log_likelihood <- function(responses, parameters, points = 61) {
 #' @return List of matrices, items x nodes: `right` and `wrong`.
 expected_counts <- function(responses, parameters, grid) {
   blocks <- visit_subjects(
-    responses, parameters, grid,
+    responses,
+    parameters,
+    grid,
     \(right, wrong, joint, marginal) {
       posterior <- exp(joint - marginal)
       list(crossprod(right, posterior), crossprod(wrong, posterior))
@@ -285,8 +305,13 @@ free_beta <- function(parameters, model) {
 #' @param points Number of quadrature points a dimension.
 #' @return Matrix as from [free_beta()], in nats a unit of its parameters; the
 #'   derivative for a common slope is the sum over the items.
-log_posterior_gradient <- function(responses, parameters, model,
-                                   prior = "none", points = 61) {
+log_posterior_gradient <- function(
+  responses,
+  parameters,
+  model,
+  prior = "none",
+  points = 61
+) {
   beta <- free_beta(parameters, model)
   grid <- normal_grid(points, ncol(slope_matrix(parameters)))
   counts <- expected_counts(responses, parameters, grid)
@@ -298,7 +323,8 @@ log_posterior_gradient <- function(responses, parameters, model,
   residual[!is.finite(residual)] <- 0
   by_z <- residual * (u - g) * curves$rise * curves$fall
   gradient <- cbind(
-    by_z %*% grid$nodes, rowSums(by_z),
+    by_z %*% grid$nodes,
+    rowSums(by_z),
     g * (1 - g) * rowSums(residual * curves$fall),
     u * (1 - u) * rowSums(residual * curves$rise)
   )[, seq_len(ncol(beta)), drop = FALSE]

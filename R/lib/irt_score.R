@@ -12,8 +12,12 @@
 #' @param estimated Whether to count the parameters as estimated from these
 #'   responses, which takes degrees of freedom from statistics of fit.
 #' @return Object of mirt.
-fixed_mirt <- function(parameters, points = 61, responses = NULL,
-                       estimated = FALSE) {
+fixed_mirt <- function(
+  parameters,
+  points = 61,
+  responses = NULL,
+  estimated = FALSE
+) {
   check_mirt()
   items <- seq_len(nrow(parameters))
   if (is.null(responses)) {
@@ -32,8 +36,10 @@ fixed_mirt <- function(parameters, points = 61, responses = NULL,
   syntax <- mirt_syntax(if (common) "1PL" else "2PL", "none", length(items))
   specification <- mirt::mirt.model(syntax)
   values <- mirt::mirt(
-    data, specification,
-    itemtype = itemtype, pars = "values"
+    data,
+    specification,
+    itemtype = itemtype,
+    pars = "values"
   )
   for (name in c("a", "d", "g", "u")) {
     rows <- which(values$name == c(a = "a1", d = "d", g = "g", u = "u")[[name]])
@@ -42,9 +48,15 @@ fixed_mirt <- function(parameters, points = 61, responses = NULL,
   }
   values$est <- values$est & estimated
   with_notices(mirt::mirt(
-    data, specification,
-    itemtype = itemtype, pars = values, TOL = NaN, quadpts = points,
-    technical = list(theta_lim = c(-6, 6)), calcNull = FALSE, verbose = FALSE
+    data,
+    specification,
+    itemtype = itemtype,
+    pars = values,
+    TOL = NaN,
+    quadpts = points,
+    technical = list(theta_lim = c(-6, 6)),
+    calcNull = FALSE,
+    verbose = FALSE
   ))$value
 }
 
@@ -61,13 +73,20 @@ fixed_mirt <- function(parameters, points = 61, responses = NULL,
 #' @return `abilities` table: `subject`, `theta`, `se`, `method`. ML is `NA`
 #'   where it has no maximum within [-6, 6], EAPsum for incomplete subjects; a
 #'   message says how many.
-score_mirt <- function(responses, parameters, method = "EAP",
-                       quadrature = NULL) {
+score_mirt <- function(
+  responses,
+  parameters,
+  method = "EAP",
+  quadrature = NULL
+) {
   absent <- setdiff(parameters$item, colnames(responses))
   if (length(absent) > 0) {
     user_error(
-      "--responses: ", length(absent), " items of --parameters have no ",
-      "column: ", listed(absent)
+      "--responses: ",
+      length(absent),
+      " items of --parameters have no ",
+      "column: ",
+      listed(absent)
     )
   }
   responses <- responses[, parameters$item, drop = FALSE]
@@ -79,15 +98,20 @@ score_mirt <- function(responses, parameters, method = "EAP",
   } else {
     with_notices(mirt::fscores(
       model,
-      method = method, response.pattern = unname(responses),
-      quadpts = points, theta_lim = c(-6, 6), verbose = FALSE
+      method = method,
+      response.pattern = unname(responses),
+      quadpts = points,
+      theta_lim = c(-6, 6),
+      verbose = FALSE
     ))$value
   }
   lost <- !is.finite(scores[, 1]) | (method == "ML" & abs(scores[, 1]) >= 6)
   scores[lost, ] <- NA
   data.frame(
-    subject = rownames(responses), theta = as.vector(scores[, 1]),
-    se = as.vector(scores[, 2]), method = method
+    subject = rownames(responses),
+    theta = as.vector(scores[, 1]),
+    se = as.vector(scores[, 2]),
+    method = method
   )
 }
 
@@ -100,13 +124,20 @@ score_mirt <- function(responses, parameters, method = "EAP",
 sum_scores <- function(model, responses, points) {
   table <- with_notices(mirt::fscores(
     model,
-    method = "EAPsum", full.scores.SE = TRUE, quadpts = points,
-    theta_lim = c(-6, 6), verbose = FALSE
+    method = "EAPsum",
+    full.scores.SE = TRUE,
+    quadpts = points,
+    theta_lim = c(-6, 6),
+    verbose = FALSE
   ))$value
   right <- rowSums(responses)
   if (anyNA(right)) {
     message(
-      "EAPsum: ", sum(is.na(right)), " of ", length(right), " subjects lack ",
+      "EAPsum: ",
+      sum(is.na(right)),
+      " of ",
+      length(right),
+      " subjects lack ",
       "responses and get no ability; use --method EAP"
     )
   }

@@ -15,8 +15,11 @@ screened_items <- function(responses, items) {
   absent <- setdiff(kept, colnames(responses))
   if (length(absent) > 0) {
     user_error(
-      "--responses: ", length(absent), " items of --items have no column: ",
-      listed(absent), "; give the items table written with the responses"
+      "--responses: ",
+      length(absent),
+      " items of --items have no column: ",
+      listed(absent),
+      "; give the items table written with the responses"
     )
   }
   responses[, kept, drop = FALSE]
@@ -44,8 +47,12 @@ drop_constant_items <- function(responses, constant_items = "drop") {
   }
   if (length(dropped) > 0 && constant_items == "refuse") {
     user_error(
-      "--responses: ", length(dropped), " items have only right, only wrong ",
-      "or no answers: ", listed(dropped), "; screen them out, or pass ",
+      "--responses: ",
+      length(dropped),
+      " items have only right, only wrong ",
+      "or no answers: ",
+      listed(dropped),
+      "; screen them out, or pass ",
       "--constant-items drop"
     )
   }
@@ -60,8 +67,11 @@ check_answered <- function(responses) {
   empty <- rowSums(!is.na(responses)) == 0
   if (any(empty)) {
     user_error(
-      "--responses: ", sum(empty), " subjects answered none of the items: ",
-      listed(rownames(responses)[empty]), "; leave them out"
+      "--responses: ",
+      sum(empty),
+      " subjects answered none of the items: ",
+      listed(rownames(responses)[empty]),
+      "; leave them out"
     )
   }
 }
@@ -91,7 +101,9 @@ parse_technical <- function(pairs) {
     whole <- length(parts[[index]]) == 2 && nzchar(parts[[index]][1])
     if (!whole || is.na(value) || is.character(value)) {
       user_error(
-        "--technical: '", pairs[index], "' is not NAME=NUMBER or NAME=TRUE; ",
+        "--technical: '",
+        pairs[index],
+        "' is not NAME=NUMBER or NAME=TRUE; ",
         "the names are in ?mirt::mirt"
       )
     }
@@ -110,8 +122,12 @@ parse_technical <- function(pairs) {
 #' @return Integer matrix, subjects x items.
 read_responses <- function(responses, items = NULL, splits = NULL) {
   x <- responses_matrix(read_table(responses, "responses"))
-  if (!is.null(items)) x <- screened_items(x, read_table(items, "items"))
-  if (!is.null(splits)) x <- training_responses(x, read_table(splits, "splits"))
+  if (!is.null(items)) {
+    x <- screened_items(x, read_table(items, "items"))
+  }
+  if (!is.null(splits)) {
+    x <- training_responses(x, read_table(splits, "splits"))
+  }
   x
 }
 
@@ -123,9 +139,15 @@ read_responses <- function(responses, items = NULL, splits = NULL) {
 check_converged <- function(record, source) {
   if (!record$converged) {
     user_error(
-      source, ": the ", record$model, " fit has not converged (largest ",
-      "gradient ", sprintf("%.3g", record$max_gradient), " after ",
-      record$n_iterations, " iterations); raise --max-iterations, choose ",
+      source,
+      ": the ",
+      record$model,
+      " fit has not converged (largest ",
+      "gradient ",
+      sprintf("%.3g", record$max_gradient),
+      " after ",
+      record$n_iterations,
+      " iterations); raise --max-iterations, choose ",
       "--prior weak or a smaller model, or pass --allow-unconverged"
     )
   }
@@ -150,14 +172,21 @@ use_threads <- function(threads) {
 check_fit_options <- function(opts) {
   # The points of several dimensions multiply, so that fewer have to do.
   least <- c(
-    quadrature = if (opts$dimensions > 1) 5 else 11, dimensions = 1,
-    max_iterations = 1, threads = 1
+    quadrature = if (opts$dimensions > 1) 5 else 11,
+    dimensions = 1,
+    max_iterations = 1,
+    threads = 1
   )
   for (name in names(least)) {
     value <- opts[[name]]
     if (!is.null(value) && value < least[[name]]) {
       user_error(
-        "--", gsub("_", "-", name), " ", value, ": is below ", least[[name]]
+        "--",
+        gsub("_", "-", name),
+        " ",
+        value,
+        ": is below ",
+        least[[name]]
       )
     }
   }

@@ -31,11 +31,21 @@ listed <- function(values, limit = 5) {
 #' @param required Whether the stage cannot run without it.
 #' @param choices Admissible values; `NULL` for any.
 #' @return A list that [stage_options()] understands.
-stage_option <- function(name, type, help, default = NULL, required = FALSE,
-                         choices = NULL) {
+stage_option <- function(
+  name,
+  type,
+  help,
+  default = NULL,
+  required = FALSE,
+  choices = NULL
+) {
   list(
-    name = name, type = type, help = help, default = default,
-    required = required, choices = choices
+    name = name,
+    type = type,
+    help = help,
+    default = default,
+    required = required,
+    choices = choices
   )
 }
 
@@ -52,7 +62,8 @@ stage_option <- function(name, type, help, default = NULL, required = FALSE,
 #'   underscores, and absent options without default are `NULL`.
 stage_options <- function(spec, args, description = "") {
   parser <- optparse::OptionParser(
-    description = description, option_list = lapply(spec, parser_option)
+    description = description,
+    option_list = lapply(spec, parser_option)
   )
   given <- tryCatch(
     optparse::parse_args(parser, args),
@@ -80,7 +91,8 @@ parser_option <- function(option) {
   }
   optparse::make_option(
     paste0("--", option$name),
-    type = "character", metavar = toupper(option$type),
+    type = "character",
+    metavar = toupper(option$type),
     help = paste0(option$help, note)
   )
 }
@@ -104,7 +116,8 @@ check_required <- function(spec, given) {
   absent <- setdiff(names, names(given))
   if (length(absent) > 0) {
     user_error(
-      "required option missing: ", paste0("--", absent, collapse = ", "),
+      "required option missing: ",
+      paste0("--", absent, collapse = ", "),
       "; see --help"
     )
   }
@@ -131,7 +144,9 @@ convert_option <- function(text, option) {
     return(if (length(parts) > 0) parts else fail("a comma-separated list"))
   }
   number <- suppressWarnings(as.numeric(text))
-  if (!is.finite(number)) fail("a number")
+  if (!is.finite(number)) {
+    fail("a number")
+  }
   if (option$type == "number") {
     return(number)
   }

@@ -13,8 +13,11 @@ parquet_backend <- function() {
   forced <- Sys.getenv("ITEMWISE_R_PARQUET")
   if (nzchar(forced) && !forced %in% names(there)) {
     user_error(
-      "ITEMWISE_R_PARQUET is '", forced, "', not one of ",
-      paste(names(there), collapse = ", "), "; correct or unset it"
+      "ITEMWISE_R_PARQUET is '",
+      forced,
+      "', not one of ",
+      paste(names(there), collapse = ", "),
+      "; correct or unset it"
     )
   }
   wanted <- if (nzchar(forced)) forced else names(there)
@@ -22,7 +25,8 @@ parquet_backend <- function() {
   if (is.null(backend)) {
     user_error(
       "parquet cannot be read or written by ",
-      paste(wanted, collapse = ", "), ": not installed; ",
+      paste(wanted, collapse = ", "),
+      ": not installed; ",
       "install the R package nanoparquet, or set ITEMWISE_R_PARQUET to ",
       "what is installed"
     )
@@ -43,8 +47,10 @@ itemwise_command <- function() {
 #' @return `NULL`; an error holds what the command printed.
 convert_table <- function(...) {
   printed <- suppressWarnings(system2(
-    itemwise_command(), c("convert-table", shQuote(c(...))),
-    stdout = TRUE, stderr = TRUE,
+    itemwise_command(),
+    c("convert-table", shQuote(c(...))),
+    stdout = TRUE,
+    stderr = TRUE,
     # R puts its own folders first, and Python would load libraries from there.
     env = paste0("LD_LIBRARY_PATH=", shQuote(callers_library_path()))
   ))
@@ -61,10 +67,13 @@ convert_table <- function(...) {
 callers_library_path <- function() {
   own <- system2(
     "sh",
-    c("-c", shQuote(paste(
-      "unset LD_LIBRARY_PATH; . \"$R_HOME/etc/ldpaths\";",
-      "printf %s \"$LD_LIBRARY_PATH\""
-    ))),
+    c(
+      "-c",
+      shQuote(paste(
+        "unset LD_LIBRARY_PATH; . \"$R_HOME/etc/ldpaths\";",
+        "printf %s \"$LD_LIBRARY_PATH\""
+      ))
+    ),
     stdout = TRUE
   )
   folders <- \(path) strsplit(paste0(path, ""), ":", fixed = TRUE)[[1]]
@@ -85,24 +94,35 @@ read_by_command <- function(path, table) {
   on.exit(unlink(csv))
   convert_table("--in", path, "--out", csv)
   header <- scan(
-    csv, character(),
-    sep = ",", quote = "\"", nlines = 1, quiet = TRUE, encoding = "UTF-8"
+    csv,
+    character(),
+    sep = ",",
+    quote = "\"",
+    nlines = 1,
+    quiet = TRUE,
+    encoding = "UTF-8"
   )
-  types <- vapply(rules_of(header, table_rules(table)), \(rule) {
-    if (is.null(rule)) {
-      NA_character_
-    } else if (rule$type == "string") {
-      "character"
-    } else {
-      "numeric" # integers too: a fraction is then reported with its row
-    }
-  }, character(1))
+  types <- vapply(
+    rules_of(header, table_rules(table)),
+    \(rule) {
+      if (is.null(rule)) {
+        NA_character_
+      } else if (rule$type == "string") {
+        "character"
+      } else {
+        "numeric" # integers too: a fraction is then reported with its row
+      }
+    },
+    character(1)
+  )
   utils::read.csv(
     csv,
-    colClasses = unname(types), check.names = FALSE,
+    colClasses = unname(types),
+    check.names = FALSE,
     # Writers that quote strings may quote a null number as well, and quotes
     # are part of the field where a number is expected.
-    na.strings = c("", "\"\""), encoding = "UTF-8"
+    na.strings = c("", "\"\""),
+    encoding = "UTF-8"
   )
 }
 
@@ -120,12 +140,18 @@ write_by_command <- function(x, path, table) {
   quoted <- which(vapply(x, is.character, logical(1)))
   x[] <- lapply(x, \(values) {
     # write.csv() would round to 15 digits, two fewer than a double needs.
-    if (!is.double(values)) return(values)
+    if (!is.double(values)) {
+      return(values)
+    }
     ifelse(is.na(values), NA, sprintf("%.17g", values))
   })
   utils::write.csv(
-    x, csv,
-    row.names = FALSE, na = "", quote = quoted, fileEncoding = "UTF-8"
+    x,
+    csv,
+    row.names = FALSE,
+    na = "",
+    quote = quoted,
+    fileEncoding = "UTF-8"
   )
   convert_table("--in", csv, "--out", parquet, "--table", table)
   stopifnot(file.copy(parquet, path, overwrite = TRUE))

@@ -7,17 +7,26 @@
 #' @return Formula; a user error says what is wrong with the text.
 parse_formula <- function(text) {
   parsed <- tryCatch(str2lang(text), error = \(e) NULL)
-  if (!is.call(parsed) || !identical(parsed[[1]], quote(`~`)) ||
-        length(parsed) != 3 || !identical(parsed[[2]], quote(full_score))) {
+  if (
+    !is.call(parsed) ||
+      !identical(parsed[[1]], quote(`~`)) ||
+      length(parsed) != 3 ||
+      !identical(parsed[[2]], quote(full_score))
+  ) {
     user_error(
-      "--formula '", text, "' is not a formula full_score ~ ...; write for ",
+      "--formula '",
+      text,
+      "' is not a formula full_score ~ ...; write for ",
       "example full_score ~ s(theta, k = 20)"
     )
   }
   unknown <- setdiff(all.vars(parsed[[3]]), c("theta", "se"))
   if (length(unknown) > 0) {
     user_error(
-      "--formula '", text, "': unknown variable ", listed(unknown),
+      "--formula '",
+      text,
+      "': unknown variable ",
+      listed(unknown),
       "; use theta and se"
     )
   }
@@ -36,12 +45,17 @@ one_method <- function(abilities, method = NULL) {
   methods <- unique(abilities$method)
   if (is.null(method) && length(methods) > 1) {
     user_error(
-      "--abilities: abilities by ", listed(methods), "; choose one by --method"
+      "--abilities: abilities by ",
+      listed(methods),
+      "; choose one by --method"
     )
   }
   if (!is.null(method) && !method %in% methods) {
     user_error(
-      "--method ", method, ": --abilities only holds ", listed(methods),
+      "--method ",
+      method,
+      ": --abilities only holds ",
+      listed(methods),
       "; choose one of these"
     )
   }
@@ -57,7 +71,9 @@ by_form <- function(abilities, forms = NULL) {
   absent <- setdiff(forms, abilities$form)
   if (length(absent) > 0) {
     user_error(
-      "--forms: no abilities for form ", listed(absent), "; --abilities holds ",
+      "--forms: no abilities for form ",
+      listed(absent),
+      "; --abilities holds ",
       listed(unique(abilities$form))
     )
   }
@@ -73,8 +89,11 @@ by_form <- function(abilities, forms = NULL) {
 benchmark_scores <- function(full_scores, benchmark) {
   if (!benchmark %in% full_scores$benchmark) {
     user_error(
-      "--benchmark ", benchmark, ": --full-scores only holds ",
-      listed(unique(full_scores$benchmark)), "; choose one of these"
+      "--benchmark ",
+      benchmark,
+      ": --full-scores only holds ",
+      listed(unique(full_scores$benchmark)),
+      "; choose one of these"
     )
   }
   full_scores[full_scores$benchmark == benchmark, ]
@@ -91,8 +110,11 @@ form_lengths <- function(selection, benchmark, forms) {
   absent <- setdiff(forms, names(counts))
   if (length(absent) > 0) {
     user_error(
-      "--selection: no items of benchmark '", benchmark, "' for form ",
-      listed(absent), "; give the selection that the abilities were estimated ",
+      "--selection: no items of benchmark '",
+      benchmark,
+      "' for form ",
+      listed(absent),
+      "; give the selection that the abilities were estimated ",
       "on, or choose forms by --forms"
     )
   }
@@ -109,19 +131,28 @@ form_lengths <- function(selection, benchmark, forms) {
 readout_data <- function(abilities, scores, splits) {
   form <- abilities$form[1]
   data <- merge(
-    abilities[c("subject", "theta", "se")], scores[c("subject", "full_score")]
+    abilities[c("subject", "theta", "se")],
+    scores[c("subject", "full_score")]
   )
   if (nrow(data) == 0) {
     user_error(
-      "--abilities, --full-scores: no subject of form '", form, "' has a full ",
-      "score on '", scores$benchmark[1], "'; give tables of the same subjects"
+      "--abilities, --full-scores: no subject of form '",
+      form,
+      "' has a full ",
+      "score on '",
+      scores$benchmark[1],
+      "'; give tables of the same subjects"
     )
   }
   data <- merge(data, splits[c("subject", "set", "fold")])
   train <- data$set == "train"
   if (sum(train) < 50) {
     user_error(
-      "form '", form, "': ", sum(train), " training subjects have an ability ",
+      "form '",
+      form,
+      "': ",
+      sum(train),
+      " training subjects have an ability ",
       "and a full score; a read-out needs at least 50: add subjects, or ",
       "enlarge the training set"
     )
@@ -143,8 +174,13 @@ readout_data <- function(abilities, scores, splits) {
 fit_gam <- function(formula, data) {
   tryCatch(mgcv::gam(formula, data = data), error = \(e) {
     user_error(
-      "--formula '", deparse1(formula), "' cannot be fitted to ", nrow(data),
-      " training subjects (", conditionMessage(e), "); choose a smaller k or ",
+      "--formula '",
+      deparse1(formula),
+      "' cannot be fitted to ",
+      nrow(data),
+      " training subjects (",
+      conditionMessage(e),
+      "); choose a smaller k or ",
       "a simpler smooth"
     )
   })
@@ -285,8 +321,11 @@ fit_readout <- function(data, formula, level = 0.9) {
 #' @return `reconstructions` table.
 as_reconstructions <- function(predictions, benchmark, form, n_items, level) {
   data.frame(
-    subject = predictions$subject, benchmark = benchmark,
-    set = predictions$set, readout = "ability", form = form,
+    subject = predictions$subject,
+    benchmark = benchmark,
+    set = predictions$set,
+    readout = "ability",
+    form = form,
     n_items = n_items,
     predictions[c("full_score", "predicted", "lower", "upper")],
     level = level
@@ -302,17 +341,20 @@ as_reconstructions <- function(predictions, benchmark, form, n_items, level) {
 #' @return Named list: n, rmse, mae and mean width of the intervals (points),
 #'   Spearman correlation, coverage of the intervals (0 to 1).
 accuracy <- function(predictions) {
-  with(predictions, list(
-    n = length(full_score),
-    rmse = sqrt(mean((predicted - full_score)^2)),
-    mae = mean(abs(predicted - full_score)),
-    # Undefined, and no cause for a warning, where either does not vary.
-    spearman = suppressWarnings(
-      stats::cor(predicted, full_score, method = "spearman")
-    ),
-    coverage = mean(lower <= full_score & full_score <= upper),
-    mean_width = mean(upper - lower)
-  ))
+  with(
+    predictions,
+    list(
+      n = length(full_score),
+      rmse = sqrt(mean((predicted - full_score)^2)),
+      mae = mean(abs(predicted - full_score)),
+      # Undefined, and no cause for a warning, where either does not vary.
+      spearman = suppressWarnings(
+        stats::cor(predicted, full_score, method = "spearman")
+      ),
+      coverage = mean(lower <= full_score & full_score <= upper),
+      mean_width = mean(upper - lower)
+    )
+  )
 }
 
 #' Describe a read-out

@@ -26,7 +26,8 @@ item_statistics <- function(responses, block = 1000) {
     block_statistics(responses[, block, drop = FALSE], total)
   })
   data.frame(
-    item = colnames(responses), do.call(rbind, unname(statistics))
+    item = colnames(responses),
+    do.call(rbind, unname(statistics))
   )
 }
 
@@ -90,13 +91,21 @@ screen_rules <- function(statistics, min_sd, max_mean, min_item_total) {
 #' @return `items` with the columns `n`, `mean`, `sd`,
 #'   `item_total_correlation`, `keep` (1 or 0) and `reason`: every rule that
 #'   excludes the item with its figures, empty when kept.
-screen_items <- function(items, responses, min_sd = 0.01, max_mean = 0.95,
-                         min_item_total = 0.05) {
+screen_items <- function(
+  items,
+  responses,
+  min_sd = 0.01,
+  max_mean = 0.95,
+  min_item_total = 0.05
+) {
   unknown <- setdiff(colnames(responses), items$item)
   if (length(unknown) > 0) {
     user_error(
-      "--items: ", length(unknown), " items of the responses have no row: ",
-      listed(unknown), "; give the items table written with the responses"
+      "--items: ",
+      length(unknown),
+      " items of the responses have no row: ",
+      listed(unknown),
+      "; give the items table written with the responses"
     )
   }
   statistics <- item_statistics(responses)
@@ -111,12 +120,17 @@ screen_items <- function(items, responses, min_sd = 0.01, max_mean = 0.95,
     sprintf("mean %.4g > %g", statistics$mean, max_mean),
     sprintf(
       "|item-total correlation| %.4g < %g",
-      abs(statistics$item_total_correlation), min_item_total
+      abs(statistics$item_total_correlation),
+      min_item_total
     )
   )
-  reason <- vapply(seq_len(nrow(why)), \(row) {
-    paste(why[row, excluded[row, ]], collapse = "; ")
-  }, character(1))
+  reason <- vapply(
+    seq_len(nrow(why)),
+    \(row) {
+      paste(why[row, excluded[row, ]], collapse = "; ")
+    },
+    character(1)
+  )
   reason[statistics$n == 0] <- "no training responses"
   items[names(statistics)] <- statistics
   items$keep <- as.integer(!nzchar(reason))
@@ -131,9 +145,15 @@ screen_items <- function(items, responses, min_sd = 0.01, max_mean = 0.95,
 all_excluded <- function(excluded) {
   counts <- sort(colSums(excluded), decreasing = TRUE)
   paste0(
-    "all ", nrow(excluded), " items are excluded, most of them (", counts[1],
-    ") by ", names(counts)[1], "; relax ",
-    paste(names(counts), collapse = ", "), ", or add training subjects"
+    "all ",
+    nrow(excluded),
+    " items are excluded, most of them (",
+    counts[1],
+    ") by ",
+    names(counts)[1],
+    "; relax ",
+    paste(names(counts), collapse = ", "),
+    ", or add training subjects"
   )
 }
 
@@ -168,7 +188,9 @@ training_responses <- function(responses, splits) {
 #'   excluded by each rule (an item may break several).
 describe_screen <- function(items, subjects) {
   begins <- list(
-    min_sd = "sd ", max_mean = "mean ", min_item_total = "|item-total",
+    min_sd = "sd ",
+    max_mean = "mean ",
+    min_item_total = "|item-total",
     no_training_responses = "no training responses"
   )
   reasons <- unlist(strsplit(items$reason, "; ", fixed = TRUE))

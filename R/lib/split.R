@@ -14,9 +14,12 @@ split_columns <- list(
 #' @return Data frame with one row a subject: `subject`, `organization`,
 #'   `group` and `date`, each the first value that is not null.
 unite_subjects <- function(tables, columns) {
-  rows <- do.call(rbind, lapply(tables, \(table) {
-    table[c("subject", "organization", "group", "date")]
-  }))
+  rows <- do.call(
+    rbind,
+    lapply(tables, \(table) {
+      table[c("subject", "organization", "group", "date")]
+    })
+  )
   subject <- unique(rows$subject)
   first_known <- lapply(rows[-1], \(values) {
     known <- !is.na(values) & nzchar(values)
@@ -28,8 +31,15 @@ unite_subjects <- function(tables, columns) {
     row <- which(rows[[column]] != first)[1]
     if (!is.na(row)) {
       user_error(
-        "--subjects: subject '", rows$subject[row], "' has the ", column, " '",
-        first[row], "' and '", rows[[column]][row], "'; make the tables agree"
+        "--subjects: subject '",
+        rows$subject[row],
+        "' has the ",
+        column,
+        " '",
+        first[row],
+        "' and '",
+        rows[[column]][row],
+        "'; make the tables agree"
       )
     }
   }
@@ -43,9 +53,12 @@ unite_subjects <- function(tables, columns) {
 #' @return Numeric vector along `subject`, in points: the mean over the
 #'   benchmarks on which the subject has a score, `NA` where it has none.
 mean_full_score <- function(tables, subject) {
-  scores <- do.call(rbind, lapply(tables, \(table) {
-    table[c("subject", "benchmark", "full_score")]
-  }))
+  scores <- do.call(
+    rbind,
+    lapply(tables, \(table) {
+      table[c("subject", "benchmark", "full_score")]
+    })
+  )
   if (is.null(scores)) {
     return(rep(NA_real_, length(subject)))
   }
@@ -180,8 +193,17 @@ deal_folds <- function(size, stratum, folds) {
 #' @param strata Number of quantile groups of the score.
 #' @param seed Seed of the random numbers.
 #' @return `splits` table: subject, set, fold (`NA` outside the training set).
-split_subjects <- function(subjects, unit, score, method, test,
-                           validation = 0, folds = 10, strata = 5, seed = 1) {
+split_subjects <- function(
+  subjects,
+  unit,
+  score,
+  method,
+  test,
+  validation = 0,
+  folds = 10,
+  strata = 5,
+  seed = 1
+) {
   check_split(subjects, unit, method, test, validation, folds)
   set.seed(seed)
   size <- tabulate(unit)
@@ -189,9 +211,12 @@ split_subjects <- function(subjects, unit, score, method, test,
   date <- if (method == "date") as.vector(tapply(subjects$date, unit, min))
   choose <- \(rest, share) {
     share <- share * sum(size) / sum(size[rest])
-    switch(method,
+    switch(
+      method,
       random = draw_units(
-        size[rest], quantile_group(score[rest], strata), share
+        size[rest],
+        quantile_group(score[rest], strata),
+        share
       ),
       organization = draw_units(size[rest], rep(1L, length(rest)), share),
       date = newest_units(date[rest], size[rest], share)
@@ -207,7 +232,9 @@ split_subjects <- function(subjects, unit, score, method, test,
   train <- which(set == "train")
   fold <- rep(NA_integer_, length(size))
   fold[train] <- deal_folds(
-    size[train], quantile_group(score[train], strata), folds
+    size[train],
+    quantile_group(score[train], strata),
+    folds
   )
   data.frame(subject = subjects$subject, set = set[unit], fold = fold[unit])
 }
@@ -222,7 +249,11 @@ check_split <- function(subjects, unit, method, test, validation, folds) {
   }
   if (test <= 0 || validation < 0 || test + validation >= 1) {
     user_error(
-      "--test ", test, ", --validation ", validation, ": the shares of ",
+      "--test ",
+      test,
+      ", --validation ",
+      validation,
+      ": the shares of ",
       "subjects must be above 0 (validation: 0 or above) and sum to less than 1"
     )
   }
@@ -235,7 +266,9 @@ check_split <- function(subjects, unit, method, test, validation, folds) {
       "`organization` of the subjects, or use --method random"
     )
   }
-  if (method == "date") check_dates(subjects)
+  if (method == "date") {
+    check_dates(subjects)
+  }
   check_unit_count(max(unit), folds + 1, folds)
 }
 
@@ -248,8 +281,11 @@ check_dates <- function(subjects) {
   row <- which(!day)[1]
   if (!is.na(row)) {
     user_error(
-      "--method date: subject '", subjects$subject[row], "' has the date '",
-      subjects$date[row], "'; give every subject a day YYYY-MM-DD, leave the ",
+      "--method date: subject '",
+      subjects$subject[row],
+      "' has the date '",
+      subjects$date[row],
+      "'; give every subject a day YYYY-MM-DD, leave the ",
       "undated out, or use --method random"
     )
   }
@@ -265,7 +301,11 @@ check_sets <- function(set, validation, folds) {
   empty <- setdiff(wanted, set)
   if (length(empty) > 0) {
     user_error(
-      "the ", empty[1], " set would be empty: ", length(set), " units of ",
+      "the ",
+      empty[1],
+      " set would be empty: ",
+      length(set),
+      " units of ",
       "subjects that stay together cannot be divided so; change --test or ",
       "--validation, add subjects, or use another --method"
     )
@@ -281,8 +321,14 @@ check_sets <- function(set, validation, folds) {
 check_unit_count <- function(units, needed, folds) {
   if (units < needed) {
     user_error(
-      "--folds ", folds, ": only ", units, " units of subjects that stay ",
-      "together, at least ", needed, " needed; lower --folds or add subjects"
+      "--folds ",
+      folds,
+      ": only ",
+      units,
+      " units of subjects that stay ",
+      "together, at least ",
+      needed,
+      " needed; lower --folds or add subjects"
     )
   }
 }

@@ -6,6 +6,7 @@ Exit status: 0 done, 2 the user's mistake, 1 anything else.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     module.add_options(parser)
     options = parser.parse_args(argv[1:])
+    logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
     try:
         module.run(options)
     except UserError as error:

@@ -1,18 +1,31 @@
 # The libraries under test, relative to the root of the repository.
 find_root <- function(folder = getwd()) {
   while (!file.exists(file.path(folder, "python/itemwise/contract.csv"))) {
-    if (dirname(folder) == folder) stop("run the tests within the repository")
+    if (dirname(folder) == folder) {
+      stop("run the tests within the repository")
+    }
     folder <- dirname(folder)
   }
   folder
 }
 
 root <- Sys.getenv("ITEMWISE_ROOT")
-if (!nzchar(root)) root <- find_root()
+if (!nzchar(root)) {
+  root <- find_root()
+}
 options(itemwise.root = root)
 libraries <- c(
-  "options", "io", "parquet", "split", "screen", "readout",
-  "irt_likelihood", "irt", "irt_score", "irt_stage", "fit_check"
+  "options",
+  "io",
+  "parquet",
+  "split",
+  "screen",
+  "readout",
+  "irt_likelihood",
+  "irt",
+  "irt_score",
+  "irt_stage",
+  "fit_check"
 )
 for (lib in libraries) {
   source(file.path(root, "R/lib", paste0(lib, ".R")), local = TRUE)
@@ -32,7 +45,8 @@ run_script <- function(stage, ...) {
   stdout <- suppressWarnings(system2(
     file.path(R.home("bin"), "Rscript"),
     c("--vanilla", shQuote(file.path(root, "R", stage)), shQuote(c(...))),
-    stdout = TRUE, stderr = stderr
+    stdout = TRUE,
+    stderr = stderr
   ))
   status <- attr(stdout, "status")
   list(
@@ -45,8 +59,15 @@ run_script <- function(stage, ...) {
 # Subjects of a `subjects` table with the columns that a test cares about.
 make_subjects <- function(subject, organization = NA, date = NA, group = NA) {
   data.frame(
-    subject = subject, organization = organization, model = NA, revision = NA,
-    step = NA, tokens = NA, parameters = NA, date = date, group = group
+    subject = subject,
+    organization = organization,
+    model = NA,
+    revision = NA,
+    step = NA,
+    tokens = NA,
+    parameters = NA,
+    date = date,
+    group = group
   )
 }
 

@@ -2,8 +2,11 @@
 simulated <- function(n = 400, missing = 0, seed = 1) {
   set.seed(seed)
   parameters <- data.frame(
-    item = sprintf("i%02d", 1:10), a = runif(10, 0.7, 2), d = rnorm(10),
-    g = rep(c(0, 0.2), 5), u = 1
+    item = sprintf("i%02d", 1:10),
+    a = runif(10, 0.7, 2),
+    d = rnorm(10),
+    g = rep(c(0, 0.2), 5),
+    u = 1
   )
   theta <- rnorm(n)
   right <- item_curves(parameters, cbind(theta))$right
@@ -55,7 +58,9 @@ test_that("Q3 is mirt's", {
   model <- fixed_mirt(data$parameters, responses = data$responses)
   expected <- mirt::residuals(
     model,
-    type = "Q3", Theta = cbind(data$theta), verbose = FALSE
+    type = "Q3",
+    Theta = cbind(data$theta),
+    verbose = FALSE
   )
   off <- upper.tri(expected)
   expect_equal(q3(cells)[off], expected[off], tolerance = 1e-6)
@@ -67,7 +72,9 @@ test_that("a missing cell only leaves its own terms out", {
   cells <- answer_residuals(x, data$parameters, data$theta)
   there <- which(!is.na(x[7, ]))
   alone <- answer_residuals(
-    x[7, there, drop = FALSE], data$parameters[there, ], data$theta[7]
+    x[7, there, drop = FALSE],
+    data$parameters[there, ],
+    data$theta[7]
   )
   expect_equal(
     as.list(mean_squares(cells, rowSums)[7, ]),
@@ -76,7 +83,8 @@ test_that("a missing cell only leaves its own terms out", {
   expect_equal(zh(x, cells)[7], zh(x[7, there, drop = FALSE], alone))
   both <- !is.na(x[, 1]) & !is.na(x[, 2])
   expect_equal(
-    q3(cells)[1, 2], cor(cells$residual[both, 1], cells$residual[both, 2])
+    q3(cells)[1, 2],
+    cor(cells$residual[both, 1], cells$residual[both, 2])
   )
 })
 
@@ -109,7 +117,8 @@ test_that("careless subjects and twin items are found", {
   about <- describe_q3(q3(cells), limit = 3)
   expect_identical(nrow(about$largest), 3L)
   expect_identical(
-    c(about$largest$first[1], about$largest$second[1]), c("i01", "i02")
+    c(about$largest$first[1], about$largest$second[1]),
+    c("i01", "i02")
   )
   expect_gt(about$above_0.2, 0)
 })
@@ -119,12 +128,15 @@ test_that("S-X2 and M2 of LSAT7 are as published in mirt's manual", {
   x <- lsat7()
   p <- fit_mirt(x, "2PL", tolerance = 1e-6)$parameters
   fit <- s_x2(x, p)
-  expect_equal(fit$value, c(4.749, 14.453, 1.270, 5.237, 0.941),
+  expect_equal(
+    fit$value,
+    c(4.749, 14.453, 1.270, 5.237, 0.941),
     tolerance = 1e-3
   )
   expect_equal(fit$df, rep(2, 5))
   expect_equal(
-    fit$p_value, pchisq(fit$value, fit$df, lower.tail = FALSE)
+    fit$p_value,
+    pchisq(fit$value, fit$df, lower.tail = FALSE)
   )
   whole <- m2(x, p)
   expect_equal(whole$m2, 11.93769, tolerance = 1e-3)
@@ -138,7 +150,8 @@ test_that("models are compared by the usual criteria", {
   table <- compare_models(lsat7(), c("1PL", "2PL"))
   expect_identical(table$model, c("1PL", "2PL"))
   expect_equal(
-    table$aic, 2 * table$n_parameters - 2 * table$log_likelihood
+    table$aic,
+    2 * table$n_parameters - 2 * table$log_likelihood
   )
   expect_true(all(table$converged))
 })
@@ -148,7 +161,8 @@ test_that("subjects and items are matched", {
   x <- data$responses
   abilities <- data.frame(subject = rownames(x), theta = data$theta)
   expect_identical(
-    known_abilities(x, data$parameters, abilities[120:1, ]), data$theta
+    known_abilities(x, data$parameters, abilities[120:1, ]),
+    data$theta
   )
   expect_identical(
     is.na(known_abilities(x, data$parameters, abilities[-3, ])),
@@ -163,11 +177,13 @@ test_that("subjects and items are matched", {
     "no subject of the responses has an ability"
   )
   expect_message(
-    few <- calibrated_responses(x, data$parameters[1:4, ]), "left out 6 items"
+    few <- calibrated_responses(x, data$parameters[1:4, ]),
+    "left out 6 items"
   )
   expect_identical(few, x[, 1:4])
   expect_user_error(
-    calibrated_responses(x, data$parameters[1, ]), "1 of its items occur"
+    calibrated_responses(x, data$parameters[1, ]),
+    "1 of its items occur"
   )
   expect_identical(complete_responses(x), x)
   x[1:30, 1] <- NA
@@ -182,11 +198,24 @@ test_that("the stage writes fit tables and a record", {
   x <- data$responses
   write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
   write_table(data$parameters, path("p"), "parameters")
-  stage <- \(...) run_script(
-    "check_fit.R", "--responses", path("r"), "--parameters", path("p"),
-    "--benchmark", "b", "--item-fit", path("i"), "--person-fit", path("pf"),
-    "--record", path("rec"), ...
-  )
+  stage <- \(...) {
+    run_script(
+      "check_fit.R",
+      "--responses",
+      path("r"),
+      "--parameters",
+      path("p"),
+      "--benchmark",
+      "b",
+      "--item-fit",
+      path("i"),
+      "--person-fit",
+      path("pf"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
   end <- stage("--new-subjects")
   expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
   items <- read_table(path("i"), "item_fit")
@@ -200,13 +229,24 @@ test_that("the stage writes fit tables and a record", {
   expect_length(record$notices, 0)
 
   write_table(
-    data.frame(subject = rownames(x), theta = data$theta, se = 0.3,
+    data.frame(
+      subject = rownames(x),
+      theta = data$theta,
+      se = 0.3,
       method = "MAP"
-    ), path("a"), "abilities"
+    ),
+    path("a"),
+    "abilities"
   )
   end <- stage(
-    "--abilities", path("a"), "--m2-items", "5", "--s-x2", "never",
-    "--compare", "1PL,2PL"
+    "--abilities",
+    path("a"),
+    "--m2-items",
+    "5",
+    "--s-x2",
+    "never",
+    "--compare",
+    "1PL,2PL"
   )
   expect_identical(end$status, 0L)
   record <- jsonlite::read_json(path("rec"))

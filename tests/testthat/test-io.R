@@ -1,8 +1,12 @@
 scores <- data.frame(
-  subject = c("007", "b"), benchmark = "arc", full_score = c(10.5, 100)
+  subject = c("007", "b"),
+  benchmark = "arc",
+  full_score = c(10.5, 100)
 )
 splits <- data.frame(
-  subject = c("a", "b"), set = c("train", "test"), fold = c(1L, NA)
+  subject = c("a", "b"),
+  set = c("train", "test"),
+  fold = c(1L, NA)
 )
 responses <- data.frame(subject = c("a", "b"), i1 = c(1L, 0L), i2 = c(NA, 1L))
 
@@ -10,13 +14,15 @@ test_that("tables come back as they were written", {
   folder <- scratch()
   path <- file.path(folder, "new", "deep", "t.parquet")
   for (case in list(
-    list(scores, "full_scores"), list(splits, "splits"),
+    list(scores, "full_scores"),
+    list(splits, "splits"),
     list(responses, "responses")
   )) {
     write_table(case[[1]], path, case[[2]])
     expect_identical(read_table(path, case[[2]]), case[[1]])
   }
-  expect_identical(list.files(dirname(path), all.files = TRUE, no.. = TRUE),
+  expect_identical(
+    list.files(dirname(path), all.files = TRUE, no.. = TRUE),
     "t.parquet"
   )
 })
@@ -25,7 +31,10 @@ test_that("columns take the types of the contract, unknown ones stay", {
   folder <- scratch()
   path <- file.path(folder, "t.parquet")
   loose <- data.frame(
-    subject = factor(c("a", "b")), i1 = c(1, 0), i2 = c(TRUE, NA), i3 = NA
+    subject = factor(c("a", "b")),
+    i1 = c(1, 0),
+    i2 = c(TRUE, NA),
+    i3 = NA
   )
   write_table(loose, path, "responses")
   back <- read_table(path, "responses")
@@ -34,7 +43,8 @@ test_that("columns take the types of the contract, unknown ones stay", {
     c(subject = "character", i1 = "integer", i2 = "integer", i3 = "integer")
   )
   schema <- nanoparquet::read_parquet_schema(path)
-  expect_identical(schema$type[schema$name %in% names(loose)[-1]],
+  expect_identical(
+    schema$type[schema$name %in% names(loose)[-1]],
     rep("INT32", 3)
   )
   write_table(change(scores, "note", c("x", NA)), path, "full_scores")
@@ -43,7 +53,9 @@ test_that("columns take the types of the contract, unknown ones stay", {
 
 test_that("not-a-number is a null", {
   checked <- check_table(
-    change(make_subjects("a"), "step", NaN), "subjects", "f"
+    change(make_subjects("a"), "step", NaN),
+    "subjects",
+    "f"
   )
   expect_identical(checked$step, NA_real_)
   expect_user_error(
@@ -56,44 +68,68 @@ test_that("every breach names file, column, row and remedy", {
   fails <- \(x, table, message) {
     expect_user_error(check_table(x, table, "f.parquet"), message, fixed = TRUE)
   }
-  fails(scores[-3], "full_scores", paste0(
-    "f.parquet: table 'full_scores' lacks the column 'full_score'; it has ",
-    "'subject', 'benchmark': rename or add the column"
-  ))
+  fails(
+    scores[-3],
+    "full_scores",
+    paste0(
+      "f.parquet: table 'full_scores' lacks the column 'full_score'; it has ",
+      "'subject', 'benchmark': rename or add the column"
+    )
+  )
   fails(scores[0, ], "full_scores", "table 'full_scores' has no rows; check")
-  fails(change(scores, "subject", 1:2), "full_scores",
+  fails(
+    change(scores, "subject", 1:2),
+    "full_scores",
     "column 'subject': holds integer values, not a text; convert the column"
   )
-  fails(change(scores, "full_score", c("1", "2")), "full_scores",
+  fails(
+    change(scores, "full_score", c("1", "2")),
+    "full_scores",
     "holds character values, not a finite number at least 0 and at most 100"
   )
-  fails(change(splits, "fold", as.Date("2024-01-01")), "splits",
+  fails(
+    change(splits, "fold", as.Date("2024-01-01")),
+    "splits",
     "column 'fold': holds Date values, not a whole number at least 1"
   )
-  fails(change(splits, "set", c("train", NA)), "splits",
+  fails(
+    change(splits, "set", c("train", NA)),
+    "splits",
     "column 'set', row 2: is null; give a value or leave the row out"
   )
-  fails(change(splits, "set", c("train", "dev")), "splits",
+  fails(
+    change(splits, "set", c("train", "dev")),
+    "splits",
     "row 2: 'dev' is not one of train, validation, test; correct the value"
   )
-  fails(change(splits, "fold", c(1, 1.5)), "splits",
+  fails(
+    change(splits, "fold", c(1, 1.5)),
+    "splits",
     "column 'fold', row 2: '1.5' is not a whole number at least 1"
   )
   fails(change(splits, "fold", c(1, 1e10)), "splits", "row 2: '1e+10' is not")
-  fails(change(scores, "full_score", c(0, 100.1)), "full_scores",
+  fails(
+    change(scores, "full_score", c(0, 100.1)),
+    "full_scores",
     "row 2: '100.1' is not a finite number at least 0 and at most 100"
   )
   fails(change(make_subjects("a"), "tokens", Inf), "subjects", "'Inf' is not")
-  fails(change(splits, "subject", "a"), "splits",
+  fails(
+    change(splits, "subject", "a"),
+    "splits",
     "f.parquet: row 2: subject 'a' occurs twice; keep one row of each"
   )
-  fails(change(scores, "subject", "b"), "full_scores",
+  fails(
+    change(scores, "subject", "b"),
+    "full_scores",
     "row 2: subject 'b', benchmark 'arc' occurs twice"
   )
   fails(change(responses, "i1", 0:-1), "responses", "column 'i1', row 2: '-1'")
   fails(change(responses, "i1", c("1", "0")), "responses", "holds character")
   fails(responses["subject"], "responses", "has no item column; add one")
-  fails(stats::setNames(responses, c("subject", "i1", "i1")), "responses",
+  fails(
+    stats::setNames(responses, c("subject", "i1", "i1")),
+    "responses",
     "column 'i1' occurs twice; keep one"
   )
   fails(responses["i1"], "responses", "lacks the column 'subject'")
@@ -101,12 +137,16 @@ test_that("every breach names file, column, row and remedy", {
 
 test_that("a key is the same only when all its columns are", {
   ability <- data.frame(
-    subject = c("a", "a", "b"), form = c("A", "B", "A"), theta = 0, se = 1,
+    subject = c("a", "a", "b"),
+    form = c("A", "B", "A"),
+    theta = 0,
+    se = 1,
     method = "MAP"
   )
   expect_silent(check_table(ability, "abilities", "f"))
   expect_user_error(
-    check_table(ability[-2], "abilities", "f"), "row 2: subject 'a', method"
+    check_table(ability[-2], "abilities", "f"),
+    "row 2: subject 'a', method"
   )
   large <- expand.grid(a = 1:300, b = 1:300, c = c("x", "y"))
   expect_silent(check_key(large, "f"))
@@ -135,12 +175,15 @@ test_that("a failed write leaves the old file and nothing else", {
   folder <- scratch()
   path <- file.path(folder, "t.txt")
   writeLines("old", path)
-  expect_error(write_atomically(path, \(temporary) {
-    writeLines("half", temporary)
-    expect_identical(dirname(temporary), folder)
-    expect_match(basename(temporary), "^\\.t\\.txt\\.[0-9]+\\.tmp$")
-    stop("power cut")
-  }), "power cut")
+  expect_error(
+    write_atomically(path, \(temporary) {
+      writeLines("half", temporary)
+      expect_identical(dirname(temporary), folder)
+      expect_match(basename(temporary), "^\\.t\\.txt\\.[0-9]+\\.tmp$")
+      stop("power cut")
+    }),
+    "power cut"
+  )
   expect_identical(readLines(path), "old")
   expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "t.txt")
   expect_user_error(
@@ -149,7 +192,8 @@ test_that("a failed write leaves the old file and nothing else", {
   )
   expect_identical(list.files(folder), "t.txt")
   expect_user_error(
-    write_atomically(file.path(path, "x"), identity), "cannot be written"
+    write_atomically(file.path(path, "x"), identity),
+    "cannot be written"
   )
 })
 
@@ -183,7 +227,8 @@ test_that("the back end is chosen, forced or missed", {
   withr::local_envvar(ITEMWISE_R_PARQUET = "polars")
   expect_user_error(parquet_backend(), "'polars', not one of nanoparquet")
   withr::local_envvar(
-    ITEMWISE_R_PARQUET = "python", ITEMWISE_COMMAND = "no-such-command"
+    ITEMWISE_R_PARQUET = "python",
+    ITEMWISE_COMMAND = "no-such-command"
   )
   expect_user_error(parquet_backend(), "by python: not installed; install")
   withr::local_envvar(ITEMWISE_COMMAND = "sh")
@@ -228,27 +273,34 @@ test_that("any command with the interface of convert-table will do", {
   skip_on_os("windows")
   folder <- scratch()
   script <- file.path(folder, "convert.R")
-  writeLines(c(
-    "args <- commandArgs(TRUE)",
-    "stopifnot(args[c(1, 2, 4)] == c('convert-table', '--in', '--out'))",
-    "if (endsWith(args[3], '.parquet')) {",
-    "  x <- nanoparquet::read_parquet(args[3])",
-    "  write.csv(x, args[5], row.names = FALSE, na = '\"\"')",
-    "} else {",
-    "  stopifnot(args[6] == '--table', endsWith(args[5], '.parquet'))",
-    "  x <- read.csv(args[3], check.names = FALSE, na.strings = '',",
-    "    colClasses = c(subject = 'character'))",
-    "  nanoparquet::write_parquet(x, args[5])",
-    "}"
-  ), script)
+  writeLines(
+    c(
+      "args <- commandArgs(TRUE)",
+      "stopifnot(args[c(1, 2, 4)] == c('convert-table', '--in', '--out'))",
+      "if (endsWith(args[3], '.parquet')) {",
+      "  x <- nanoparquet::read_parquet(args[3])",
+      "  write.csv(x, args[5], row.names = FALSE, na = '\"\"')",
+      "} else {",
+      "  stopifnot(args[6] == '--table', endsWith(args[5], '.parquet'))",
+      "  x <- read.csv(args[3], check.names = FALSE, na.strings = '',",
+      "    colClasses = c(subject = 'character'))",
+      "  nanoparquet::write_parquet(x, args[5])",
+      "}"
+    ),
+    script
+  )
   command <- file.path(folder, "itemwise")
-  writeLines(c(
-    "#!/bin/sh",
-    sprintf("'%s/Rscript' --vanilla '%s' \"$@\"", R.home("bin"), script)
-  ), command)
+  writeLines(
+    c(
+      "#!/bin/sh",
+      sprintf("'%s/Rscript' --vanilla '%s' \"$@\"", R.home("bin"), script)
+    ),
+    command
+  )
   Sys.chmod(command, "755")
   withr::local_envvar(
-    ITEMWISE_R_PARQUET = "python", ITEMWISE_COMMAND = command
+    ITEMWISE_R_PARQUET = "python",
+    ITEMWISE_COMMAND = command
   )
   carry()
 })

@@ -12,7 +12,11 @@ lsat7 <- function() {
 
 make_parameters <- function(a, d, g = 0, u = 1) {
   data.frame(
-    item = sprintf("i%d", seq_along(a)), a = a, d = d, g = g, u = u
+    item = sprintf("i%d", seq_along(a)),
+    a = a,
+    d = d,
+    g = g,
+    u = u
   )
 }
 
@@ -40,10 +44,14 @@ published <- function(form) {
 }
 
 numeric_gradient <- function(objective, at, step = 1e-4) {
-  vapply(seq_along(at), \(index) {
-    change <- replace(0 * at, index, step)
-    (objective(at + change) - objective(at - change)) / (2 * step)
-  }, numeric(1))
+  vapply(
+    seq_along(at),
+    \(index) {
+      change <- replace(0 * at, index, step)
+      (objective(at + change) - objective(at - change)) / (2 * step)
+    },
+    numeric(1)
+  )
 }
 
 # ---- Priors ------------------------------------------------------------------
@@ -59,10 +67,14 @@ test_that("the weak priors are those of the native engine's file", {
       "(1-5, g, norm, -3, 4)"
     )
   )
-  expect_match(mirt_syntax("1PL", "weak", 4), "CONSTRAIN = (1-4, a1)",
+  expect_match(
+    mirt_syntax("1PL", "weak", 4),
+    "CONSTRAIN = (1-4, a1)",
     fixed = TRUE
   )
-  expect_match(mirt_syntax("1PL", "weak", 4), "(1-4, a1, norm, 4, 10)",
+  expect_match(
+    mirt_syntax("1PL", "weak", 4),
+    "(1-4, a1, norm, 4, 10)",
     fixed = TRUE
   )
 })
@@ -72,32 +84,46 @@ test_that("the log prior by hand is mirt's, with norm on the logits", {
   # Before the last cycle, of which mirt's own prior term is, hardly differs.
   fit <- fit_mirt(lsat7(), "4PL", "weak", tolerance = 1e-7)
   beta <- free_beta(fit$parameters, "4PL")
-  by_hand <- vapply(colnames(beta), \(name) {
-    moments <- weak_priors()[[name]]
-    sum(dnorm(beta[, name], moments[1], moments[2], log = TRUE))
-  }, numeric(1))
+  by_hand <- vapply(
+    colnames(beta),
+    \(name) {
+      moments <- weak_priors()[[name]]
+      sum(dnorm(beta[, name], moments[1], moments[2], log = TRUE))
+    },
+    numeric(1)
+  )
   expect_equal(
-    sum(by_hand), mirt::extract.mirt(fit$model, "logPrior"),
+    sum(by_hand),
+    mirt::extract.mirt(fit$model, "logPrior"),
     tolerance = 1e-6
   )
-  constant <- -nrow(beta) * sum(log(sqrt(2 * pi) *
-    vapply(weak_priors(), `[`, numeric(1), 2)))
+  constant <- -nrow(beta) *
+    sum(log(
+      sqrt(2 * pi) *
+        vapply(weak_priors(), `[`, numeric(1), 2)
+    ))
   expect_equal(log_prior(beta, "weak", "4PL") + constant, sum(by_hand))
-  with(fit$record, expect_equal(
-    log_posterior, log_likelihood + log_prior(beta, "weak", "4PL")
-  ))
+  with(
+    fit$record,
+    expect_equal(
+      log_posterior,
+      log_likelihood + log_prior(beta, "weak", "4PL")
+    )
+  )
   # The prior of the 1PL's one slope counts once, for mirt and for us.
   fit <- fit_mirt(lsat7(), "1PL", "weak", tolerance = 1e-7)
   p <- fit$parameters
   by_hand <- dnorm(p$a[1], 4, 10, log = TRUE) +
     sum(dnorm(p$d, 0, 30, log = TRUE))
   expect_equal(
-    by_hand, mirt::extract.mirt(fit$model, "logPrior"),
+    by_hand,
+    mirt::extract.mirt(fit$model, "logPrior"),
     tolerance = 1e-6
   )
   constant <- dnorm(0, sd = 10, log = TRUE) + 5 * dnorm(0, sd = 30, log = TRUE)
   expect_equal(
-    log_prior(free_beta(p, "1PL"), "weak", "1PL") + constant, by_hand
+    log_prior(free_beta(p, "1PL"), "weak", "1PL") + constant,
+    by_hand
   )
   expect_lt(fit$record$max_gradient, 1e-3)
 })
@@ -110,10 +136,17 @@ test_that("the log-likelihood is that of the plain formula", {
   theta <- seq(-6, 6, length.out = 41)
   weight <- dnorm(theta) / sum(dnorm(theta))
   plain <- sum(log(apply(x, 1, \(answers) {
-    sum(weight * vapply(theta, \(at) {
-      right <- p$g + (p$u - p$g) * plogis(p$a * at + p$d)
-      prod(ifelse(answers == 1, right, 1 - right), na.rm = TRUE)
-    }, numeric(1)))
+    sum(
+      weight *
+        vapply(
+          theta,
+          \(at) {
+            right <- p$g + (p$u - p$g) * plogis(p$a * at + p$d)
+            prod(ifelse(answers == 1, right, 1 - right), na.rm = TRUE)
+          },
+          numeric(1)
+        )
+    )
   })))
   expect_equal(marginal_log_likelihood(x, p, 41), plain)
 })
@@ -127,8 +160,10 @@ test_that("thousands of items do not underflow", {
 
 test_that("published log-likelihoods follow from published estimates", {
   log_likelihood <- c(
-    arc_secondary = -120279.2, gsm8k_secondary = -409894.4,
-    arc_primary = -189889.5, gsm8k_primary = -382224.5
+    arc_secondary = -120279.2,
+    gsm8k_secondary = -409894.4,
+    arc_primary = -189889.5,
+    gsm8k_primary = -382224.5
   )
   for (form in names(log_likelihood)) {
     data <- published(form)
@@ -151,8 +186,12 @@ test_that("the gradient is the numerical one, with missing cells and priors", {
   x <- draw_answers(full, 60, missing = 0.2)
   for (model in c("2PL", "3PL", "4PL")) {
     p <- full
-    if (model == "2PL") p$g <- 0
-    if (model != "4PL") p$u <- 1
+    if (model == "2PL") {
+      p$g <- 0
+    }
+    if (model != "4PL") {
+      p$u <- 1
+    }
     beta <- free_beta(p, model)
     objective <- \(beta) {
       q <- p
@@ -164,7 +203,8 @@ test_that("the gradient is the numerical one, with missing cells and priors", {
     }
     gradient <- log_posterior_gradient(x, p, model, "weak")
     expect_equal(
-      as.vector(gradient), numeric_gradient(objective, beta),
+      as.vector(gradient),
+      numeric_gradient(objective, beta),
       tolerance = 1e-6
     )
   }
@@ -172,7 +212,8 @@ test_that("the gradient is the numerical one, with missing cells and priors", {
   common <- \(a) marginal_log_likelihood(x, change(p, "a", a))
   gradient <- log_posterior_gradient(x, change(p, "a", 1), "1PL")
   expect_equal(
-    sum(gradient[, "a"]), numeric_gradient(common, 1),
+    sum(gradient[, "a"]),
+    numeric_gradient(common, 1),
     tolerance = 1e-6
   )
   expect_gte(max_gradient(gradient, "1PL"), abs(sum(gradient[, "a"])))
@@ -225,10 +266,14 @@ test_that("standard errors are those of the information matrix", {
       }
       as.vector(log_posterior_gradient(x, q, model, prior))
     }
-    information <- -vapply(seq_along(beta), \(index) {
-      step <- replace(0 * as.vector(beta), index, 1e-4)
-      (gradient(beta + step) - gradient(beta - step)) / 2e-4
-    }, numeric(length(beta)))
+    information <- -vapply(
+      seq_along(beta),
+      \(index) {
+        step <- replace(0 * as.vector(beta), index, 1e-4)
+        (gradient(beta + step) - gradient(beta - step)) / 2e-4
+      },
+      numeric(length(beta))
+    )
     expected <- matrix(sqrt(diag(solve(information))), 5)
     if (model == "4PL") {
       expected[, 3] <- expected[, 3] * p$g * (1 - p$g)
@@ -263,10 +308,15 @@ test_that("every model reaches its maximum, with and without priors", {
 test_that("odd parameters are named", {
   p <- make_parameters(c(-1, 9, 40), 0, c(1e-9, 0.1, 0.1), c(0.9, 0.9999, 0.9))
   odd <- lapply(odd_items(p, free_beta(p, "4PL")), unclass)
-  expect_identical(odd, list(
-    negative_slopes = "i1", steep_slopes = c("i2", "i3"),
-    items_at_bounds = c("i1", "i2"), ran_off = c("i3 a", "i1 g")
-  ))
+  expect_identical(
+    odd,
+    list(
+      negative_slopes = "i1",
+      steep_slopes = c("i2", "i3"),
+      items_at_bounds = c("i1", "i2"),
+      ran_off = c("i3 a", "i1 g")
+    )
+  )
   none <- make_parameters(1, 0)
   expect_true(all(lengths(odd_items(none, free_beta(none, "2PL"))) == 0))
 })
@@ -300,8 +350,10 @@ test_that("a fit far from the maximum has not converged", {
 
 test_that("an exploratory fit has loadings and improves on one dimension", {
   skip_without_mirt()
-  p <- cbind(make_parameters(rep(1, 8), 0),
-    a1 = rep(c(2, 0), each = 4), a2 = rep(c(0, 2), each = 4)
+  p <- cbind(
+    make_parameters(rep(1, 8), 0),
+    a1 = rep(c(2, 0), each = 4),
+    a2 = rep(c(0, 2), each = 4)
   )
   x <- local({
     set.seed(1)
@@ -327,7 +379,8 @@ test_that("without mirt the message says what to do", {
   local_mocked <- check_mirt
   body(local_mocked)[[2]][[2]] <- TRUE
   expect_user_error(
-    local_mocked(), "install.packages.*--engine native', which needs no R"
+    local_mocked(),
+    "install.packages.*--engine native', which needs no R"
   )
 })
 
@@ -358,7 +411,8 @@ test_that("only screened items are used", {
   )
   expect_user_error(screened_items(x, data.frame(item = "i1")), "'keep'")
   expect_user_error(
-    screened_items(x, data.frame(item = "i9", keep = 1L)), "no column: i9"
+    screened_items(x, data.frame(item = "i9", keep = 1L)),
+    "no column: i9"
   )
 })
 
@@ -387,13 +441,16 @@ test_that("scores are mirt's own where it estimated the parameters", {
     scores <- score_mirt(x, fit$parameters, method)
     expected <- mirt::fscores(
       fit$model,
-      method = method, full.scores.SE = TRUE, quadpts = 61
+      method = method,
+      full.scores.SE = TRUE,
+      quadpts = 61
     )[seq(1, 1000, 40), ]
     expected[!is.finite(expected)] <- NA
     expect_equal(scores$theta, unname(expected[, 1]), tolerance = 1e-5)
     known <- !is.na(scores$theta)
     expect_equal(
-      scores$se[known], unname(expected[known, 2]),
+      scores$se[known],
+      unname(expected[known, 2]),
       tolerance = 1e-5
     )
     expect_identical(scores$subject, rownames(x))
@@ -405,12 +462,16 @@ test_that("scores with missing cells follow from the posterior", {
   skip_without_mirt()
   p <- make_parameters(c(1, -2, 3), c(0, 1, 1), c(0, 0.2, 0), c(1, 0.9, 1))
   x <- rbind(
-    s1 = c(1L, 0L, NA), s2 = c(1L, 1L, 1L), s3 = c(0L, NA, NA),
+    s1 = c(1L, 0L, NA),
+    s2 = c(1L, 1L, 1L),
+    s3 = c(0L, NA, NA),
     s4 = c(1L, 0L, 1L)
   )
   colnames(x) <- p$item
   posterior <- visit_subjects(
-    x, p, normal_grid(61),
+    x,
+    p,
+    normal_grid(61),
     \(right, wrong, joint, marginal) exp(joint - marginal)
   )[[1]]
   theta <- drop(posterior %*% normal_grid(61)$nodes)
@@ -419,7 +480,8 @@ test_that("scores with missing cells follow from the posterior", {
   expect_equal(scores$theta, unname(theta), tolerance = 1e-6)
   expect_equal(scores$se, unname(sqrt(second - theta^2)), tolerance = 1e-6)
   expect_message(
-    sums <- score_mirt(x, p, "EAPsum"), "2 of 4 subjects .*use --method EAP"
+    sums <- score_mirt(x, p, "EAPsum"),
+    "2 of 4 subjects .*use --method EAP"
   )
   expect_identical(is.na(sums$theta), c(TRUE, FALSE, TRUE, FALSE))
   expect_identical(is.na(score_mirt(x, p, "ML")$theta[3]), TRUE)
@@ -450,24 +512,48 @@ test_that("the stage calibrates training subjects and screened items", {
   write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
   write_table(
     data.frame(
-      benchmark = "b", item = colnames(x), keep = c(rep(1L, 6), 0L)
-    ), path("i"), "items"
+      benchmark = "b",
+      item = colnames(x),
+      keep = c(rep(1L, 6), 0L)
+    ),
+    path("i"),
+    "items"
   )
   write_table(
-    data.frame(subject = rownames(x), set = set, fold = NA), path("s"), "splits"
+    data.frame(subject = rownames(x), set = set, fold = NA),
+    path("s"),
+    "splits"
   )
-  stage <- \(...) run_script(
-    "fit_irt.R", "--responses", path("r"), "--items", path("i"),
-    "--splits", path("s"), "--out", path("out"), "--record", path("rec"), ...
+  stage <- \(...) {
+    run_script(
+      "fit_irt.R",
+      "--responses",
+      path("r"),
+      "--items",
+      path("i"),
+      "--splits",
+      path("s"),
+      "--out",
+      path("out"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
+  expect_identical(
+    stage(),
+    list(
+      status = 0L,
+      stdout = "",
+      stderr = "dropped 1 constant items: constant"
+    )
   )
-  expect_identical(stage(), list(
-    status = 0L, stdout = "", stderr = "dropped 1 constant items: constant"
-  ))
   fit <- fit_mirt(x[set == "train", 1:5], standard_errors = TRUE)
   expect_equal(read_table(path("out"), "parameters"), fit$parameters)
   record <- jsonlite::read_json(path("rec"))
   expect_identical(
-    record$constant_items_dropped, list("constant")
+    record$constant_items_dropped,
+    list("constant")
   )
   expect_equal(record$log_likelihood, fit$record$log_likelihood)
   expect_identical(c(record$n_subjects, record$seed), c(500L, 1L))
@@ -478,11 +564,15 @@ test_that("the stage calibrates training subjects and screened items", {
   expect_match(end$stderr, "fit_irt: error: .* has not converged")
   expect_false(file.exists(path("out")))
   end <- stage(
-    "--max-iterations", "1", "--allow-unconverged", "--no-standard-errors"
+    "--max-iterations",
+    "1",
+    "--allow-unconverged",
+    "--no-standard-errors"
   )
   expect_identical(end$status, 0L)
   expect_named(
-    read_table(path("out"), "parameters"), c("item", "a", "d", "g", "u")
+    read_table(path("out"), "parameters"),
+    c("item", "a", "d", "g", "u")
   )
   end <- stage("--constant-items", "refuse")
   expect_identical(end$status, 2L)

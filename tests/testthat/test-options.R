@@ -2,18 +2,28 @@ spec <- list(
   stage_option("full-scores", "list", "score tables", required = TRUE),
   stage_option("test", "number", "share of subjects", default = 0.1),
   stage_option("folds", "integer", "number of folds", default = 10L),
-  stage_option("method", "string", "how",
-    default = "random", choices = c("random", "date")
+  stage_option(
+    "method",
+    "string",
+    "how",
+    default = "random",
+    choices = c("random", "date")
   ),
   stage_option("note", "string", "a note")
 )
 
 test_that("values have their types and defaults, and hyphens go", {
   opts <- stage_options(spec, c("--full-scores", "a.parquet, b.parquet,"))
-  expect_identical(opts, list(
-    full_scores = c("a.parquet", "b.parquet"), test = 0.1, folds = 10L,
-    method = "random", note = NULL
-  ))
+  expect_identical(
+    opts,
+    list(
+      full_scores = c("a.parquet", "b.parquet"),
+      test = 0.1,
+      folds = 10L,
+      method = "random",
+      note = NULL
+    )
+  )
   opts <- stage_options(spec, c("--full-scores=a", "--test=-0.5", "--folds=3"))
   expect_identical(opts[c("test", "folds")], list(test = -0.5, folds = 3L))
 })
@@ -36,7 +46,9 @@ test_that("help shows options, defaults and what is required", {
   help <- run_script("split_subjects.R", "--help")
   expect_identical(help$status, 0L)
   expect_match(help$stdout, "subjects tables (files) [required]", fixed = TRUE)
-  expect_match(help$stdout, "share of subjects to test on [default: 0.1]",
+  expect_match(
+    help$stdout,
+    "share of subjects to test on [default: 0.1]",
     fixed = TRUE
   )
 })
@@ -44,22 +56,30 @@ test_that("help shows options, defaults and what is required", {
 test_that("a user error ends a stage with status 2 and the message alone", {
   end <- run_script("split_subjects.R", "--test", "0.2")
   expect_identical(end$status, 2L)
-  expect_identical(end$stderr, paste0(
-    "split_subjects: error: required option missing: --subjects, --out, ",
-    "--record; see --help"
-  ))
+  expect_identical(
+    end$stderr,
+    paste0(
+      "split_subjects: error: required option missing: --subjects, --out, ",
+      "--record; see --help"
+    )
+  )
 })
 
 test_that("any other error ends a stage with status 1 and the calls", {
   script <- tempfile(fileext = ".R")
-  writeLines(c(
-    sprintf("source('%s')", file.path(root, "R/lib/options.R")),
-    "broken <- function() stop('out of luck')",
-    "run_stage('demo', \\() broken())"
-  ), script)
+  writeLines(
+    c(
+      sprintf("source('%s')", file.path(root, "R/lib/options.R")),
+      "broken <- function() stop('out of luck')",
+      "run_stage('demo', \\() broken())"
+    ),
+    script
+  )
   end <- suppressWarnings(system2(
-    file.path(R.home("bin"), "Rscript"), c("--vanilla", script),
-    stdout = TRUE, stderr = TRUE
+    file.path(R.home("bin"), "Rscript"),
+    c("--vanilla", script),
+    stdout = TRUE,
+    stderr = TRUE
   ))
   expect_identical(attr(end, "status"), 1L)
   expect_identical(end[1], "demo: error: out of luck")

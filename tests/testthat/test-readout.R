@@ -6,9 +6,13 @@ noise <- 2
 
 simulate <- function(n, seed, theta = NULL) {
   set.seed(seed)
-  if (is.null(theta)) theta <- rnorm(n)
+  if (is.null(theta)) {
+    theta <- rnorm(n)
+  }
   data.frame(
-    subject = sprintf("s%04d", seq_len(n)), theta = theta, se = 0.2,
+    subject = sprintf("s%04d", seq_len(n)),
+    theta = theta,
+    se = 0.2,
     full_score = pmin(pmax(truth(theta) + rnorm(n, sd = noise), 0), 100),
     set = rep(c("train", "test"), c(ceiling(n / 2), floor(n / 2))),
     fold = ifelse(seq_len(n) <= ceiling(n / 2), rep_len(1:10, n), NA)
@@ -45,7 +49,8 @@ test_that("intervals are wider where errors are larger", {
   high <- data$theta > 0
   set.seed(3)
   data$full_score <- pmin(
-    pmax(truth(data$theta) + rnorm(2000, sd = ifelse(high, 6, 1)), 0), 100
+    pmax(truth(data$theta) + rnorm(2000, sd = ifelse(high, 6, 1)), 0),
+    100
   )
   fit <- fit_readout(data, smooth)$predictions
   width <- fit$upper - fit$lower
@@ -69,10 +74,17 @@ test_that("no training subject is predicted by a model that has seen it", {
 test_that("predictions do not extrapolate", {
   data <- simulate(400, 4)
   reached <- range(data$theta[1:200])
-  data <- rbind(data, data.frame(
-    subject = c("low", "high", "edge"), theta = c(-50, 50, reached[2]),
-    se = c(0.2, 9, 0.2), full_score = 50, set = "test", fold = NA
-  ))
+  data <- rbind(
+    data,
+    data.frame(
+      subject = c("low", "high", "edge"),
+      theta = c(-50, 50, reached[2]),
+      se = c(0.2, 9, 0.2),
+      full_score = 50,
+      set = "test",
+      fold = NA
+    )
+  )
   both <- parse_formula("full_score ~ s(theta, k = 15) + se")
   data$se[1:200] <- seq(0.1, 0.3, length.out = 200)
   for (formula in list(smooth, both)) {
@@ -109,12 +121,18 @@ test_that("the conformal quantile is the right order statistic", {
 test_that("the accuracy is that computed by hand", {
   expect_equal(
     accuracy(data.frame(
-      full_score = c(10, 20, 30), predicted = c(13, 16, 30),
-      lower = c(9, 10, 31), upper = c(15, 20, 32)
+      full_score = c(10, 20, 30),
+      predicted = c(13, 16, 30),
+      lower = c(9, 10, 31),
+      upper = c(15, 20, 32)
     )),
     list(
-      n = 3L, rmse = sqrt(25 / 3), mae = 7 / 3, spearman = 1,
-      coverage = 2 / 3, mean_width = 17 / 3
+      n = 3L,
+      rmse = sqrt(25 / 3),
+      mae = 7 / 3,
+      spearman = 1,
+      coverage = 2 / 3,
+      mean_width = 17 / 3
     )
   )
 })
@@ -125,7 +143,8 @@ test_that("formulas are checked before anything is fitted", {
   expect_user_error(parse_formula("~ theta"), "is not a formula full_score ~")
   expect_user_error(parse_formula("theta ~ se"), "is not a formula full_score")
   expect_user_error(
-    parse_formula("full_score ~ s(theta) + size"), "unknown variable size; use"
+    parse_formula("full_score ~ s(theta) + size"),
+    "unknown variable size; use"
   )
   wiggly <- parse_formula("full_score ~ s(theta, k = 99)")
   expect_user_error(
@@ -138,7 +157,8 @@ test_that("inputs that do not meet are user errors with a remedy", {
   data <- simulate(200, 1)
   ability <- data.frame(
     data[c("subject", "theta", "se")],
-    form = "A", method = "MAP"
+    form = "A",
+    method = "MAP"
   )
   score <- data.frame(data[c("subject", "full_score")], benchmark = "arc")
   split <- data[c("subject", "set", "fold")]
@@ -153,7 +173,8 @@ test_that("inputs that do not meet are user errors with a remedy", {
     "form 'A': 49 training subjects .* needs at least 50: add subjects"
   )
   expect_user_error(
-    readout_data(ability, score, change(split, "fold", NA)), "need a fold"
+    readout_data(ability, score, change(split, "fold", NA)),
+    "need a fold"
   )
   two <- rbind(ability, change(ability, "method", "EAP"))
   expect_user_error(one_method(two), "abilities by MAP, EAP; choose one by")
@@ -164,7 +185,8 @@ test_that("inputs that do not meet are user errors with a remedy", {
   selection <- data.frame(benchmark = c("arc", "arc", "gsm"), form = "A")
   expect_identical(form_lengths(selection, "arc", "A"), c(A = 2L))
   expect_user_error(
-    form_lengths(selection, "arc", c("A", "pool")), "for form pool; give the"
+    form_lengths(selection, "arc", c("A", "pool")),
+    "for form pool; give the"
   )
 })
 
@@ -178,21 +200,42 @@ test_that("the stage reads out every form", {
   write_table(do.call(rbind, forms), path("a"), "abilities")
   write_table(
     data.frame(
-      benchmark = "arc", form = c("A", "A", "B"), rank = c(1, 2, 1),
-      item = c("i1", "i2", "i1"), information = NA, theta_at_maximum = NA
+      benchmark = "arc",
+      form = c("A", "A", "B"),
+      rank = c(1, 2, 1),
+      item = c("i1", "i2", "i1"),
+      information = NA,
+      theta_at_maximum = NA
     ),
-    path("n"), "selection"
+    path("n"),
+    "selection"
   )
   write_table(
     data.frame(data[-1, c("subject", "full_score")], benchmark = "arc"),
-    path("f"), "full_scores"
+    path("f"),
+    "full_scores"
   )
   write_table(data[c("subject", "set", "fold")], path("s"), "splits")
-  stage <- \(...) run_script(
-    "fit_readout.R", "--abilities", path("a"), "--selection", path("n"),
-    "--full-scores", path("f"), "--splits", path("s"), "--out", path("out"),
-    "--record", path("rec"), "--formula", "full_score ~ s(theta, k = 15)", ...
-  )
+  stage <- \(...) {
+    run_script(
+      "fit_readout.R",
+      "--abilities",
+      path("a"),
+      "--selection",
+      path("n"),
+      "--full-scores",
+      path("f"),
+      "--splits",
+      path("s"),
+      "--out",
+      path("out"),
+      "--record",
+      path("rec"),
+      "--formula",
+      "full_score ~ s(theta, k = 15)",
+      ...
+    )
+  }
   end <- stage("--benchmark", "arc")
   expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
   out <- read_table(path("out"), "reconstructions")

@@ -8,7 +8,8 @@ draw_responses <- function(subjects, items, missing = 0) {
   x <- matrix(rbinom(length(chance), 1, chance), subjects)
   x[runif(length(x)) < missing] <- NA
   dimnames(x) <- list(
-    sprintf("s%d", seq_len(subjects)), sprintf("i%d", seq_len(items))
+    sprintf("s%d", seq_len(subjects)),
+    sprintf("i%d", seq_len(items))
   )
   x
 }
@@ -16,17 +17,27 @@ draw_responses <- function(subjects, items, missing = 0) {
 test_that("statistics are those computed by hand", {
   x <- rbind(
     a = c(i1 = 1L, i2 = 1L, i3 = NA, i4 = NA),
-    b = c(1L, 0L, 1L, NA), c = c(0L, 0L, NA, NA), d = c(1L, 1L, 0L, NA)
+    b = c(1L, 0L, 1L, NA),
+    c = c(0L, 0L, NA, NA),
+    d = c(1L, 1L, 0L, NA)
   )
   # Proportions correct: a 1, b 2/3, c 0, d 2/3.
   p <- c(1, 2 / 3, 0, 2 / 3)
-  expect_equal(item_statistics(x), data.frame(
-    item = c("i1", "i2", "i3", "i4"), n = c(4L, 4L, 2L, 0L),
-    mean = c(0.75, 0.5, 0.5, NA), sd = c(0.5, sqrt(1 / 3), sqrt(0.5), NA),
-    item_total_correlation = c(
-      cor(c(1, 1, 0, 1), p), cor(c(1, 0, 0, 1), p), NA, NA
+  expect_equal(
+    item_statistics(x),
+    data.frame(
+      item = c("i1", "i2", "i3", "i4"),
+      n = c(4L, 4L, 2L, 0L),
+      mean = c(0.75, 0.5, 0.5, NA),
+      sd = c(0.5, sqrt(1 / 3), sqrt(0.5), NA),
+      item_total_correlation = c(
+        cor(c(1, 1, 0, 1), p),
+        cor(c(1, 0, 0, 1), p),
+        NA,
+        NA
+      )
     )
-  ))
+  )
 })
 
 test_that("statistics agree with mean, sd and cor of every item", {
@@ -60,14 +71,16 @@ test_that("each rule excludes as metabench does, and says why", {
   items <- screen_items(make_items(colnames(x)), x, min_item_total = 0.2)
   row <- \(item) items[items$item == item, ]
   expect_identical(
-    row("i1")$reason, "sd 0 <= 0.01; mean 1 > 0.95"
+    row("i1")$reason,
+    "sd 0 <= 0.01; mean 1 > 0.95"
   )
   expect_match(
     row("i2")$reason,
     "^mean 0.98 > 0.95; \\|item-total correlation\\| .* < 0.2$"
   )
   expect_lt(row("i3")$item_total_correlation, -0.3)
-  expect_identical(row("i3")[c("keep", "reason")] |> as.list(),
+  expect_identical(
+    row("i3")[c("keep", "reason")] |> as.list(),
     list(keep = 1L, reason = "")
   )
   expect_identical(row("i4")$reason, "no training responses")
@@ -82,13 +95,17 @@ test_that("each rule excludes as metabench does, and says why", {
 
 test_that("thresholds are strict or not as stated", {
   statistics <- data.frame(
-    sd = c(0.01, 0.3, 0.3, NA), mean = c(0.5, 0.95, 0.5, 1),
+    sd = c(0.01, 0.3, 0.3, NA),
+    mean = c(0.5, 0.95, 0.5, 1),
     item_total_correlation = c(0.3, -0.05, NA, NA)
   )
   expect_identical(
     unname(screen_rules(statistics, 0.01, 0.95, 0.05)),
     rbind(
-      c(TRUE, FALSE, FALSE), FALSE, c(FALSE, FALSE, TRUE), c(TRUE, TRUE, FALSE)
+      c(TRUE, FALSE, FALSE),
+      FALSE,
+      c(FALSE, FALSE, TRUE),
+      c(TRUE, TRUE, FALSE)
     )
   )
 })
@@ -96,14 +113,17 @@ test_that("thresholds are strict or not as stated", {
 test_that("what cannot be screened is a user error with a remedy", {
   x <- draw_responses(20, 4)
   splits <- data.frame(
-    subject = c("s1", "s2", "zz"), set = c("train", "test", "train")
+    subject = c("s1", "s2", "zz"),
+    set = c("train", "test", "train")
   )
   expect_user_error(
-    training_responses(x[2:9, ], splits), "no subject .* is a training subject"
+    training_responses(x[2:9, ], splits),
+    "no subject .* is a training subject"
   )
   expect_user_error(training_responses(x, splits), "only 1 training subject")
   expect_user_error(
-    screen_items(make_items("i1"), x), "3 items .* have no row: i2, i3, i4"
+    screen_items(make_items("i1"), x),
+    "3 items .* have no row: i2, i3, i4"
   )
   x[] <- 1L
   expect_user_error(
@@ -120,13 +140,27 @@ test_that("the stage looks at training subjects only", {
   save <- \(x) {
     write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
   }
-  stage <- \(...) run_script(
-    "screen_items.R", "--responses", path("r"), "--items", path("i"),
-    "--splits", path("s"), "--out", path("out"), "--record", path("rec"), ...
-  )
+  stage <- \(...) {
+    run_script(
+      "screen_items.R",
+      "--responses",
+      path("r"),
+      "--items",
+      path("i"),
+      "--splits",
+      path("s"),
+      "--out",
+      path("out"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
   write_table(make_items(colnames(x)), path("i"), "items")
   write_table(
-    data.frame(subject = rownames(x), set = set, fold = NA), path("s"), "splits"
+    data.frame(subject = rownames(x), set = set, fold = NA),
+    path("s"),
+    "splits"
   )
   save(x)
   expect_identical(stage(), list(status = 0L, stdout = "", stderr = ""))

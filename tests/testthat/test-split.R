@@ -2,7 +2,9 @@ united <- \(...) unite_subjects(list(make_subjects(...)), "group")
 
 split_by <- function(subjects, method, ..., score = NULL) {
   unit <- subject_units(subjects, method)
-  if (is.null(score)) score <- rep(NA_real_, nrow(subjects))
+  if (is.null(score)) {
+    score <- rep(NA_real_, nrow(subjects))
+  }
   split_subjects(subjects, unit, score, method, ...)
 }
 
@@ -20,7 +22,8 @@ many <- united(
 )
 family <- which(!is.na(many$organization))
 many$group[family] <- ifelse(
-  runif(length(family)) < 0.5, NA,
+  runif(length(family)) < 0.5,
+  NA,
   paste(many$organization[family], sample(3, length(family), TRUE))
 )
 points <- runif(n, 20, 80)
@@ -32,7 +35,8 @@ divided <- \(key, part) {
 test_that("units are connected components, and null joins nothing", {
   expect_identical(
     linked_units(list(
-      c("a", "a", NA, "b", NA, NA), c(NA, "x", "x", NA, NA, "y")
+      c("a", "a", NA, "b", NA, NA),
+      c(NA, "x", "x", NA, NA, "y")
     )),
     c(1L, 1L, 1L, 2L, 3L, 4L)
   )
@@ -59,11 +63,14 @@ test_that("tables unite by their first known value and must agree", {
 
 test_that("the score is the mean over the benchmarks that a subject has", {
   arc <- data.frame(
-    subject = c("a", "b"), benchmark = "arc", full_score = c(10, 20)
+    subject = c("a", "b"),
+    benchmark = "arc",
+    full_score = c(10, 20)
   )
   gsm <- data.frame(subject = "b", benchmark = "gsm", full_score = 60)
   expect_identical(
-    mean_full_score(list(arc, gsm, arc), c("b", "c", "a")), c(40, NA, 10)
+    mean_full_score(list(arc, gsm, arc), c("b", "c", "a")),
+    c(40, NA, 10)
   )
   expect_identical(mean_full_score(list(), c("a", "b")), c(NA_real_, NA))
 })
@@ -122,10 +129,17 @@ test_that("folds are equal in size and in score", {
 
 test_that("the newest units are the test set", {
   subjects <- united(
-    subject = letters[1:8], group = c(rep(NA, 6), "run", "run"),
+    subject = letters[1:8],
+    group = c(rep(NA, 6), "run", "run"),
     date = c(
-      "2023-05-01", "2023-06-01", "2023-07-01", "2023-08-01", "2023-08-01",
-      "2023-01-01", "2023-02-01", "2023-12-01"
+      "2023-05-01",
+      "2023-06-01",
+      "2023-07-01",
+      "2023-08-01",
+      "2023-08-01",
+      "2023-01-01",
+      "2023-02-01",
+      "2023-12-01"
     )
   )
   splits <- split_by(subjects, "date", 0.25, 0.1, folds = 2)
@@ -153,39 +167,63 @@ test_that("what cannot be split is a user error with a remedy", {
     expect_user_error(split_by(subjects, method, ...), message)
   }
   fails(few[1, ], "at least 2 subjects", test = 0.5)
-  for (share in c(0, 1, -1)) fails(few, "must be above 0", test = share)
+  for (share in c(0, 1, -1)) {
+    fails(few, "must be above 0", test = share)
+  }
   fails(few, "less than 1", test = 0.5, validation = 0.5)
   fails(few, "at least 2 folds", test = 0.5, folds = 1)
   fails(few, "every organization is null", method = "organization", test = 0.5)
-  fails(few, "subject 'a' has the date 'NA'.*YYYY-MM-DD",
-    method = "date", test = 0.5
+  fails(
+    few,
+    "subject 'a' has the date 'NA'.*YYYY-MM-DD",
+    method = "date",
+    test = 0.5
   )
-  fails(few, "--folds 12: only 12 units.*at least 13 needed; lower --folds",
-    test = 0.5, folds = 12
+  fails(
+    few,
+    "--folds 12: only 12 units.*at least 13 needed; lower --folds",
+    test = 0.5,
+    folds = 12
   )
   fails(few, "--folds 10: only 6 units.*lower --folds", test = 0.5)
   fails(few, "the test set would be empty", test = 0.01, folds = 2)
-  fails(few, "the validation set would be empty",
-    test = 0.3, validation = 0.01, folds = 2
+  fails(
+    few,
+    "the validation set would be empty",
+    test = 0.3,
+    validation = 0.01,
+    folds = 2
   )
   one_day <- united(subject = letters[1:12], date = "2024-01-01")
-  fails(one_day, "the train set would be empty",
-    method = "date", test = 0.1, folds = 2
+  fails(
+    one_day,
+    "the train set would be empty",
+    method = "date",
+    test = 0.1,
+    folds = 2
   )
 })
 
 test_that("the record counts subjects, organizations and units", {
   subjects <- united(
-    subject = letters[1:5], organization = c("x", "x", "y", "x", NA),
+    subject = letters[1:5],
+    organization = c("x", "x", "y", "x", NA),
     group = c("g", "g", NA, NA, NA)
   )
   splits <- data.frame(
-    subject = letters[1:5], set = c("train", "train", "train", "test", "test")
+    subject = letters[1:5],
+    set = c("train", "train", "train", "test", "test")
   )
   about <- describe_split(splits, subjects, subject_units(subjects, "random"))
-  expect_identical(about$sets$train, list(
-    subjects = 3L, organizations = 2L, units = 2L, largest_unit = 2L
-  ))
+  expect_identical(
+    about$sets$train,
+    list(
+      subjects = 3L,
+      organizations = 2L,
+      units = 2L,
+      largest_unit = 2L
+    )
+  )
   expect_identical(about$test_share_with_training_organization, 0.5)
 })
 
@@ -193,15 +231,27 @@ test_that("the stage writes splits and a record", {
   folder <- scratch()
   path <- \(name) file.path(folder, name)
   write_table(
-    make_subjects(many$subject, group = many$group), path("s"), "subjects"
+    make_subjects(many$subject, group = many$group),
+    path("s"),
+    "subjects"
   )
   write_table(
     data.frame(subject = many$subject, benchmark = "arc", full_score = points),
-    path("f"), "full_scores"
+    path("f"),
+    "full_scores"
   )
   end <- run_script(
-    "split_subjects.R", "--subjects", path("s"), "--full-scores", path("f"),
-    "--test", "0.2", "--out", path("out"), "--record", path("record")
+    "split_subjects.R",
+    "--subjects",
+    path("s"),
+    "--full-scores",
+    path("f"),
+    "--test",
+    "0.2",
+    "--out",
+    path("out"),
+    "--record",
+    path("record")
   )
   expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
   expect_identical(
@@ -214,8 +264,15 @@ test_that("the stage writes splits and a record", {
   expect_equal(record$sets$train$subjects + record$sets$test$subjects, n)
 
   end <- run_script(
-    "split_subjects.R", "--subjects", path("s"), "--method", "organization",
-    "--out", path("none"), "--record", path("none.json")
+    "split_subjects.R",
+    "--subjects",
+    path("s"),
+    "--method",
+    "organization",
+    "--out",
+    path("none"),
+    "--record",
+    path("none.json")
   )
   expect_identical(end$status, 2L)
   expect_match(end$stderr, "^split_subjects: error: .*organization is null")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from itemwise.irt.quadrature import MIRT_POINTS
 from itemwise.r_worker import RWorker
 from itemwise.responses import Responses
 
+LOG = logging.getLogger(__name__)
 LIBRARIES = (
     "lib/options.R",
     "lib/io.R",
@@ -73,3 +76,35 @@ def fit_mirt(
     numbers = [name for name in parameters if name != "item"]
     parameters[numbers] = parameters[numbers].astype(float).replace({None: np.nan})
     return parameters, fitted["record"]
+
+
+def score_mirt(
+    responses: Responses,
+    parameters: pd.DataFrame,
+    method: str,
+    quadrature: int | None,
+    timeout: float = 3600,
+) -> pd.DataFrame:
+    """Estimate abilities with mirt; see `itemwise.irt.score` for the arguments.
+
+    Raises
+    ------
+    UserError, RError
+        As `fit_mirt`.
+    """
+    incomplete = int((~responses.administered.all(axis=1)).sum())
+    if method == "EAPsum" and incomplete:
+        LOG.warning(
+            "EAPsum: mirt gives none for the %d of %d subjects with missing cells; use EAP",
+            incomplete,
+            len(responses.subjects),
+        )
+    with RWorker(*LIBRARIES, timeout=timeout) as worker:
+        table = worker.call(
+            "score_mirt",
+            responses=responses,
+            parameters=parameters[["item", "a", "d", "g", "u"]],
+            method=method,
+            quadrature=quadrature or MIRT_POINTS,
+        )
+    return table.astype({"theta": float, "se": float})

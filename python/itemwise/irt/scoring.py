@@ -6,6 +6,8 @@ that neither thousands of items nor missing cells lose a subject.
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -16,6 +18,8 @@ from itemwise.irt.model import asymptotes, item_information, parameters_beta, pr
 from itemwise.irt.quadrature import LIMIT, Grid, enough_points, normal_grid
 from itemwise.responses import MISSING, Responses, from_frame
 
+LOG = logging.getLogger(__name__)
+ENGINES = ("native", "mirt")
 METHODS = ("MAP", "EAP", "EAPsum", "ML")
 LARGEST_PATTERNS = 1000
 """EAPsum needs one table a pattern of administered items; beyond this many, use EAP."""
@@ -30,6 +34,7 @@ def score(
     method: str = "EAP",
     quadrature: int | None = None,
     threads: int = 1,
+    engine: str = "native",
 ) -> pd.DataFrame:
     """Estimate abilities with fixed item parameters.
 
@@ -45,8 +50,11 @@ def score(
         (Lord & Wingersky 1984, Applied Psychological Measurement 8:453); the mode of
         the likelihood without prior, which all-right and all-wrong subjects lack (null).
     quadrature : int, optional
-        Grid points on [-6, 6]; default: spacing below the narrowest posterior's SD.
+        Grid points on [-6, 6]; default: spacing below the narrowest posterior's SD
+        (mirt: 61).
     threads : int
+    engine : {"native", "mirt"}
+        mirt gives no EAPsum for subjects with missing cells (null).
 
     Returns
     -------
@@ -59,12 +67,24 @@ def score(
         Items without a column, a subject without any response, unknown method, too many
         patterns of missing cells for EAPsum.
     """
-    if method not in METHODS:
-        raise UserError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+    for option, value, choices in (("method", method, METHODS), ("engine", engine, ENGINES)):
+        if value not in choices:
+            raise UserError(f"{option}: {value!r} is not one of {', '.join(choices)}")
     if not isinstance(responses, Responses):
         responses = from_frame(responses)
     responses = responses.select_items(parameters["item"].tolist(), "responses")
     _check_answered(responses)
+    if method == "EAPsum" and (parameters["a"] < 0).any():
+        LOG.warning(
+            "EAPsum: %d of %d items have negative slopes, for which a right answer speaks "
+            "against ability; the sum score is a poor statistic here, EAP is not affected",
+            (parameters["a"] < 0).sum(),
+            len(parameters),
+        )
+    if engine == "mirt":
+        from itemwise.irt.mirt import score_mirt
+
+        return score_mirt(responses, parameters, method, quadrature)
     beta = parameters_beta(parameters)
     grid = normal_grid(quadrature or _scoring_points(parameters))
     with threadpool_limits(1, user_api="blas"):

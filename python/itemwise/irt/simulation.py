@@ -8,6 +8,9 @@ import pandas as pd
 from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.responses import MISSING, Responses
 
+BLOCK_SUBJECTS = 500
+"""Subjects drawn at once: keeps 28,632 items x 5,000 models within a few hundred MB."""
+
 
 def simulate_responses(
     parameters: pd.DataFrame,
@@ -35,10 +38,15 @@ def simulate_responses(
     """
     rng = np.random.default_rng(seed)
     theta = np.asarray(theta, dtype=float)
-    right, _ = probabilities(parameters_beta(parameters), theta)
-    matrix = (rng.random(right.T.shape) < right.T).astype(np.int8)
+    beta = parameters_beta(parameters)
+    matrix = np.empty((len(theta), len(beta)), dtype=np.int8)
+    blocks = range(0, len(theta), BLOCK_SUBJECTS)
+    for rows in (slice(start, start + BLOCK_SUBJECTS) for start in blocks):
+        right = probabilities(beta, theta[rows])[0].T
+        matrix[rows] = rng.random(right.shape) < right
     if missing:
-        matrix[rng.random(matrix.shape) < missing] = MISSING
+        for rows in (slice(start, start + BLOCK_SUBJECTS) for start in blocks):
+            matrix[rows][rng.random(matrix[rows].shape) < missing] = MISSING
     if subjects is None:
         width = len(str(len(theta)))
         subjects = np.array([f"subject{i + 1:0{width}d}" for i in range(len(theta))], object)

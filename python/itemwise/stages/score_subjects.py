@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.irt.scoring import METHODS, score
+from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.stages.inputs import answered_responses
 from itemwise.stages.options import add
 from itemwise.tables import read_table, write_table
@@ -20,6 +20,7 @@ def add_options(parser) -> None:
     add(parser, "responses", "parameters")
     parser.add_argument("--selection", help="selection table: score each form by itself")
     parser.add_argument("--method", choices=METHODS, default="EAP", help="default: EAP")
+    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
     add(parser, "quadrature", "threads", "out")
 
 
@@ -34,7 +35,12 @@ def run(options) -> None:
         # A subject may have answered nothing of a form; it has no ability there.
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
         table = score(
-            answered, parameters.loc[items], options.method, options.quadrature, options.threads
+            answered,
+            parameters.loc[items],
+            options.method,
+            options.quadrature,
+            options.threads,
+            options.engine,
         )
         table.insert(1, "form", form)
         return table

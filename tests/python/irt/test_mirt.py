@@ -91,3 +91,25 @@ def test_command_line_passes_the_exit_status_on(tmp_path, data):
         )
     assert ended.value.code == 2
     assert not (tmp_path / "items.parquet").exists()
+
+
+@pytest.mark.parametrize("method", ["MAP", "EAP", "ML"])
+def test_scores_agree(data, method):
+    parameters, _ = irt.fit(data, "2PL")
+    ours = irt.score(data, parameters, method, quadrature=61)
+    theirs = irt.score(data, parameters, method, engine="mirt")
+    assert ours["theta"].isna().equals(theirs["theta"].isna())
+    # mirt's optimiser stops at about 1e-4.
+    np.testing.assert_allclose(ours["theta"], theirs["theta"], atol=0.002)
+    np.testing.assert_allclose(ours["se"], theirs["se"], atol=0.002)
+
+
+def test_mirt_gives_no_sum_scores_of_incomplete_subjects(data, caplog):
+    parameters, _ = irt.fit(data, "2PL")
+    table = irt.score(data, parameters, "EAPsum", engine="mirt")
+    incomplete = ~data.administered.all(axis=1)
+    assert table["theta"].isna().to_numpy().tolist() == incomplete.tolist()
+    assert f"mirt gives none for the {incomplete.sum()} of 600 subjects" in caplog.text
+    ours = irt.score(data, parameters, "EAPsum", quadrature=61)
+    assert ours["theta"].notna().all()
+    np.testing.assert_allclose(ours["theta"][~incomplete], table["theta"][~incomplete], atol=1e-6)

@@ -162,3 +162,10 @@ def test_published_parameters_give_the_published_abilities(name, method, real_da
     assert (both["theta"] - both["theta_published"]).abs().max() < 0.001
     # mirt's numerical Hessian is off for 3 of 4,280 subjects of arc_secondary.
     assert ((both["se"] - both["se_published"]).abs() < 0.001).mean() >= 0.999
+
+
+def test_negative_slopes_make_the_sum_a_poor_statistic(caplog):
+    irt.score(people(ALL), ITEMS, "EAPsum")
+    assert not caplog.text
+    irt.score(people(ALL), ITEMS.assign(a=-ITEMS["a"]), "EAPsum")
+    assert "6 of 6 items have negative slopes" in caplog.text
