@@ -11,6 +11,7 @@ once and answers many calls, so that a loop pays for loading R packages once.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import pickle
 import select
@@ -29,6 +30,7 @@ from itemwise.config import ROOT
 from itemwise.errors import UserError
 from itemwise.responses import Responses
 
+LOG = logging.getLogger(__name__)
 R_FOLDER = ROOT / "R"
 HEADER = struct.Struct("<Q")
 
@@ -47,7 +49,8 @@ class RWorker:
     timeout : float
         Seconds that one call may take.
     log : path, optional
-        Receives R's messages and output; default: shown with an error only.
+        Receives R's messages and output; default: the logger `itemwise.r_worker`, at
+        level INFO.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class RWorker:
         check_available()
         self.timeout = timeout
         self._log = open(log, "ab") if log else tempfile.TemporaryFile()  # noqa: SIM115
+        self._told = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "itemwise.r_worker"],
             stdin=subprocess.PIPE,
@@ -104,9 +108,20 @@ class RWorker:
         except (BrokenPipeError, EOFError):
             code = self._process.wait()
             raise RError(f"R crashed (exit status {code}): {self._last_words()}") from None
+        finally:
+            self._relay()
         if kind == "error":
             raise RError(value)
         return value
+
+    def _relay(self) -> None:
+        """Pass what R has said since the last call on to Python's log."""
+        if self._log.readable():
+            self._log.seek(self._told)
+            text = self._log.read()
+            self._told += len(text)
+            for line in filter(str.strip, text.decode(errors="replace").splitlines()):
+                LOG.info(line)
 
     def _receive(self) -> tuple:
         """Read one answer within the time limit."""

@@ -62,7 +62,16 @@ def test_an_r_error_has_rs_words_and_the_worker_lives_on(r):
     assert r.call("sum", x=[1, 2]) == 3
 
 
-def test_messages_go_to_the_log(tmp_path):
+def test_messages_go_to_pythons_log(r, caplog):
+    with caplog.at_level("INFO", logger="itemwise.r_worker"):
+        r.call("message", x="one message")
+        r.call("message", x="another")
+    said = [record.message for record in caplog.records]
+    assert ["one message" in said[0], "another" in said[1]] == [True, True]
+    assert len(said) == 2
+
+
+def test_messages_go_to_a_file(tmp_path):
     with RWorker(log=tmp_path / "r.log") as worker:
         worker.call("message", x="a message")
         worker.call("print", x="printed")

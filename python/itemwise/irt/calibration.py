@@ -27,6 +27,7 @@ def fit(
     max_iterations: int = 1000,
     seed: int = 1,
     progress: Callable | None = None,
+    timeout: float = 3600,
 ) -> tuple[pd.DataFrame, dict]:
     """Calibrate the items of one benchmark.
 
@@ -55,6 +56,8 @@ def fit(
         Recorded; the native engine draws nothing at random.
     progress : callable, optional
         Called with the iteration and the evaluation.
+    timeout : float
+        Seconds that mirt may take.
 
     Returns
     -------
@@ -67,6 +70,8 @@ def fit(
     ------
     UserError
         Wrong option, nothing to calibrate, too little memory, engine not installed.
+    RError
+        mirt failed, crashed, or outran the time limit.
     """
     _check_choice("model", model, MODELS)
     prior = prior or default_prior(model)
@@ -93,7 +98,14 @@ def fit(
         from itemwise.irt.mirt import fit_mirt
 
         table, record = fit_mirt(
-            responses, model, prior, quadrature, standard_errors, max_iterations, seed
+            responses,
+            model,
+            prior,
+            quadrature,
+            standard_errors,
+            max_iterations,
+            seed,
+            timeout=timeout,
         )
     return table, {**record, "seed": seed, "constant_items_dropped": constant}
 

@@ -68,6 +68,11 @@ def test_an_error_of_r_is_an_exception_with_rs_words(data):
         worker.call("fit_mirt", responses=data, model="9PL")
 
 
+def test_a_fit_that_takes_too_long_is_stopped(data):
+    with pytest.raises(RError, match=r"R gave no answer within 0\.01 seconds"):
+        irt.fit(data, "2PL", engine="mirt", timeout=0.01)
+
+
 def test_command_line_runs_the_r_stage(tmp_path, data):
     write_responses(data, tmp_path / "R.parquet")
     status = main(
