@@ -168,7 +168,7 @@ def leaderboard() -> None:
     truth = draw_items(rng, "item", 28_632, 0.0)
     theta = rng.standard_normal(5000)
     data = simulate_responses(truth, theta, 1)
-    data, constant = check_varying(data, "drop")
+    data, constant, _ = check_varying(data, "drop")
     slopes, intercepts = correlation_start(data.matrix)
     starts = {
         "item-total correlations": np.column_stack([slopes, intercepts]),

@@ -55,6 +55,9 @@ with_notices <- function(expr) {
 #' than there.
 gradient_bound <- 1
 
+# A gradient this small is a maximum, whatever mirt's flag says.
+gradient_vanished <- 0.1
+
 #' Calibrate items by mirt
 #'
 #' Marginal maximum likelihood, or its penalised form where there are priors,
@@ -283,8 +286,10 @@ mirt_record <- function(
     bic = log(nrow(responses)) * n - 2 * log_likelihood
   ) |>
     c(odd_items(parameters, beta))
-  record$converged <- record$converged_mirt &&
-    record$max_gradient <= gradient_bound
+  # mirt's flag looks at the last step alone: it calls fits converged that are
+  # far from the maximum, and others not whose gradient has vanished.
+  bound <- if (record$converged_mirt) gradient_bound else gradient_vanished
+  record$converged <- record$max_gradient <= bound
   record$seconds <- times[["TOTAL:"]] - times[["SE"]]
   if (standard_errors) {
     record$standard_errors <- "observed information"

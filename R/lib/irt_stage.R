@@ -22,7 +22,27 @@ screened_items <- function(responses, items) {
       "; give the items table written with the responses"
     )
   }
-  responses[, kept, drop = FALSE]
+  without_silent(responses[, kept, drop = FALSE], "screened-out")
+}
+
+#' Leave subjects out whose answers are gone with their items
+#'
+#' @param responses Integer matrix, subjects x items, after a cut.
+#' @param items What the items were that were cut.
+#' @return The rows with an answer; a message says how many were left out.
+without_silent <- function(responses, items) {
+  silent <- rowSums(!is.na(responses)) == 0
+  if (any(silent)) {
+    message(
+      "left out ",
+      sum(silent),
+      " subjects that answered ",
+      items,
+      " items only: ",
+      listed(rownames(responses)[silent])
+    )
+  }
+  responses[!silent, , drop = FALSE]
 }
 
 #' Leave constant items out, or refuse them
@@ -56,7 +76,8 @@ drop_constant_items <- function(responses, constant_items = "drop") {
       "--constant-items drop"
     )
   }
-  list(responses = responses[, varying, drop = FALSE], dropped = dropped)
+  kept <- without_silent(responses[, varying, drop = FALSE], "constant")
+  list(responses = kept, dropped = dropped)
 }
 
 #' Refuse subjects about whom nothing is known

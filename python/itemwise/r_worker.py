@@ -257,7 +257,8 @@ def from_r(value):
     if "factor" in value.rclass:
         return _atoms(robjects.r["as.character"](value))
     atoms = _atoms(value)
-    return atoms[0] if len(atoms) == 1 else atoms
+    # R has no scalars; I(x) says that a vector of length one means a list.
+    return atoms[0] if len(atoms) == 1 and "AsIs" not in value.rclass else atoms
 
 
 def _is_opaque(value) -> bool:
@@ -268,7 +269,7 @@ def _is_opaque(value) -> bool:
 
 
 def _atoms(vector) -> list:
-    """Return the elements of an atomic vector; NA becomes None, NaN stays."""
+    """Return the elements of an atomic vector; NA and NaN become None."""
     from rpy2 import rinterface
 
     if isinstance(vector, rinterface.StrSexpVector):

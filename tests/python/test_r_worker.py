@@ -32,6 +32,11 @@ def test_values_go_there_and_back(r):
     }
 
 
+def test_lists_of_one_stay_lists(r):
+    assert r.call("I", x=["alone"]) == ["alone"]
+    assert r.call("identity", x=["alone"]) == "alone"
+
+
 def test_data_frames_keep_their_nulls(r):
     frame = pd.DataFrame({"n": [1, 2], "text": ["u", None], "x": [1.5, np.nan]})
     back = r.call("identity", x=frame)

@@ -10,6 +10,7 @@ from itemwise.errors import UserError
 from itemwise.irt.model import MODELS
 from itemwise.irt.native import check_varying, fit_native
 from itemwise.irt.prior import PRIORS, default_prior
+from itemwise.irt.quadrature import FEWEST_POINTS
 from itemwise.responses import Responses, from_frame
 
 ENGINES = ("native", "mirt")
@@ -49,13 +50,13 @@ def fit(
     constant_items : {"drop", "refuse"}
         What to do with items that all subjects answered alike.
     threads : int
-        Worker threads; the result does not depend on it.
+        Worker threads of the native engine; the result does not depend on it.
     max_iterations : int
         Bound on the iterations from each start.
     seed : int
         Recorded; the native engine draws nothing at random.
     progress : callable, optional
-        Called with the iteration and the evaluation.
+        Called by the native engine with the iteration and the evaluation.
     timeout : float
         Seconds that mirt may take.
 
@@ -78,11 +79,13 @@ def fit(
     _check_choice("prior", prior, PRIORS)
     _check_choice("engine", engine, ENGINES)
     _check_choice("constant_items", constant_items, ("drop", "refuse"))
-    if quadrature is not None and quadrature < 11:
-        raise UserError(f"quadrature: {quadrature} points are too few; take at least 11")
+    if quadrature is not None and quadrature < FEWEST_POINTS:
+        raise UserError(
+            f"quadrature: {quadrature} points are too few; take at least {FEWEST_POINTS}"
+        )
     if not isinstance(responses, Responses):
         responses = from_frame(responses)
-    responses, constant = check_varying(responses, constant_items)
+    responses, constant, silent = check_varying(responses, constant_items)
     if engine == "native":
         table, record = fit_native(
             responses,
@@ -107,7 +110,8 @@ def fit(
             seed,
             timeout=timeout,
         )
-    return table, {**record, "seed": seed, "constant_items_dropped": constant}
+    dropped = {"constant_items_dropped": constant, "silent_subjects_dropped": silent}
+    return table, {**record, "seed": seed, **dropped}
 
 
 def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:

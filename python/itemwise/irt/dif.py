@@ -28,7 +28,9 @@ def item_bias(
 
     For each item, logit P(x = 1) = b0 + b1 theta + b2 focal + b3 theta focal is compared
     with the model without b2 and b3 by a likelihood ratio with 2 degrees of freedom
-    (Swaminathan & Rogers 1990, Journal of Educational Measurement 27:361).
+    (Swaminathan & Rogers 1990, Journal of Educational Measurement 27:361). Abilities
+    include the biased items: with many of those, score without the flagged items and
+    test again.
 
     Parameters
     ----------
@@ -53,6 +55,10 @@ def item_bias(
     UserError
         A group has fewer than 20 subjects, or a subject has no ability.
     """
+    if abilities["subject"].duplicated().any():
+        raise UserError(
+            "item bias: a subject has several abilities; give those of one form and method"
+        )
     theta = abilities.set_index("subject")["theta"].reindex(responses.subjects).to_numpy()
     focal = np.asarray(focal, dtype=bool)
     if min(focal.sum(), (~focal).sum()) < SMALLEST_GROUP or np.isnan(theta).any():

@@ -16,13 +16,21 @@ from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
-from itemwise.irt.model import free_columns, parameters_beta, probabilities, to_beta, to_table
-from itemwise.irt.native import GRADIENT_TOLERANCE, check_varying
-from itemwise.irt.optimize import Objective, quasi_newton
+from itemwise.irt.model import (
+    LOGIT_BOUND,
+    MODELS,
+    free_columns,
+    parameters_beta,
+    probabilities,
+    to_beta,
+    to_table,
+)
+from itemwise.irt.native import best_of
+from itemwise.irt.optimize import Objective
 from itemwise.irt.prior import Prior, default_prior
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.starts import starting_values
-from itemwise.responses import Responses
+from itemwise.responses import Responses, from_frame
 
 FEWEST_COMMON = 3
 """Common items or subjects below this determine no line with an error."""
@@ -31,6 +39,7 @@ POPULATION_TOLERANCE = 1e-4
 """Anchored calibration ends when mean and SD of the abilities move less."""
 
 ROUNDS = 100
+ITERATIONS = 500
 ANCHORED_POINTS = 241
 
 
@@ -46,7 +55,7 @@ class Link:
 
 
 def calibrate_new_items(
-    responses: Responses,
+    responses: Responses | pd.DataFrame,
     anchors: pd.DataFrame,
     model: str = "2PL",
     prior: str | None = None,
@@ -60,11 +69,13 @@ def calibrate_new_items(
 
     Parameters
     ----------
-    responses : Responses
+    responses : Responses or data frame
         Responses to anchors and new items.
     anchors : data frame
-        Table `parameters` of items already calibrated.
-    model, prior, threads
+        Table `parameters` of items already calibrated, of any model.
+    model : {"2PL", "3PL", "4PL"}
+        Of the new items.
+    prior, threads
         As in `itemwise.irt.fit`, for the new items.
 
     Returns
@@ -77,39 +88,43 @@ def calibrate_new_items(
     Raises
     ------
     UserError
-        Too few anchors in the responses, or no new item.
+        Too few anchors in the responses, no new item, or the 1PL, whose common slope the
+        anchors would have to share.
     """
-    responses, constant = check_varying(responses, "drop")
+    if model not in MODELS[1:]:
+        raise UserError(f"model: {model!r} is not one of {', '.join(MODELS[1:])}")
+    if not isinstance(responses, Responses):
+        responses = from_frame(responses)
     held = np.isin(responses.items, anchors["item"].to_numpy(object))
+    # Anchors that everybody answered alike still speak about ability.
+    varying = (responses.matrix == 1).any(axis=0) & (responses.matrix == 0).any(axis=0)
+    constant = responses.items[~held & ~varying].tolist()
+    responses, held = responses.take(items=held | varying), held[held | varying]
     if held.sum() < FEWEST_COMMON or held.all():
         raise UserError(
             f"linking: the responses hold {held.sum()} of the {len(anchors)} anchors and "
             f"{(~held).sum()} new items; at least {FEWEST_COMMON} anchors and one new item are "
             "needed"
         )
-    beta = _anchored_start(responses, anchors, model, held)
-    k = beta.shape[1]
+    starts = _anchored_starts(responses, anchors, model, held)
+    k = starts[0].shape[1]
+    free = np.zeros(starts[0].shape, bool)
+    free[~held, : free_columns(model)] = True
     mean, sd = 0.0, 1.0
     with threadpool_limits(1, user_api="blas"):
-        likelihood = MarginalLikelihood(
-            responses.matrix, f"{k}PL", normal_grid(ANCHORED_POINTS), threads
-        )
-        new_prior = Prior(prior or default_prior(model), f"{k}PL", len(responses.items))
-        objective = Objective(likelihood, new_prior, common_slope=False, free=~held)
+        grid = normal_grid(ANCHORED_POINTS)
+        likelihood = MarginalLikelihood(responses.matrix, f"{k}PL", grid, threads)
+        # Held columns have a prior too: a constant, which moves nothing.
+        held_prior = Prior(prior or default_prior(model), f"{k}PL", len(responses.items))
+        objective = Objective(likelihood, held_prior, common_slope=False, free=free)
         for _ in range(ROUNDS):
+            reached, _ = best_of(objective, starts, ITERATIONS)
+            mean, sd, moved = _population(likelihood, reached.beta, mean, sd)
             likelihood.on_grid(normal_grid(ANCHORED_POINTS, mean, sd))
-            reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, 200)
-            beta = reached.beta
-            posterior = likelihood.posterior(beta)
-            nodes = likelihood.grid.nodes
-            weights = posterior.sum(axis=0) / posterior.sum()
-            new_mean = float(weights @ nodes)
-            new_sd = float(np.sqrt(weights @ (nodes - new_mean) ** 2))
-            moved = max(abs(new_mean - mean), abs(new_sd - sd))
-            mean, sd = new_mean, new_sd
+            starts = [reached.beta]
             if moved < POPULATION_TOLERANCE:
                 break
-        log_likelihood = likelihood.log_likelihood(beta)
+        log_likelihood = likelihood.log_likelihood(reached.beta)
     record = {
         "mean": mean,
         "sd": sd,
@@ -118,7 +133,7 @@ def calibrate_new_items(
         "n_anchors": int(held.sum()),
         "constant_items_dropped": constant,
     }
-    return to_table(beta[~held], responses.items[~held]), record
+    return to_table(reached.beta[~held, : free_columns(model)], responses.items[~held]), record
 
 
 def link_by_items(first: pd.DataFrame, second: pd.DataFrame) -> Link:
@@ -163,11 +178,15 @@ def link_by_subjects(first: pd.DataFrame, second: pd.DataFrame) -> Link:
     Raises
     ------
     UserError
-        Fewer than three common subjects.
+        Fewer than three common subjects whose responses say something; several forms or
+        methods in one table; abilities that spread no more than their errors.
     """
+    for table in (first, second):
+        if table["subject"].duplicated().any() or table["method"].nunique() > 1:
+            raise UserError("linking: give abilities of one form and one method in each table")
     both = first.merge(second, "inner", "subject", suffixes=("_first", "_second"))
     sides = [_unshrunk(both, side) for side in ("first", "second")]
-    known = np.all([np.isfinite(mean) & np.isfinite(noise) for mean, noise in sides], axis=0)
+    known = np.all([np.isfinite(mean) & (noise >= 0) for mean, noise in sides], axis=0)
     n = int(known.sum())
     _check_common(n, "subjects", first["subject"], second["subject"])
     terms = np.array([[m[known], m[known] ** 2, v[known]] for m, v in sides])
@@ -185,17 +204,27 @@ def transform(parameters: pd.DataFrame, link: Link) -> pd.DataFrame:
     return moved.drop(columns=[c for c in moved if c.startswith("se_")])
 
 
-def _anchored_start(responses, anchors, model: str, held: np.ndarray) -> np.ndarray:
+def _anchored_starts(responses, anchors, model: str, held: np.ndarray) -> list[np.ndarray]:
     """Return starting values with the anchors' own parameters in place."""
     anchors = anchors.set_index("item", drop=False).loc[responses.items[held]]
     k = max(free_columns(model), parameters_beta(anchors).shape[1])
-    new = starting_values(responses.matrix, f"{k}PL")[0]
-    if free_columns(model) < k:
-        new[:, free_columns(model) :] = to_beta(
-            pd.DataFrame({"a": [1.0], "d": [0.0], "g": [0.0], "u": [1.0]}), f"{k}PL"
-        )[0, free_columns(model) :]
-    new[held] = to_beta(anchors, f"{k}PL")
-    return new
+    neutral = np.array([0.0, 0.0, -LOGIT_BOUND, LOGIT_BOUND])
+    starts = []
+    for new in starting_values(responses.matrix, model):
+        start = np.tile(neutral[:k], (len(held), 1))
+        start[:, : new.shape[1]] = new
+        start[held] = to_beta(anchors, f"{k}PL")
+        starts.append(start)
+    return starts
+
+
+def _population(likelihood, beta, mean: float, sd: float) -> tuple[float, float, float]:
+    """Return mean and SD of the abilities under the posterior, and how far they moved."""
+    weights = likelihood.posterior(beta).mean(axis=0)
+    nodes = likelihood.grid.nodes
+    new_mean = float(weights @ nodes)
+    new_sd = float(np.sqrt(weights @ (nodes - new_mean) ** 2))
+    return new_mean, new_sd, max(abs(new_mean - mean), abs(new_sd - sd))
 
 
 def _stocking_lord(one: np.ndarray, two: np.ndarray, start=(1.0, 0.0)) -> np.ndarray:
@@ -226,6 +255,11 @@ def _mean_sigma(sums: np.ndarray, n: int) -> np.ndarray:
     """Return (A, B) from sums of estimates, their squares and error variances, two rows."""
     means = sums[:, 0] / n
     spread = sums[:, 1] / n - means**2 - sums[:, 2] / n
+    if (spread <= 0).any():
+        raise UserError(
+            "linking: the abilities of the common subjects spread no more than their standard "
+            "errors; link through items, or through more and more varied subjects"
+        )
     slope = np.sqrt(spread[0] / spread[1])
     return np.array([slope, means[0] - slope * means[1]])
 

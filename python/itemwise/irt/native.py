@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ from itemwise.irt.record import fit_record
 from itemwise.irt.standard_errors import parameter_errors
 from itemwise.irt.starts import starting_values
 from itemwise.responses import Responses
+
+LOG = logging.getLogger(__name__)
 
 GRADIENT_TOLERANCE = 0.01
 """Largest gradient of the objective, in nats per unit of a, d, logit g or logit u."""
@@ -44,18 +47,15 @@ def fit_native(
     threads: int,
     max_iterations: int,
     starts: list[np.ndarray] | None = None,
-    held: np.ndarray | None = None,
     progress: Callable | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Calibrate items; see `itemwise.irt.fit` for the arguments.
 
-    `starts` replaces the automatic starting values; `held` marks items whose
-    parameters stay at their starting values.
+    `starts` replaces the automatic starting values.
     """
     began = time.perf_counter()
     check_memory(responses)
-    automatic = starts is None
-    starts = starting_values(responses.matrix, model) if automatic else starts
+    starts = starts or starting_values(responses.matrix, model)
     with threadpool_limits(1, user_api="blas"):
         points = quadrature or _first_points(starts[0], responses.items)
         likelihood = MarginalLikelihood(responses.matrix, model, normal_grid(points), threads)
@@ -63,13 +63,19 @@ def fit_native(
             likelihood,
             Prior(prior, model, len(responses.items)),
             common_slope=model == "1PL",
-            free=np.ones(len(responses.items), bool) if held is None else ~held,
+            free=np.ones(starts[0].shape, bool),
         )
-        best, iterations = _best_of(objective, starts, model, max_iterations, progress)
+        best, iterations = best_of(objective, starts, max_iterations, progress)
         log_likelihood = likelihood.log_likelihood(best.beta)
         fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
         while quadrature is None and abs(fine - log_likelihood) >= QUADRATURE_TOLERANCE:
             if doubled(points) > LARGEST_GRID:
+                LOG.warning(
+                    "quadrature: doubling %d points still moves the log-likelihood by %.2f; the "
+                    "grid is not refined further",
+                    points,
+                    fine - log_likelihood,
+                )
                 break
             points = doubled(points)
             best = quasi_newton(objective, best.beta, GRADIENT_TOLERANCE, max_iterations, progress)
@@ -112,7 +118,9 @@ def check_memory(responses: Responses) -> None:
         )
 
 
-def check_varying(responses: Responses, constant_items: str) -> tuple[Responses, list[str]]:
+def check_varying(
+    responses: Responses, constant_items: str
+) -> tuple[Responses, list[str], list[str]]:
     """Find items that all subjects answered alike: they have no maximum-likelihood estimate.
 
     Parameters
@@ -126,6 +134,8 @@ def check_varying(responses: Responses, constant_items: str) -> tuple[Responses,
         Without the constant items.
     constant : list of str
         The items dropped.
+    silent : list of str
+        Subjects dropped because they answered constant items only.
 
     Raises
     ------
@@ -150,16 +160,18 @@ def check_varying(responses: Responses, constant_items: str) -> tuple[Responses,
         )
     if len(constant) == len(responses.items):
         raise UserError("responses: no item has both right and wrong answers; nothing to calibrate")
-    return responses.take(items=right & wrong), constant
+    varying = responses.take(items=right & wrong)
+    answered = varying.administered.any(axis=1)
+    return varying.take(subjects=answered), constant, varying.subjects[~answered].tolist()
 
 
-def _best_of(
-    objective: Objective, starts: list[np.ndarray], model: str, max_iterations: int, progress
+def best_of(
+    objective: Objective, starts: list[np.ndarray], max_iterations: int, progress=None
 ) -> tuple[Optimum, int]:
     """Climb from each start; return the highest optimum and the iterations of all."""
     best, iterations = None, 0
     for beta in starts:
-        if model in ("3PL", "4PL"):
+        if beta.shape[1] > 2:
             beta, used = expectation_maximization(objective, beta, EM_TOLERANCE, max_iterations)
             iterations += used
         reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)

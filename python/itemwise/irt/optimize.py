@@ -53,8 +53,8 @@ class Objective:
     prior : Prior
     common_slope : bool
         1PL: all slopes are one parameter.
-    free : array of bool, shape (n_items,)
-        Items whose parameters are estimated; the others are held.
+    free : array of bool, shape (n_items, k)
+        Parameters that are estimated; the others are held.
     """
 
     likelihood: MarginalLikelihood
@@ -69,7 +69,7 @@ class Objective:
         information[:, range(beta.shape[1]), range(beta.shape[1])] += self.prior.precision
         return Evaluation(
             at.log_likelihood + self.prior.log_density(beta),
-            (at.gradient + self.prior.gradient(beta)) * self.free[:, None],
+            (at.gradient + self.prior.gradient(beta)) * self.free,
             information,
         )
 
@@ -103,8 +103,15 @@ class Objective:
         damped[:, range(k), range(k)] = diagonal * (1 + 1e-3) + 1e-2
         if self.common_slope:
             return _common_slope_step(damped, gradient)
-        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
-        return step * self.free[:, None]
+        return self.solve(damped, gradient)
+
+    def solve(self, information: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """Return information^-1 gradient, item by item, without moving what is held."""
+        k = gradient.shape[1]
+        both_free = self.free[:, :, None] & self.free[:, None, :]
+        blocks = np.where(both_free, information, 0.0)
+        blocks[:, range(k), range(k)] += ~self.free
+        return np.linalg.solve(blocks, gradient[..., None])[..., 0] * self.free
 
 
 @dataclass(frozen=True)
@@ -248,8 +255,8 @@ def _maximize_items(objective: Objective, beta, counts, damping, steps: int = 3)
         information[:, range(k), range(k)] += prior.precision
         diagonal = information[:, range(k), range(k)]
         information[:, range(k), range(k)] = diagonal * (1 + damping[:, None]) + 1e-3
-        step = np.linalg.solve(information, gradient[..., None])[..., 0]
-        candidate = beta + _limited(step, False) * objective.free[:, None]
+        step = objective.solve(information, gradient)
+        candidate = beta + _limited(step, False)
         new_value = value_at(candidate)
         better = new_value >= value
         beta = np.where(better[:, None], candidate, beta)

@@ -10,6 +10,7 @@ LIMIT = 6.0
 """The grid spans [-6, 6], as mirt's does; N(0, 1) has 2e-9 of its mass outside."""
 
 MIRT_POINTS = 61
+FEWEST_POINTS = 11
 LARGEST_GRID = 6001
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from itemwise.irt.model import asymptotes
 from itemwise.irt.prior import WEAK
+from itemwise.irt.quadrature import LIMIT
 
 STEEP = 8.0
 """Slopes beyond this are reported: the item is nearly a step, its slope ill-determined."""
@@ -20,10 +21,9 @@ def fit_record(
     responses, model, prior, points, log_likelihood, fine, optimum, iterations, objective
 ) -> dict:
     """Return the JSON record of a native fit (see the data contract)."""
-    free = ~np.all(optimum.gradient == 0, axis=1)
-    n_parameters = optimum.beta[objective.free].size
+    n_parameters = objective.free.sum()
     if model == "1PL":
-        n_parameters = objective.free.sum() + 1
+        n_parameters = len(optimum.beta) + 1
     gradient = objective.reduced_gradient(optimum.gradient)
     return {
         "engine": "native",
@@ -31,12 +31,12 @@ def fit_record(
         "model": model,
         "prior": prior,
         "prior_values": WEAK if prior == "weak" else None,
-        "quadrature": {"points": points, "from": -6, "to": 6},
+        "quadrature": {"points": points, "from": -LIMIT, "to": LIMIT},
         "log_likelihood": log_likelihood,
         "log_likelihood_fine": fine,
         "log_posterior": optimum.value,
         "converged": optimum.converged,
-        "max_gradient": float(np.abs(gradient).max()) if free.any() else 0.0,
+        "max_gradient": float(np.abs(gradient).max()),
         "n_iterations": iterations,
         "n_subjects": len(responses.subjects),
         "n_items": len(responses.items),

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import asymptotes, item_information, parameters_beta, probabilities
-from itemwise.irt.quadrature import LIMIT, Grid, enough_points, normal_grid
+from itemwise.irt.quadrature import FEWEST_POINTS, LIMIT, Grid, enough_points, normal_grid
 from itemwise.responses import MISSING, Responses, from_frame
 
 LOG = logging.getLogger(__name__)
@@ -23,6 +23,9 @@ ENGINES = ("native", "mirt")
 METHODS = ("MAP", "EAP", "EAPsum", "ML")
 LARGEST_PATTERNS = 1000
 """EAPsum needs one table a pattern of administered items; beyond this many, use EAP."""
+
+FLAT = 1e-6
+"""Likelihoods that differ by a smaller share count as equal."""
 
 ABILITY_TOLERANCE = 1e-10
 NEWTON_STEPS = 60
@@ -74,6 +77,10 @@ def score(
         responses = from_frame(responses)
     responses = responses.select_items(parameters["item"].tolist(), "responses")
     _check_answered(responses)
+    if quadrature is not None and quadrature < FEWEST_POINTS:
+        raise UserError(
+            f"quadrature: {quadrature} points are too few; take at least {FEWEST_POINTS}"
+        )
     if method == "EAPsum" and (parameters["a"] < 0).any():
         LOG.warning(
             "EAPsum: %d of %d items have negative slopes, for which a right answer speaks "
@@ -96,7 +103,7 @@ def _estimate(method, responses, beta, grid, threads):
     """Dispatch on the method; returns theta and se, each of shape (n_subjects,)."""
     if method == "EAPsum":
         return eap_sum(responses.matrix, beta, grid)
-    model = f"{min(beta.shape[1], 4)}PL"
+    model = f"{beta.shape[1]}PL"
     likelihood = MarginalLikelihood(responses.matrix, model, grid, threads)
     posterior = likelihood.posterior(beta)
     if method == "EAP":
@@ -104,9 +111,13 @@ def _estimate(method, responses, beta, grid, threads):
     if method == "MAP":
         return posterior_mode(responses.matrix, beta, grid.nodes[posterior.argmax(1)], grid, 1.0)
     flat = likelihood.on_grid(Grid(grid.nodes, np.zeros_like(grid.log_weights)))
-    start = grid.nodes[flat.posterior(beta).argmax(axis=1)]
-    theta, se = posterior_mode(responses.matrix, beta, start, grid, 0.0)
-    lost = (np.abs(theta) >= LIMIT - grid.spacing) | ~np.isfinite(se)
+    weights = flat.posterior(beta)
+    best = weights.argmax(axis=1)
+    theta, se = posterior_mode(responses.matrix, beta, grid.nodes[best], grid, 0.0)
+    # Where all answers agree with each other the likelihood only rises towards an end of
+    # the grid, or is flat up to rounding from somewhere on: there is no maximum.
+    ends = np.maximum(weights[:, 0], weights[:, -1])
+    lost = (weights.max(axis=1) <= ends * (1 + FLAT)) | ~np.isfinite(se) | (se > LIMIT)
     return np.where(lost, np.nan, theta), np.where(lost, np.nan, se)
 
 

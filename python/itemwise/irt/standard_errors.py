@@ -18,8 +18,8 @@ from itemwise.irt.model import LOGIT_BOUND, asymptotes, curvature, curves
 from itemwise.parallel import map_ordered
 
 LARGEST_JOINT = 2400
-"""Largest number of parameters whose joint information is formed; beyond it, one block
-an item (the other items' parameters then count as known)."""
+"""Largest number of parameters whose joint information is formed; beyond it, see
+`_many_items_variances`."""
 
 BLOCK_CELLS = 10_000_000
 """Subjects times parameters worked on at once: 80 MB an array."""
@@ -44,8 +44,8 @@ def parameter_errors(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
         variances = _joint_variances(objective, beta, posterior, counts)
         how = "observed information"
     else:
-        variances = _block_variances(objective, beta, posterior, counts)
-        how = "observed information, one block an item"
+        variances = _many_items_variances(objective, beta, posterior, counts)
+        how = "observed information, one block an item, and location and scale"
     errors = np.sqrt(variances)
     lower, upper, slip = asymptotes(beta)
     if beta.shape[1] > 2:
@@ -73,8 +73,33 @@ def _joint_variances(objective, beta, posterior, counts) -> np.ndarray:
     return variances.reshape(n_items, k)
 
 
-def _block_variances(objective, beta, posterior, counts) -> np.ndarray:
-    """Return the variances of beta from one block of the information an item."""
+def _many_items_variances(objective, beta, posterior, counts) -> np.ndarray:
+    """Return the variances of beta without forming the joint information.
+
+    With so many items theta is nearly known, and an item's parameters are tied to the
+    others' by location and scale of theta alone: each item's own block of the
+    information gives its variance with those two known. n draws from N(0, 1) fix them
+    with variances 1 / n and 1 / (2n), and d -> d + a m, a -> a c carry that over.
+    """
+    blocks = _diagonal_blocks(objective, beta, posterior, counts)
+    location = beta[:, 0] ** 2 / len(posterior)
+    scale = location / 2
+    if objective.common_slope:
+        tie = blocks[:, 0, 1] / blocks[:, 1, 1]
+        slope = 1 / (blocks[:, 0, 0] - tie * blocks[:, 0, 1]).sum() + scale
+        return np.column_stack([slope, 1 / blocks[:, 1, 1] + tie**2 * slope + location])
+    movable = _movable(objective, beta, blocks)
+    variances = np.full(beta.shape, np.nan)
+    for item in np.flatnonzero(movable.any(axis=1)):
+        free = movable[item]
+        variances[item, free] = _inverse_diagonal(blocks[item][np.ix_(free, free)])
+    variances[:, 0] += scale
+    variances[:, 1] += location
+    return variances
+
+
+def _diagonal_blocks(objective, beta, posterior, counts) -> np.ndarray:
+    """Return each item's own block of the observed information, (n_items, k, k)."""
     likelihood, theta = objective.likelihood, objective.likelihood.grid.nodes
     rows = max(1, BLOCK_CELLS // (len(posterior) * beta.shape[1]))
 
@@ -86,15 +111,7 @@ def _block_variances(objective, beta, posterior, counts) -> np.ndarray:
         return complete - _own_score_covariance(likelihood, beta[part], part, posterior, own)
 
     starts = range(0, len(beta), rows)
-    information = np.concatenate(map_ordered(blocks, starts, likelihood.threads))
-    movable = _movable(objective, beta, information)
-    variances = np.full(beta.shape, np.nan)
-    for item in np.flatnonzero(movable.any(axis=1)):
-        free = movable[item]
-        variances[item, free] = _inverse_diagonal(information[item][np.ix_(free, free)])
-    if objective.common_slope:
-        variances[:, 0] = 1 / (1 / variances[:, 0]).sum()
-    return variances
+    return np.concatenate(map_ordered(blocks, starts, likelihood.threads))
 
 
 def _inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
@@ -109,7 +126,7 @@ def _inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
 def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray:
     """Return which parameters have enough information to have a standard error."""
     diagonal = np.diagonal(information, axis1=1, axis2=2)
-    movable = (diagonal > 1e-4) & objective.free[:, None]
+    movable = (diagonal > 1e-4) & objective.free
     movable[:, 2:] &= np.abs(beta[:, 2:]) < min(RUN_OFF_LOGIT, LOGIT_BOUND)
     return movable
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
-from itemwise.errors import UserError
+from itemwise.errors import UserError, listed
 from itemwise.responses import Responses, read_responses
 from itemwise.tables import read_table
+
+LOG = logging.getLogger(__name__)
 
 
 def answered_responses(path: str) -> Responses:
@@ -30,7 +34,16 @@ def screened_responses(responses: str, items: str | None) -> Responses:
     table = read_table(items, "items")
     if "keep" not in table:
         raise UserError(f"{items}: lacks the column 'keep'; run screen_items.R first")
-    return matrix.select_items(table.loc[table["keep"] == 1, "item"].tolist(), responses)
+    kept = matrix.select_items(table.loc[table["keep"] == 1, "item"].tolist(), responses)
+    answered = kept.administered.any(axis=1)
+    if not answered.all():
+        LOG.warning(
+            "%s: left out %d subjects that answered screened-out items only: %s",
+            responses,
+            (~answered).sum(),
+            listed(kept.subjects[~answered]),
+        )
+    return kept.take(subjects=answered)
 
 
 def training_subjects(splits: str) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from itemwise.irt.quadrature import FEWEST_POINTS
+
 
 def whole_number(least: int) -> Callable[[str], int]:
     """Return an argparse type for whole numbers of at least `least`."""
@@ -42,7 +44,7 @@ OPTIONS = {
     },
     "quadrature": {
         "help": "points on [-6, 6]; 61 is mirt's grid (default: as many as the data need)",
-        "type": whole_number(11),
+        "type": whole_number(FEWEST_POINTS),
     },
 }
 

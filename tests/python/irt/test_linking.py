@@ -86,6 +86,33 @@ def test_new_items_land_on_the_scale_of_the_anchors():
     assert (alone["a"][20:].to_numpy() / truth["a"]).median() > 1.2
 
 
+@pytest.mark.parametrize("model", ["2PL", "3PL"])
+def test_new_items_have_the_model_asked_for_beside_any_anchors(model):
+    anchors = TRUTH[:20].assign(g=0.1, u=0.95)
+    items = pd.concat([anchors, TRUTH[20:]])
+    data, _ = sample(1500, seed=7, items=items)
+    new, record = calibrate_new_items(data, anchors, model, prior="weak")
+    assert record["converged"]
+    assert (new["u"] == 1).all()
+    assert (new["g"] == 0).all() == (model == "2PL")
+
+
+def test_anchors_refuse_the_1pl():
+    with pytest.raises(UserError, match="'1PL' is not one of 2PL, 3PL, 4PL"):
+        calibrate_new_items(sample(100)[0], TRUTH[:20], "1PL")
+
+
+def test_unsuitable_abilities_are_refused():
+    data, _ = sample(300)
+    table = irt.score(data, TRUTH, "EAP")
+    with pytest.raises(UserError, match="one form and one method"):
+        link_by_subjects(pd.concat([table, table]), table)
+    with pytest.raises(UserError, match="spread no more than their standard errors"):
+        link_by_subjects(table.assign(theta=0.1), table)
+    with pytest.raises(UserError, match="several abilities"):
+        item_bias(data, pd.concat([table, table]), np.arange(300) < 100)
+
+
 def test_too_few_anchors_or_common_items_are_refused():
     data, _ = sample(100)
     with pytest.raises(UserError, match="the responses hold 2 of the 2 anchors and 38 new items"):

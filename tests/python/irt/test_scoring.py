@@ -88,6 +88,14 @@ def test_ml_is_null_just_where_it_does_not_exist():
     assert flat[1] > flat[0]
 
 
+@pytest.mark.parametrize("u", [1.0, 0.95])
+def test_ml_is_null_on_steep_tests_too(u):
+    # The likelihood of an all-right subject is flat up to rounding from about 0.5 on.
+    steep = TWO.assign(a=15.0, u=u)
+    table = irt.score(people([[1] * 6, [0] * 6, [1, 0, 1, 1, 0, 1]]), steep, "ML")
+    assert table["theta"].isna().tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("method", ["MAP", "EAP", "EAPsum"])
 def test_all_right_and_all_wrong_are_finite(method):
     table = irt.score(people([[1] * 6, [0] * 6]), ITEMS, method)
