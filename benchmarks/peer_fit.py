@@ -53,9 +53,11 @@ def mirt(matrix: np.ndarray, model: str) -> dict:
     )
     seconds = time.perf_counter() - began
     values = found.model.parameters
+    converged = bool(found.converged)
     a = np.broadcast_to(np.ravel(values["discrimination"]), matrix.shape[1])
     return {
         "seconds": seconds,
+        "converged": converged,
         "a": a.tolist(),
         "d": (-a * np.ravel(values["difficulty"])).tolist(),
         "g": np.ravel(values.get("guessing", np.zeros(len(a)))).tolist(),

@@ -88,6 +88,7 @@ def shown(table: pd.DataFrame) -> str:
             "times ours": table["relative"].map("{:.1f}".format),
             "peak MiB": table["peak_mib"].map("{:.0f}".format),
             "log-likelihood": table["log_likelihood"].map("{:.2f}".format),
+            "calls itself converged": table["converged"].map({True: "yes", False: "no"}).fillna(""),
             "note": table["failed"].fillna("") if "failed" in table else "",
         }
     )

@@ -136,11 +136,12 @@ rule fit_irt_mirt:
     params:
         model=setting("irt", "model"),
         prior=option("prior", "irt", "prior"),
+        quadrature=option("quadrature", "irt", "quadrature"),
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/fit_irt.R --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --model {params.model}"
-        " {params.prior} --allow-unconverged --seed {params.seed}"
+        " {params.prior} {params.quadrature} --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 

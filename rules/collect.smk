@@ -54,7 +54,7 @@ rule build_responses:
         full_scores=option("full-scores", "full_scores"),
         item_metadata=option("item-metadata", "item_metadata"),
         subject_metadata=(
-            f"--subject-metadata {CONFIG['subject_metadata']!r}"
+            f"--subject-metadata {shlex.quote(CONFIG['subject_metadata'])}"
             if CONFIG["subject_metadata"]
             else ""
         ),

@@ -1,7 +1,9 @@
 # What every phase shares: the validated configuration, names of files, code of stages.
+import shlex
 import sys
 from pathlib import Path
 
+from itemwise.build import source_files
 from itemwise.config import resolve
 from itemwise.errors import UserError
 from itemwise.provenance import stage_code
@@ -52,7 +54,7 @@ def option(name, group, key=None):
 
     def write(wildcards):
         value = get(wildcards)
-        return "" if value is None else f"--{name} {value!r}"
+        return "" if value is None else f"--{name} {shlex.quote(str(value))}"
 
     return write
 
@@ -85,7 +87,9 @@ def source_paths(wildcards):
     sources = CONFIG["benchmarks"][wildcards.benchmark]["sources"]
     if sources == "simulated":
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
-    return sources
+    # The files of a folder one by one: Snakemake does not look into folders.
+    folders = {path: source_files([path]) for path in sources if Path(path).is_dir()}
+    return [file for path in sources for file in folders.get(path, [path])]
 
 
 def metadata_paths(wildcards):

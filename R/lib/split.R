@@ -352,5 +352,12 @@ describe_split <- function(splits, subjects, unit) {
   })
   known <- stats::na.omit(organization[splits$set == "train"])
   seen <- organization[splits$set == "test"] %in% known
-  list(sets = sets, test_share_with_training_organization = mean(seen))
+  list(
+    sets = sets,
+    test_share_with_training_organization = if (length(known) > 0) {
+      mean(seen)
+    } else {
+      NA
+    }
+  )
 }

@@ -111,6 +111,7 @@ def read_source(path: Path, reading: Reading) -> Responses | None:
     frame = _read_csv(path) if path.suffix == ".csv" else open_parquet(path).to_pandas()
     if {"item", "response"} <= set(frame.columns):
         return _from_long(frame, reading, str(path))
+    _check_narrowing(frame, reading, str(path))
     if reading.binarize is not None and "subject" in frame.columns:
         return from_frame(_binarized(frame.set_index("subject"), reading, path), str(path))
     if "subject" not in frame.columns:
@@ -282,6 +283,7 @@ def _from_long(frame: pd.DataFrame, reading: Reading, source: str) -> Responses 
     """Convert a long table to a response matrix."""
     if "subject" not in frame.columns:
         raise UserError(f"{source}: lacks the column 'subject'; add the models' names")
+    _check_narrowing(frame, reading, source)
     for column, wanted in (
         ("benchmark", reading.benchmark),
         ("metric", reading.metric),
@@ -322,6 +324,16 @@ def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
             row = frame.index[found.argmax()] + 1
             raise UserError(f"{source}: column '{column}', row {row}: {fault}; name the {what}")
     return codes, names
+
+
+def _check_narrowing(frame: pd.DataFrame, reading: Reading, source: str) -> None:
+    """Refuse a metric or filter that the source cannot be narrowed to."""
+    for column in ("metric", "filter"):
+        if getattr(reading, column) is not None and column not in frame.columns:
+            raise UserError(
+                f"{source}: has no column '{column}' to choose '{getattr(reading, column)}' from; "
+                f"leave config key '{column}' out, or give long tables"
+            )
 
 
 def _check_graded(values: pd.Series, frame: pd.DataFrame, reading: Reading, source: str) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 
 from itemwise.errors import UserError
 
+MAIN_FORM = "A"
+"""Name of the form that a selector chooses; random forms are `random1`, ..."""
+
 
 @dataclass(frozen=True)
 class Selected:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise.build import Reading, build_responses, join, mean_scores
+from itemwise.build import Reading, build_responses, join, mean_scores, read_source
+from itemwise.errors import UserError
 from itemwise.files import read_record
 from itemwise.responses import MISSING, Responses, read_responses
 from itemwise.tables import read_table
@@ -438,3 +439,12 @@ def test_two_published_forms_of_arc_are_joined(real_data, tmp_path):
     assert set(responses.subjects) == set(parts[0].subjects) | set(parts[1].subjects)
     assert responses.items.tolist() == [*parts[0].items, *parts[1].items]
     assert responses.administered.sum() == sum(part.administered.sum() for part in parts)
+
+
+@pytest.mark.parametrize("key", ["metric", "filter"])
+@pytest.mark.parametrize("columns", [{"q1": [1, 0]}, {"item": ["q1", "q1"], "response": [1, 0]}])
+def test_a_source_without_the_column_cannot_be_narrowed(tmp_path, key, columns):
+    path = tmp_path / "source.csv"
+    pd.DataFrame({"subject": ["a", "b"], **columns}).to_csv(path, index=False)
+    with pytest.raises(UserError, match=f"has no column '{key}' to choose 'acc' from"):
+        read_source(path, Reading("b", **{key: "acc"}))

@@ -129,7 +129,7 @@ def test_numbers_are_those_of_the_tables(page):
         "20",
         f"{ours['rmse']:.2f}",
         f"{ours['mae']:.2f}",
-        f"{100 * ours['coverage']:.1f} %",
+        f"{100 * ours['coverage']:.1f} %, 90 %",
         f"{random['rmse'].median():.2f} ({low:.2f}-{high:.2f})",
         f"{random['mae'].median():.2f}",
     ]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from itemwise.errors import UserError
 from itemwise.files import read_record
 from itemwise.readout import accuracy
-from itemwise.stages.select_items import MAIN_FORM
+from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
 
@@ -82,6 +83,7 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
 
 def summary(benchmark: Benchmark) -> dict:
     """Return a benchmark's row of the first table."""
+    _check_content(benchmark)
     ours = accuracy(benchmark.test)
     random = benchmark.random_accuracy
     return {
@@ -99,6 +101,20 @@ def summary(benchmark: Benchmark) -> dict:
         "random_rmse_low": random["rmse"].quantile(0.05),
         "random_rmse_high": random["rmse"].quantile(0.95),
     }
+
+
+def _check_content(benchmark: Benchmark) -> None:
+    """Refuse a run that has nothing to judge by."""
+    if benchmark.test.empty:
+        raise UserError(
+            f"benchmark '{benchmark.name}': no test model has a full score; raise config key "
+            "'split.test' or add full scores"
+        )
+    if benchmark.random_accuracy.empty:
+        raise UserError(
+            f"benchmark '{benchmark.name}': no random forms to compare with; select items with "
+            "--random-forms"
+        )
 
 
 def recovery(benchmark: Benchmark) -> list[dict]:

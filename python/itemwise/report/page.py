@@ -17,6 +17,7 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
+from itemwise.selection import MAIN_FORM
 
 SHOWN_ITEMS = 15
 """Excluded items listed by name; the table on disk has them all."""
@@ -86,7 +87,7 @@ def _section(benchmark: Benchmark) -> dict:
 def _selected(benchmark: Benchmark) -> list[dict]:
     """Return the selected items with parameters and information."""
     form = benchmark.form.reset_index(drop=True)
-    chosen = benchmark.selection[benchmark.selection["form"] == "A"]
+    chosen = benchmark.selection[benchmark.selection["form"] == MAIN_FORM]
     form["information"] = chosen["information"].to_numpy()
     form["theta_at_maximum"] = chosen["theta_at_maximum"].to_numpy()
     return form.to_dict("records")

@@ -15,6 +15,7 @@ from itemwise.files import write_record
 from itemwise.irt.model import item_information
 from itemwise.irt.quadrature import LIMIT
 from itemwise.selection import (
+    MAIN_FORM,
     Selected,
     ability_grid,
     budget_filter,
@@ -25,7 +26,6 @@ from itemwise.stages.inputs import training_subjects
 from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
-MAIN_FORM = "A"
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
 
