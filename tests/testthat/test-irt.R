@@ -393,9 +393,13 @@ test_that("constant items are dropped or refused", {
     drop_constant_items(x[, 1, drop = FALSE]),
     "1 subjects answered none of the items: c"
   )
-  data <- drop_constant_items(x)
+  # Subject c answered nothing but constant items.
+  expect_message(
+    data <- drop_constant_items(x),
+    "left out 1 subjects that answered constant items only: c"
+  )
   expect_identical(data$dropped, c("i2", "i3", "i4"))
-  expect_identical(data$responses, x[, "i1", drop = FALSE])
+  expect_identical(data$responses, x[c("a", "b"), "i1", drop = FALSE])
   expect_user_error(
     drop_constant_items(x, "refuse"),
     "3 items .* i2, i3, i4; screen them out, or pass --constant-items drop"
