@@ -90,7 +90,7 @@ def test_report_says_what_the_tables_say(finished_run):
     ]
     assert positions == sorted(positions)  # in their order of selection
     assert "Simulated data." in page
-    assert "2 random forms of the same size" in page
+    assert "2 random forms of that size" in page
 
 
 SCORED = ["score_forms", "fit_readout", "write_report"]
