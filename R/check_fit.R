@@ -34,6 +34,7 @@ source(file.path(here, "lib/irt.R"))
 source(file.path(here, "lib/irt_score.R"))
 source(file.path(here, "lib/irt_stage.R"))
 source(file.path(here, "lib/fit_check.R"))
+source(file.path(here, "lib/model_check.R"))
 
 spec <- list(
   stage_option(

@@ -25,7 +25,8 @@ libraries <- c(
   "irt",
   "irt_score",
   "irt_stage",
-  "fit_check"
+  "fit_check",
+  "model_check"
 )
 for (lib in libraries) {
   source(file.path(root, "R/lib", paste0(lib, ".R")), local = TRUE)

@@ -16,13 +16,6 @@ simulated <- function(n = 400, missing = 0, seed = 1) {
   list(responses = x, parameters = parameters, theta = theta)
 }
 
-lsat7 <- function() {
-  x <- as.matrix(mirt::expand.table(mirt::LSAT7))
-  storage.mode(x) <- "integer"
-  rownames(x) <- sprintf("s%04d", seq_len(nrow(x)))
-  x
-}
-
 test_that("infit, outfit and Zh are mirt's", {
   skip_if_not_installed("mirt")
   data <- with(simulated(), list(x = responses, p = parameters, theta = theta))
