@@ -153,8 +153,9 @@ readout_data <- function(abilities, scores, splits) {
       "': ",
       sum(train),
       " training subjects have an ability ",
-      "and a full score; a read-out needs at least 50: add subjects, or ",
-      "enlarge the training set"
+      "and a full score; a read-out needs at least 50: add subjects, enlarge ",
+      "the training set, or let subjects that answered fewer items have a ",
+      "full score (config key 'coverage')"
     )
   }
   if (anyNA(data$fold[train]) || length(unique(data$fold[train])) < 2) {

@@ -263,7 +263,8 @@ check_split <- function(subjects, unit, method, test, validation, folds) {
   if (method == "organization" && all(is.na(subjects$organization))) {
     user_error(
       "--method organization: every organization is null; fill the column ",
-      "`organization` of the subjects, or use --method random"
+      "`organization` of the subjects, or use --method random (config key ",
+      "'split.method')"
     )
   }
   if (method == "date") {

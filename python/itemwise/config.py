@@ -122,9 +122,15 @@ def _explain(error: jsonschema.ValidationError) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         key = f"{where}.{missing}" if where else missing
         return f"config: key '{key}' is missing; add it (config/README.md lists all)"
+    if error.validator == "oneOf":
+        return (
+            f"config: key '{where}': {error.instance!r} is neither a list of paths nor "
+            "'simulated'; write paths as a list: [path]"
+        )
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
-        near = difflib.get_close_matches(str(error.instance), values, n=1, cutoff=0.4)
+        alike = [value for value in values if value.lower() == str(error.instance).lower()]
+        near = alike or difflib.get_close_matches(str(error.instance), values, n=1, cutoff=0.4)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
     return f"config: key '{where or 'config'}': {error.message}; mend the value"

@@ -65,7 +65,7 @@ BAD = {
     "name of a benchmark": (
         changed(benchmarks={"a/b": {"sources": "simulated"}}), "'a/b' does not match",
     ),
-    "sources as text": (arc(sources="a.csv"), "key 'benchmarks.arc.sources': 'a.csv' is not valid"),
+    "sources as text": (arc(sources="a.csv"), "key 'benchmarks.arc.sources': 'a.csv' is neither a list of paths"),
     "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
     "null section": (changed(irt=None), "key 'irt': None is not of type 'object'"),
 }  # fmt: skip
@@ -179,3 +179,15 @@ def test_page_has_every_key_and_is_up_to_date():
     for path, _ in keys(schema()):
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
+
+
+def test_paths_that_are_no_list_are_explained():
+    config = {"run": "x", "benchmarks": {"b": {"sources": "data/b.csv"}}}
+    with pytest.raises(UserError, match=r"benchmarks\.b\.sources.*write paths as a list: \[path\]"):
+        resolve(config)
+
+
+def test_case_does_not_hide_the_nearest_value():
+    config = {"run": "x", "benchmarks": {"b": {"sources": "simulated"}}, "irt": {"model": "2pl"}}
+    with pytest.raises(UserError, match="did you mean '2PL'"):
+        resolve(config)

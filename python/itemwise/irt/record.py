@@ -50,8 +50,8 @@ def fit_record(
 def information_criteria(log_likelihood: float, n_parameters: int, n_subjects: int) -> dict:
     """Return AIC and BIC."""
     return {
-        "aic": 2 * n_parameters - 2 * log_likelihood,
-        "bic": float(np.log(n_subjects)) * n_parameters - 2 * log_likelihood,
+        "aic": float(2 * n_parameters - 2 * log_likelihood),
+        "bic": float(np.log(n_subjects) * n_parameters - 2 * log_likelihood),
     }
 
 

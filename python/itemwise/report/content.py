@@ -89,6 +89,7 @@ def summary(benchmark: Benchmark) -> dict:
     return {
         "name": benchmark.name,
         "subjects": benchmark.build["n_subjects"],
+        "scored": benchmark.build["n_full_scores"],
         "items": benchmark.build["n_items"],
         "kept": int((benchmark.screen["keep"] == 1).sum()),
         "selected": benchmark.select["n_selected"],
