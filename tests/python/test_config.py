@@ -65,7 +65,7 @@ BAD = {
     "name of a benchmark": (
         changed(benchmarks={"a/b": {"sources": "simulated"}}), "'a/b' does not match",
     ),
-    "sources as text": (arc(sources="a.csv"), "'benchmarks.arc.sources': 'a.csv' is neither a list"),
+    "sources as text": (arc(sources="a.csv"), "'benchmarks.arc.sources': 'a.csv' is neither"),
     "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
     "null section": (changed(irt=None), "key 'irt': None is not of type 'object'"),
 }  # fmt: skip
