@@ -123,6 +123,17 @@ def check_subjects(subjects: np.ndarray, source: str) -> None:
         )
 
 
+def check_answered(responses: Responses, source: str) -> None:
+    """Check that every subject has a response."""
+    empty = ~responses.administered.any(axis=1)
+    if empty.any():
+        row = int(empty.argmax())
+        raise UserError(
+            f"{source}: row {row + 1}: subject '{responses.subjects[row]}' has no response "
+            f"({empty.sum()} such subjects); leave them out"
+        )
+
+
 def write_responses(responses: Responses, path: str | Path) -> None:
     """Check the wide response table and write it atomically, one int8 column an item."""
     names = ["subject", *responses.items.tolist()]

@@ -20,7 +20,7 @@ from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal
 from itemwise.irt.record import fit_record
 from itemwise.irt.standard_errors import parameter_errors
 from itemwise.irt.starts import starting_values
-from itemwise.responses import Responses
+from itemwise.responses import Responses, check_answered
 
 LOG = logging.getLogger(__name__)
 
@@ -143,13 +143,7 @@ def check_varying(
         Constant items where they are refused; no varying item; a subject without any
         response.
     """
-    answered = responses.administered.any(axis=1)
-    if not answered.all():
-        row = int((~answered).argmax())
-        raise UserError(
-            f"responses: row {row + 1}: subject '{responses.subjects[row]}' has no response "
-            f"({(~answered).sum()} such subjects); leave them out"
-        )
+    check_answered(responses, "responses")
     right = (responses.matrix == 1).any(axis=0)
     wrong = (responses.matrix == 0).any(axis=0)
     constant = responses.items[~(right & wrong)].tolist()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from itemwise.irt.likelihood import Counts, score_weights
-from itemwise.irt.model import LOGIT_BOUND, asymptotes, curvature, curves
+from itemwise.irt.model import asymptotes, curvature, curves
 from itemwise.parallel import map_ordered
 
 LARGEST_JOINT = 2400
@@ -127,7 +127,7 @@ def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray
     """Return which parameters have enough information to have a standard error."""
     diagonal = np.diagonal(information, axis1=1, axis2=2)
     movable = (diagonal > 1e-4) & objective.free
-    movable[:, 2:] &= np.abs(beta[:, 2:]) < min(RUN_OFF_LOGIT, LOGIT_BOUND)
+    movable[:, 2:] &= np.abs(beta[:, 2:]) < RUN_OFF_LOGIT
     return movable
 
 
@@ -174,8 +174,7 @@ def _own_score_covariance(likelihood, beta, part: slice, posterior, counts) -> n
     right = counts.right[:, None]
     total = (if_right * right) @ if_right.transpose(0, 2, 1)
     total += (if_wrong * (counts.total[:, None] - right)) @ if_wrong.transpose(0, 2, 1)
-    missing = None if likelihood.missing is None else likelihood.missing[:, part]
-    missing = missing.toarray() if hasattr(missing, "toarray") else missing
+    missing = _dense_missing(likelihood, part)
     mean = _mean_scores(likelihood.right[:, part], if_right, if_wrong, posterior, missing)
     return total - np.einsum("jia,jib->iab", mean, mean, optimize=True)
 
@@ -190,9 +189,11 @@ def _mean_scores(answers, if_right, if_wrong, posterior, missing) -> np.ndarray:
     return right * answers[:, :, None] + wrong * not_right[:, :, None]
 
 
-def _dense_missing(likelihood) -> np.ndarray | None:
-    """Return the missing cells as a dense array."""
-    missing = likelihood.missing
+def _dense_missing(likelihood, items: slice = slice(None)) -> np.ndarray | None:
+    """Return the missing cells of some items as a dense array."""
+    if likelihood.missing is None:
+        return None
+    missing = likelihood.missing[:, items]
     return missing.toarray() if hasattr(missing, "toarray") else missing
 
 

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from itemwise.errors import UserError, listed
-from itemwise.responses import Responses, read_responses
+from itemwise.responses import Responses, check_answered, read_responses
 from itemwise.tables import read_table
 
 LOG = logging.getLogger(__name__)
@@ -16,13 +16,7 @@ LOG = logging.getLogger(__name__)
 def answered_responses(path: str) -> Responses:
     """Read responses, each subject having at least one."""
     responses = read_responses(path)
-    empty = ~responses.administered.any(axis=1)
-    if empty.any():
-        row = int(empty.argmax())
-        raise UserError(
-            f"{path}: row {row + 1}: subject '{responses.subjects[row]}' has no response "
-            f"({empty.sum()} such subjects); leave them out"
-        )
+    check_answered(responses, path)
     return responses
 
 
