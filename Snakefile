@@ -23,4 +23,5 @@ rule all:
     default_target: True
     input:
         f"{RUN}/report.html",
+        f"{RUN}/bank",
     localrule: True

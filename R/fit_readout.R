@@ -1,17 +1,24 @@
-# Which full score does an ability stand for, and how certain is it?
+# Which full score do the responses to a short form stand for, and how certain?
 #
-# Model. For each form, y_i = f(theta_i) + e_i over the training subjects, with
-# y the full score in points and f a spline. Training subjects are predicted by
-# the model of the other folds. Intervals are
+# Model. Two read-outs of each form, over the training subjects, y the full
+# score in points:
+#   ability  y = f(theta) + e
+#   form     y = f1(linear) + f2(theta) + f3(sub_score) + e
+# with `linear` the ridge regression of y on the responses (cross-fitted) and
+# splines f; the formulas are options. Training subjects are predicted by the
+# model of the other folds. Intervals are
 #   predicted +- q x sigma(predicted),  clipped to [0, 100],
 # with sigma a spline through the absolute out-of-fold residuals r, and q the
-# ceiling((n + 1) x level)-th smallest |r| / sigma.
+# ceiling((n + 1) x level)-th smallest |r| / sigma, times the optimism of a
+# selection that looked at the same full scores.
 #
-# Inputs.  abilities, selection, full_scores, splits
-# Outputs. reconstructions (readout = "ability"); record (JSON)
+# Inputs.  abilities, selection, responses, parameters, full_scores, splits
+# Outputs. reconstructions; record (JSON); of the forms that are not random
+#          also features, terms and linear_predictors, for the bank
 #
 # Run.     Rscript --vanilla R/fit_readout.R --abilities abilities.parquet \
-#            --selection selection.parquet --full-scores full_scores.parquet \
+#            --selection selection.parquet --responses responses.parquet \
+#            --parameters parameters.parquet --full-scores full_scores.parquet \
 #            --splits splits.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
@@ -23,7 +30,9 @@ here <- dirname(sub(
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
+source(file.path(here, "lib/linear.R"))
 source(file.path(here, "lib/readout.R"))
+source(file.path(here, "lib/terms.R"))
 
 spec <- list(
   stage_option(
@@ -39,6 +48,18 @@ spec <- list(
     "selection table (file), for the number of items"
   ),
   stage_option(
+    "responses",
+    "string",
+    required = TRUE,
+    "responses table (file)"
+  ),
+  stage_option(
+    "parameters",
+    "string",
+    required = TRUE,
+    "parameters table (file), for cells that were not administered"
+  ),
+  stage_option(
     "full-scores",
     "string",
     required = TRUE,
@@ -46,6 +67,11 @@ spec <- list(
   ),
   stage_option("splits", "string", required = TRUE, "splits table (file)"),
   stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
+  stage_option(
+    "selection-record",
+    "string",
+    "JSON record of select_items (file): how optimistic its residuals are"
+  ),
   stage_option("forms", "list", "forms to read out; all when absent"),
   stage_option(
     "method",
@@ -55,8 +81,17 @@ spec <- list(
   stage_option(
     "formula",
     "string",
-    "mgcv formula in theta and se",
+    "mgcv formula of the read-out `ability`, in theta and se",
     default = "full_score ~ s(theta, bs = 'cr', k = 40)"
+  ),
+  stage_option(
+    "form-formula",
+    "string",
+    "mgcv formula of the read-out `form`, in linear, theta, se and sub_score",
+    default = paste(
+      "full_score ~ s(linear, bs = 'cr', k = 20) +",
+      "s(theta, bs = 'cr', k = 20) + s(sub_score, bs = 'cr', k = 10)"
+    )
   ),
   stage_option(
     "level",
@@ -76,50 +111,133 @@ spec <- list(
     required = TRUE,
     "reconstructions table (file)"
   ),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+  stage_option("out-features", "string", "features table (file)"),
+  stage_option("out-terms", "string", "terms table (file)"),
+  stage_option("out-linear", "string", "linear_predictors table (file)"),
+  stage_option("record", "string", required = TRUE, "JSON record (file)"),
+  stage_option("threads", "integer", "forms read out at once", default = 1)
 )
 
-run_stage("fit_readout", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Read full scores out.")
-  if (opts$level <= 0 || opts$level >= 1) {
-    user_error("--level ", opts$level, ": must lie between 0 and 1")
-  }
-  formula <- parse_formula(opts$formula)
-  scores <- read_table(opts$full_scores, "full_scores") |>
-    benchmark_scores(opts$benchmark)
-  splits <- read_table(opts$splits, "splits")
-  abilities <- read_table(opts$abilities, "abilities") |>
-    one_method(opts$method) |>
-    by_form(opts$forms)
-  n_items <- read_table(opts$selection, "selection") |>
-    form_lengths(opts$benchmark, names(abilities))
-
+# One form: its features, both read-outs, and their tables.
+read_out_form <- function(form, n_items, inputs, opts) {
+  # Some smooths draw knots: every form starts from the same seed.
   set.seed(opts$seed)
-  fits <- lapply(abilities, \(form) {
-    readout_data(form, scores, splits) |> fit_readout(formula, opts$level)
-  })
+  items <- inputs$items[[form]]
+  at <- match(items, inputs$parameters$item)
+  made <- readout_data(
+    inputs$abilities[[form]],
+    inputs$scores,
+    inputs$splits
+  ) |>
+    add_form_features(
+      inputs$responses[, items, drop = FALSE],
+      inputs$parameters[at, ]
+    )
+  chosen <- !startsWith(form, "random")
+  fits <- Map(
+    \(formula, readout) {
+      # Selection looked at full scores through the responses, as `form` does.
+      widen <- chosen && readout == "form"
+      optimism <- if (widen) inputs$optimism else 1
+      fit_readout(made$data, formula, opts$level, optimism)
+    },
+    inputs$formulas,
+    names(inputs$formulas)
+  )
   tables <- Map(
-    \(fit, form) {
+    \(fit, readout) {
       as_reconstructions(
         fit$predictions,
         opts$benchmark,
         form,
-        n_items[[form]],
+        readout,
+        n_items,
         opts$level
       )
     },
     fits,
     names(fits)
   )
+  terms <- if (chosen) {
+    Map(
+      \(fit, readout) as_terms(fit, opts$benchmark, form, readout),
+      fits,
+      names(fits)
+    )
+  }
+  list(
+    reconstructions = do.call(rbind, unname(tables)),
+    features = as_features(made$data, opts$benchmark, form),
+    terms = if (!is.null(terms)) do.call(rbind, unname(terms)),
+    linear = if (!is.null(terms)) as_linear(made$fit, opts$benchmark, form),
+    record = Map(
+      \(fit, table) {
+        c(
+          describe_readout(fit),
+          list(unsupported_terms = as.list(attr(table, "unsupported")))
+        )
+      },
+      fits,
+      if (is.null(terms)) list(NULL) else terms
+    )
+  )
+}
 
-  write_table(do.call(rbind, unname(tables)), opts$out, "reconstructions")
+run_stage("fit_readout", \() {
+  opts <- stage_options(spec, commandArgs(TRUE), "Read full scores out.")
+  if (opts$level <= 0 || opts$level >= 1) {
+    user_error("--level ", opts$level, ": must lie between 0 and 1")
+  }
+  formulas <- list(
+    ability = parse_formula(opts$formula),
+    form = parse_formula(
+      opts$form_formula,
+      c("linear", "theta", "se", "sub_score"),
+      "--form-formula"
+    )
+  )
+  scores <- read_table(opts$full_scores, "full_scores") |>
+    benchmark_scores(opts$benchmark)
+  abilities <- read_table(opts$abilities, "abilities") |>
+    one_method(opts$method) |>
+    by_form(opts$forms)
+  selection <- read_table(opts$selection, "selection")
+  n_items <- form_lengths(selection, opts$benchmark, names(abilities))
+  selection <- selection[selection$benchmark == opts$benchmark, ]
+  inputs <- list(
+    formulas = formulas,
+    abilities = abilities,
+    items = split(selection$item, selection$form),
+    responses = read_table(opts$responses, "responses") |> responses_matrix(),
+    parameters = read_table(opts$parameters, "parameters"),
+    scores = scores,
+    splits = read_table(opts$splits, "splits"),
+    optimism = read_optimism(opts$selection_record)
+  )
+  check_items(inputs, opts)
+
+  made <- over_forms(names(abilities), opts$threads, \(form) {
+    read_out_form(form, n_items[[form]], inputs, opts)
+  })
+  joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))
+  if (!is.null(opts$out_features)) {
+    write_table(joined("features"), opts$out_features, "features")
+  }
+  if (!is.null(opts$out_terms)) {
+    write_table(joined("terms"), opts$out_terms, "terms")
+  }
+  if (!is.null(opts$out_linear)) {
+    write_table(joined("linear"), opts$out_linear, "linear_predictors")
+  }
   write_record(
     list(
       benchmark = opts$benchmark,
       level = opts$level,
       seed = opts$seed,
-      forms = lapply(fits, describe_readout)
+      optimism = inputs$optimism,
+      forms = lapply(made, `[[`, "record")
     ),
     opts$record
   )
+  write_table(joined("reconstructions"), opts$out, "reconstructions")
 })

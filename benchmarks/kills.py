@@ -26,7 +26,7 @@ benchmarks:
   one: {sources: simulated, items: 60}
   two: {sources: simulated, items: 60, guessing: 0.2}
 irt: {reference: never}
-selection: {budget: 20, random_forms: 3}
+selection: {budget: 20, random_forms: 3, draws: 100}
 """
 
 

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
+from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from kills import kills
 
 from itemwise import irt
@@ -228,6 +229,10 @@ PROOFS = {
     "leaderboard": leaderboard,
     "recovery": recovery,
     "pipeline": pipeline,
+    "published_forms": published_forms,
+    "error_by_size": error_by_size,
+    "coverage": cross_fitted_coverage,
+    "controls": controls,
     "kills": kills,
 }
 

@@ -33,6 +33,9 @@ REFERENCE = [
 ]
 """Benchmarks that the reference engine calibrates too."""
 
+JOINT = [f"{RUN}/fit_joint_readout/joint.terms.parquet"] if len(BENCHMARKS) > 1 else []
+"""Terms of the joint read-out, where there are benchmarks to join."""
+
 
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS),
@@ -114,6 +117,7 @@ def report_inputs(wildcards):
         "score_subjects": ["parquet"],
         "select_items": ["parquet", "json"],
         "fit_readout": ["parquet", "json"],
+        "draw_baseline": ["parquet", "json"],
     }
     files = [
         f"{RUN}/{stage}/{benchmark}.{suffix}"
@@ -122,4 +126,9 @@ def report_inputs(wildcards):
         for benchmark in BENCHMARKS
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
+    files += [
+        f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS
+    ]
+    if len(BENCHMARKS) > 1:
+        files += [f"{RUN}/fit_joint_readout/joint.parquet"]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

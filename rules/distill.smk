@@ -5,6 +5,9 @@ rule select_items:
     input:
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
         abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("select_items"),
     output:
@@ -18,14 +21,22 @@ rule select_items:
     conda:
         "../envs/python.yaml"
     params:
+        method=setting("selection", "method"),
         size=form_size,
+        penalty=option("penalty", "selection", "penalty"),
+        forms=setting("selection", "forms"),
+        balance=option("balance", "selection", "balance"),
+        thin=option("thin", "selection", "thin"),
         bins=setting("selection", "bins"),
         grid=setting("selection", "grid"),
         random_forms=setting("selection", "random_forms"),
         seed=CONFIG["seed"],
     shell:
         "itemwise select-items --parameters {input.parameters:q} --abilities {input.abilities:q}"
-        " --splits {input.splits:q} --benchmark {wildcards.benchmark} {params.size}"
+        " --splits {input.splits:q} --responses {input.responses:q}"
+        " --full-scores {input.full_scores:q} --items {input.item_table:q}"
+        " --benchmark {wildcards.benchmark} --method {params.method} {params.size}"
+        " {params.penalty} --forms {params.forms} {params.balance} {params.thin}"
         " --bins {params.bins} --grid {params.grid} --random-forms {params.random_forms}"
         " --seed {params.seed} --out {output.selection:q}"
         " --out-information {output.information:q} --record {output.record:q} > {log:q} 2>&1"
@@ -58,11 +69,17 @@ rule fit_readout:
     input:
         abilities=f"{RUN}/score_forms/{{benchmark}}.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
+        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("fit_readout"),
     output:
         reconstructions=f"{RUN}/fit_readout/{{benchmark}}.parquet",
+        features=f"{RUN}/fit_readout/{{benchmark}}.features.parquet",
+        terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
+        linear=f"{RUN}/fit_readout/{{benchmark}}.linear.parquet",
         record=f"{RUN}/fit_readout/{{benchmark}}.json",
     log:
         f"{RUN}/logs/fit_readout/{{benchmark}}.log",
@@ -70,13 +87,114 @@ rule fit_readout:
         f"{RUN}/benchmarks/fit_readout/{{benchmark}}.tsv"
     conda:
         "../envs/r.yaml"
+    threads: 2
     params:
         formula=setting("readout", "formula"),
+        form_formula=setting("readout", "form_formula"),
         level=setting("readout", "level"),
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/fit_readout.R --abilities {input.abilities:q}"
-        " --selection {input.selection:q} --full-scores {input.full_scores:q}"
+        " --selection {input.selection:q} --selection-record {input.selection_record:q}"
+        " --responses {input.responses:q} --parameters {input.parameters:q}"
+        " --full-scores {input.full_scores:q}"
         " --splits {input.splits:q} --benchmark {wildcards.benchmark}"
-        " --formula {params.formula:q} --level {params.level} --seed {params.seed}"
-        " --out {output.reconstructions:q} --record {output.record:q} > {log:q} 2>&1"
+        " --formula {params.formula:q} --form-formula {params.form_formula:q}"
+        " --level {params.level} --seed {params.seed} --threads {threads}"
+        " --out {output.reconstructions:q} --out-features {output.features:q}"
+        " --out-terms {output.terms:q} --out-linear {output.linear:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
+
+
+rule fit_joint_readout:
+    # Each benchmark with the help of the others, and the mean of all.
+    input:
+        features=expand(f"{RUN}/fit_readout/{{b}}.features.parquet", b=BENCHMARKS),
+        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
+        selection_records=expand(f"{RUN}/select_items/{{b}}.json", b=BENCHMARKS),
+        code=stage_code("fit_joint_readout"),
+    output:
+        reconstructions=f"{RUN}/fit_joint_readout/joint.parquet",
+        terms=f"{RUN}/fit_joint_readout/joint.terms.parquet",
+        record=f"{RUN}/fit_joint_readout/joint.json",
+    log:
+        f"{RUN}/logs/fit_joint_readout/joint.log",
+    benchmark:
+        f"{RUN}/benchmarks/fit_joint_readout/joint.tsv"
+    conda:
+        "../envs/r.yaml"
+    params:
+        features=lambda wildcards, input: ",".join(input.features),
+        selections=lambda wildcards, input: ",".join(input.selections),
+        selection_records=lambda wildcards, input: ",".join(input.selection_records),
+        level=CONFIG["readout"]["level"],
+        seed=CONFIG["seed"],
+    shell:
+        "Rscript --vanilla R/fit_joint_readout.R --features {params.features:q}"
+        " --selections {params.selections:q} --selection-records {params.selection_records:q}"
+        " --level {params.level} --seed {params.seed}"
+        " --out {output.reconstructions:q} --out-terms {output.terms:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
+
+
+rule draw_baseline:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("draw_baseline"),
+    output:
+        baseline=f"{RUN}/draw_baseline/{{benchmark}}.parquet",
+        record=f"{RUN}/draw_baseline/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/draw_baseline/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_baseline/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    params:
+        draws=setting("selection", "draws"),
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise draw-baseline --responses {input.responses:q} --items {input.item_table:q}"
+        " --full-scores {input.full_scores:q} --splits {input.splits:q}"
+        " --benchmark {wildcards.benchmark} --size-of {input.selection_record:q}"
+        " --draws {params.draws} --seed {params.seed}"
+        " --out {output.baseline:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+rule export_bank:
+    input:
+        item_table=expand(f"{RUN}/screen_items/{{b}}.parquet", b=BENCHMARKS),
+        parameters=expand(f"{RUN}/fit_irt/{{b}}.parquet", b=BENCHMARKS),
+        fits=expand(f"{RUN}/fit_irt/{{b}}.json", b=BENCHMARKS),
+        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
+        terms=expand(f"{RUN}/fit_readout/{{b}}.terms.parquet", b=BENCHMARKS),
+        linear=expand(f"{RUN}/fit_readout/{{b}}.linear.parquet", b=BENCHMARKS),
+        reconstructions=expand(f"{RUN}/fit_readout/{{b}}.parquet", b=BENCHMARKS),
+        records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
+        joint=JOINT,
+        code=stage_code("export_bank"),
+    output:
+        bank=directory(f"{RUN}/bank"),
+    log:
+        f"{RUN}/logs/export_bank/bank.log",
+    benchmark:
+        f"{RUN}/benchmarks/export_bank/bank.tsv"
+    conda:
+        "../envs/python.yaml"
+    params:
+        benchmarks=BENCHMARKS,
+        joint=lambda wildcards, input: f"--joint-terms {input.joint[0]}" if input.joint else "",
+        methods=[CONFIG["benchmarks"][b]["scoring"]["method"] for b in BENCHMARKS],
+        source=CONFIG["bank"]["source"],
+        licence=CONFIG["bank"]["licence"],
+    shell:
+        "itemwise export-bank --benchmarks {params.benchmarks} --items {input.item_table:q}"
+        " --parameters {input.parameters:q} --fits {input.fits:q}"
+        " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
+        " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
+        " {params.joint} --methods {params.methods} --source {params.source:q}"
+        " --licence {params.licence:q} --out {output.bank:q} > {log:q} 2>&1"

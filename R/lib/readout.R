@@ -2,10 +2,15 @@
 
 #' Parse the formula of a read-out
 #'
-#' @param text Formula in mgcv's language with response `full_score` and
-#'   predictors `theta` and `se`.
+#' @param text Formula in mgcv's language with response `full_score`.
+#' @param known Names of the predictors that it may use.
+#' @param option Name of the option that gave it.
 #' @return Formula; a user error says what is wrong with the text.
-parse_formula <- function(text) {
+parse_formula <- function(
+  text,
+  known = c("theta", "se"),
+  option = "--formula"
+) {
   parsed <- tryCatch(str2lang(text), error = \(e) NULL)
   if (
     !is.call(parsed) ||
@@ -14,20 +19,23 @@ parse_formula <- function(text) {
       !identical(parsed[[2]], quote(full_score))
   ) {
     user_error(
-      "--formula '",
+      option,
+      " '",
       text,
       "' is not a formula full_score ~ ...; write for ",
       "example full_score ~ s(theta, k = 20)"
     )
   }
-  unknown <- setdiff(all.vars(parsed[[3]]), c("theta", "se"))
+  unknown <- setdiff(all.vars(parsed[[3]]), known)
   if (length(unknown) > 0) {
     user_error(
-      "--formula '",
+      option,
+      " '",
       text,
       "': unknown variable ",
       listed(unknown),
-      "; use theta and se"
+      "; use ",
+      paste(known, collapse = " and ")
     )
   }
   stats::as.formula(parsed, globalenv())
@@ -199,17 +207,26 @@ clamp <- function(x, reference) {
 #'
 #' A spline goes on in the direction of its last few subjects, so predictors
 #' outside the training range are held at its ends:
-#' \deqn{\hat{y}(\theta) = f(\min(\max(\theta, \theta_{min}), \theta_{max})),}
+#' \deqn{\hat{y}(x) = f(\min(\max(x, x_{min}), x_{max})),}
 #' clipped to \eqn{[0, 100]}.
 #'
 #' @param model Model from [fit_gam()].
-#' @param data Data frame with `theta` and `se`.
+#' @param data Data frame with the predictors.
 #' @param train Data frame that the model was fitted to.
 #' @return Numeric vector along the rows of `data`, in points.
 predict_score <- function(model, data, train) {
-  data$theta <- clamp(data$theta, train$theta)
-  data$se <- clamp(data$se, train$se)
+  for (name in predictors(stats::formula(model))) {
+    data[[name]] <- clamp(data[[name]], train[[name]])
+  }
   clamp(as.vector(stats::predict(model, data)), c(0, 100))
+}
+
+#' Name the predictors of a formula
+#'
+#' @param formula Formula.
+#' @return Character vector.
+predictors <- function(formula) {
+  all.vars(formula[[3]])
 }
 
 #' Predict the training subjects, each by a model that has not seen it
@@ -287,8 +304,11 @@ conformal_quantile <- function(scaled, level) {
 #' @param data Data frame from [readout_data()].
 #' @param formula Formula from [parse_formula()].
 #' @param level Nominal coverage \eqn{\gamma}, 0 to 1.
+#' @param optimism Factor by which \eqn{\sigma} is widened: the training
+#'   subjects also chose the items, so that their residuals are too small.
 #' @return List of `predictions` (`data` with predicted, lower and upper, in
-#'   points) and `model` (the `gam` of all training subjects).
+#'   points), `model` (the `gam` of all training subjects), `scale` (function
+#'   from [error_scale()]), `quantile` and `level`.
 #' @references Lei J., G'Sell M., Rinaldo A., Tibshirani R. J. & Wasserman L.
 #'   (2018). Distribution-free predictive inference for regression. JASA 113,
 #'   1094-1111.
@@ -298,7 +318,7 @@ conformal_quantile <- function(scaled, level) {
 #'
 #'   Wood S. N. (2017). Generalized additive models: an introduction with R.
 #'   2nd edition. CRC Press.
-fit_readout <- function(data, formula, level = 0.9) {
+fit_readout <- function(data, formula, level = 0.9, optimism = 1) {
   train <- data$set == "train"
   model <- fit_gam(formula, data[train, ])
   data$predicted <- predict_score(model, data, data[train, ])
@@ -307,25 +327,61 @@ fit_readout <- function(data, formula, level = 0.9) {
   residual <- (data$full_score - data$predicted)[train]
   scale <- error_scale(data$predicted[train], residual)
   sigma <- scale(data$predicted)
-  q <- conformal_quantile(abs(residual) / sigma[train], level)
+  q <- optimism * conformal_quantile(abs(residual) / sigma[train], level)
   data$lower <- clamp(data$predicted - q * sigma, c(0, 100))
   data$upper <- clamp(data$predicted + q * sigma, c(0, 100))
-  list(predictions = data, model = model)
+  list(
+    predictions = data,
+    model = model,
+    scale = scale,
+    quantile = q,
+    level = level
+  )
+}
+
+#' Tabulate a read-out, so that it can be evaluated without R
+#'
+#' @param fit List from [fit_readout()].
+#' @param benchmark,form,readout Keys of the rows.
+#' @return `terms` table; its attribute `unsupported` names terms that cannot
+#'   be tabulated.
+as_terms <- function(fit, benchmark, form, readout) {
+  train <- fit$predictions[fit$predictions$set == "train", ]
+  tabulated <- tabulate_terms(fit$model, train)
+  interval <- tabulate_interval(
+    fit$scale,
+    train$predicted,
+    fit$quantile,
+    fit$level
+  )
+  rows <- rbind(tabulated$rows, interval)
+  keys <- data.frame(benchmark = benchmark, form = form, readout = readout)
+  structure(
+    cbind(keys[rep(1, nrow(rows)), ], rows, row.names = NULL),
+    unsupported = tabulated$unsupported
+  )
 }
 
 #' Bring predictions into the form of the contract
 #'
 #' @param predictions Data frame from [fit_readout()].
-#' @param benchmark,form Names of the benchmark and the form.
+#' @param benchmark,form,readout Names of the benchmark, form and read-out.
 #' @param n_items Items in the form.
 #' @param level Nominal coverage of the intervals, 0 to 1.
 #' @return `reconstructions` table.
-as_reconstructions <- function(predictions, benchmark, form, n_items, level) {
+as_reconstructions <- function(
+  predictions,
+  benchmark,
+  form,
+  readout,
+  n_items,
+  level
+) {
   data.frame(
     subject = predictions$subject,
     benchmark = benchmark,
     set = predictions$set,
-    readout = "ability",
+    readout = readout,
     form = form,
     n_items = n_items,
     predictions[c("full_score", "predicted", "lower", "upper")],
@@ -362,17 +418,22 @@ accuracy <- function(predictions) {
 #'
 #' @param fit List from [fit_readout()].
 #' @return Named list: formula, edf (with the intercept), share of deviance
-#'   explained, training subjects, subjects with an ability outside the
+#'   explained, training subjects, subjects with a predictor outside the
 #'   training range, and the accuracy in each set.
 describe_readout <- function(fit) {
   predictions <- fit$predictions
-  train <- predictions$theta[predictions$set == "train"]
+  train <- predictions[predictions$set == "train", ]
+  outside <- vapply(
+    predictors(stats::formula(fit$model)),
+    \(name) predictions[[name]] != clamp(predictions[[name]], train[[name]]),
+    logical(nrow(predictions))
+  )
   list(
     formula = deparse1(stats::formula(fit$model)),
     edf = sum(fit$model$edf),
     deviance_explained = summary(fit$model)$dev.expl,
-    n_train = length(train),
-    n_theta_clamped = sum(predictions$theta != clamp(predictions$theta, train)),
+    n_train = nrow(train),
+    n_clamped = sum(rowSums(outside) > 0),
     sets = lapply(split(predictions, predictions$set), accuracy)
   )
 }

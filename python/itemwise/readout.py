@@ -1,9 +1,22 @@
-"""How well full scores are rebuilt."""
+"""Full scores from the features of a subject, and how well they are rebuilt."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy.interpolate import RegularGridInterpolator
+
+from itemwise.errors import UserError
+
+MAIN_READOUT = "form"
+"""The read-out of a complete short form, which the report judges a selection by."""
+
+
+def rmse(predicted: pd.Series, true: pd.Series) -> float:
+    """Return the root mean squared error."""
+    return float(np.sqrt(((predicted - true) ** 2).mean()))
 
 
 def accuracy(reconstructions: pd.DataFrame) -> dict[str, float]:
@@ -23,3 +36,95 @@ def accuracy(reconstructions: pd.DataFrame) -> dict[str, float]:
         "mae": float(error.abs().mean()),
         "coverage": float(covered.mean()),
     }
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A fitted read-out: from features of a subject to its full score and interval.
+
+    Attributes
+    ----------
+    name : str
+        Benchmark, form and read-out, for messages.
+    terms : data frame
+        Rows of the table `terms` of one benchmark, form and read-out.
+    """
+
+    name: str
+    terms: pd.DataFrame
+
+    @property
+    def variables(self) -> list[str]:
+        """Predictors that it needs."""
+        return self._rows("range")["variable"].tolist()
+
+    @property
+    def level(self) -> float:
+        """Nominal coverage of its intervals."""
+        return float(self._rows("quantile")["x"].iloc[0])
+
+    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Predict full scores, as mgcv's predict.gam does, from the tabulated terms.
+
+        Predictors outside the training range are held at its ends, and flagged.
+
+        Parameters
+        ----------
+        features : data frame
+            One column a predictor (`variables`).
+
+        Returns
+        -------
+        data frame
+            `predicted`, `lower`, `upper` (points, within [0, 100]) and `extrapolated`.
+
+        Raises
+        ------
+        UserError
+            A predictor is missing.
+        """
+        held, outside = self._held(features)
+        predicted = np.full(len(features), self._rows("intercept")["value"].iloc[0])
+        for row in self._rows("linear").itertuples():
+            predicted += row.value * held[row.variable]
+        for _, grid in self._rows("smooth").groupby("term", sort=False):
+            predicted += np.interp(held[grid["variable"].iloc[0]], grid["x"], grid["value"])
+        for _, grid in self._rows("surface").groupby("term", sort=False):
+            predicted += _on_surface(grid, held)
+        predicted = np.clip(predicted, 0, 100)
+        scale = self._rows("scale")
+        half = self._rows("quantile")["value"].iloc[0] * np.interp(
+            predicted, scale["x"], scale["value"]
+        )
+        return pd.DataFrame(
+            {
+                "predicted": predicted,
+                "lower": np.clip(predicted - half, 0, 100),
+                "upper": np.clip(predicted + half, 0, 100),
+                "extrapolated": outside,
+            }
+        )
+
+    def _rows(self, kind: str) -> pd.DataFrame:
+        """Return the rows of one kind, in the order of their nodes within terms."""
+        return self.terms[self.terms["kind"] == kind]
+
+    def _held(self, features: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Hold predictors within the training range; say which rows lay outside."""
+        outside = np.zeros(len(features), bool)
+        held = {}
+        for row in self._rows("range").itertuples():
+            if row.variable not in features:
+                raise UserError(f"read-out {self.name}: predictor '{row.variable}' is missing")
+            values = features[row.variable].to_numpy(float)
+            held[row.variable] = np.clip(values, row.x, row.x2)
+            outside |= held[row.variable] != values
+        return held, outside
+
+
+def _on_surface(grid: pd.DataFrame, held: dict[str, np.ndarray]) -> np.ndarray:
+    """Interpolate bilinearly; the second variable runs fastest over the rows."""
+    first, second = np.unique(grid["x"]), np.unique(grid["x2"])
+    values = grid["value"].to_numpy().reshape(len(first), len(second))
+    at = np.column_stack([held[grid["variable"].iloc[0]], held[grid["variable2"].iloc[0]]])
+    return RegularGridInterpolator((first, second), values)(at)

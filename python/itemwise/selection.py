@@ -25,14 +25,14 @@ class Selected:
         Information for which each item was chosen.
     theta : array
         Ability at which that information is reached.
-    threshold : float
-        Information that an item had to reach.
+    threshold : float or None
+        Information that an item had to reach; None where the selector knows none.
     """
 
     positions: np.ndarray
     information: np.ndarray
     theta: np.ndarray
-    threshold: float
+    threshold: float | None
 
 
 def ability_grid(theta: np.ndarray, grid: str, bins: int) -> np.ndarray:

@@ -59,8 +59,18 @@ def results(tmp_path_factory):
         "--out", run / "select_items/sums.parquet", "--record", run / "select_items/sums.json",
     )  # fmt: skip
     tested = [made_up(form, number) for number, form in enumerate(FORMS)]
-    table = pd.concat(tested, ignore_index=True)
+    worse = [
+        made_up(form, number + 1).assign(readout="ability") for number, form in enumerate(FORMS)
+    ]
+    table = pd.concat([*tested, *worse], ignore_index=True)
     write_table(table, run / "fit_readout" / "sums.parquet", "reconstructions")
+    features = pd.concat(tested, ignore_index=True).rename(columns={"predicted": "linear"})
+    features = features.drop(columns=["readout", "n_items", "lower", "upper", "level"])
+    features = features.assign(fold=1, theta=0.0, se=0.3, sub_score=50.0, complete=1)
+    write_table(features, run / "fit_readout" / "sums.features.parquet", "features")
+    drawn = pd.DataFrame({"benchmark": "sums", "n_items": 8, "draw": np.arange(1, 21)})
+    drawn = drawn.assign(rmse=np.linspace(3, 5, 20), mae=2.0)
+    write_table(drawn, run / "draw_baseline" / "sums.parquet", "baseline")
     sets = {"train": {"subjects": 80, "organizations": 20}}
     sets["test"] = {"subjects": 20, "organizations": 5}
     split = {"method": "organization", "seed": 1, "sets": sets}
@@ -76,7 +86,7 @@ def made_up(form: str, number: int) -> pd.DataFrame:
     predicted = score + rng.normal(0, 2 + number, 100)
     sets = np.where(np.arange(100) < 80, "train", "test")
     return pd.DataFrame({"subject": [f"m{i}" for i in range(100)], "set": sets}).assign(
-        benchmark="sums", readout="ability", form=form, n_items=8, full_score=score,
+        benchmark="sums", readout="form", form=form, n_items=8, full_score=score,
         predicted=predicted, lower=predicted - 3, upper=predicted + 3, level=0.9,
     )  # fmt: skip
 

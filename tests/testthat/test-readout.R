@@ -97,7 +97,7 @@ test_that("predictions do not extrapolate", {
   predicted <- plain$predictions$predicted
   expect_identical(predicted[402], predicted[403])
   outside <- data$theta < reached[1] | data$theta > reached[2]
-  expect_identical(describe_readout(plain)$n_theta_clamped, sum(outside))
+  expect_identical(describe_readout(plain)$n_clamped, sum(outside))
 })
 
 test_that("predictions and intervals stay between 0 and 100", {
@@ -216,6 +216,16 @@ test_that("the stage reads out every form", {
     "full_scores"
   )
   write_table(data[c("subject", "set", "fold")], path("s"), "splits")
+  set.seed(9)
+  answers <- data.frame(
+    subject = data$subject,
+    i1 = rbinom(300, 1, plogis(data$theta)),
+    i2 = rbinom(300, 1, plogis(2 * data$theta))
+  )
+  answers$i2[5] <- NA
+  write_table(answers, path("r"), "responses")
+  known <- data.frame(item = c("i1", "i2"), a = c(1, 2), d = 0, g = 0, u = 1)
+  write_table(known, path("p"), "parameters")
   stage <- \(...) {
     run_script(
       "fit_readout.R",
@@ -227,8 +237,20 @@ test_that("the stage reads out every form", {
       path("f"),
       "--splits",
       path("s"),
+      "--responses",
+      path("r"),
+      "--parameters",
+      path("p"),
+      "--form-formula",
+      "full_score ~ s(theta, k = 15) + linear",
       "--out",
       path("out"),
+      "--out-features",
+      path("features"),
+      "--out-terms",
+      path("terms"),
+      "--out-linear",
+      path("linear"),
       "--record",
       path("rec"),
       "--formula",
@@ -239,14 +261,33 @@ test_that("the stage reads out every form", {
   end <- stage("--benchmark", "arc")
   expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
   out <- read_table(path("out"), "reconstructions")
-  expect_identical(nrow(out), 598L)
-  expect_identical(unique(out$readout), "ability")
+  expect_identical(nrow(out), 2L * 598L)
+  expect_setequal(out$readout, c("ability", "form"))
   expect_identical(unique(out$n_items[out$form == "A"]), 2L)
   direct <- fit_readout(data[-1, ], smooth)$predictions
-  expect_equal(out$predicted[out$form == "B"], direct$predicted)
+  ability <- out[out$readout == "ability", ]
+  expect_equal(ability$predicted[ability$form == "B"], direct$predicted)
+  features <- read_table(path("features"), "features")
+  expect_identical(
+    features$complete[features$form == "A" & features$subject == "s0005"],
+    0L
+  )
+  terms <- read_table(path("terms"), "terms")
+  expect_setequal(terms$readout, c("ability", "form"))
+  linear <- read_table(path("linear"), "linear_predictors")
+  expect_setequal(linear$item[linear$form == "A"], c("(intercept)", "i1", "i2"))
   record <- jsonlite::fromJSON(path("rec"))
   expect_identical(names(record$forms), c("A", "B"))
-  expect_identical(record$forms$A$n_train, 149L)
+  expect_identical(record$forms$A$ability$n_train, 149L)
+  two <- stage("--benchmark", "arc", "--threads", "2")
+  expect_identical(read_table(path("out"), "reconstructions"), out)
+  writeLines("{\"optimism\": 2}", path("o"))
+  stage("--benchmark", "arc", "--selection-record", path("o"))
+  wide <- read_table(path("out"), "reconstructions")
+  inner <- wide$lower > 0 & wide$upper < 100 & out$lower > 0 & out$upper < 100
+  ratio <- ((wide$upper - wide$lower) / (out$upper - out$lower))[inner]
+  expect_equal(unique(round(ratio[out$readout[inner] == "form"], 6)), 2)
+  expect_equal(unique(round(ratio[out$readout[inner] == "ability"], 6)), 1)
 
   end <- stage("--benchmark", "gsm")
   expect_identical(end$status, 2L)

@@ -52,6 +52,10 @@ def test_tables_keep_the_contract(finished_run):
         "select_items/sums.parquet": "selection",
         "select_items/sums.information.parquet": "information",
         "fit_readout/sums.parquet": "reconstructions",
+        "fit_readout/sums.features.parquet": "features",
+        "fit_readout/sums.terms.parquet": "terms",
+        "fit_readout/sums.linear.parquet": "linear_predictors",
+        "draw_baseline/sums.parquet": "baseline",
     }
     for path, table in tables.items():
         read_table(results / path, table)
@@ -76,7 +80,8 @@ def test_report_says_what_the_tables_say(finished_run):
     results = finished_run.folder / RESULTS
     page = (results / "report.html").read_text(encoding="utf-8")
     table = read_table(results / "fit_readout/sums.parquet", "reconstructions")
-    found = accuracy(table[(table["set"] == "test") & (table["form"] == "A")])
+    table = table[(table["set"] == "test") & (table["readout"] == "form")]
+    found = accuracy(table[table["form"] == "A"])
     assert (
         f"an RMSE of <strong>{found['rmse']:.2f}</strong> points (MAE {found['mae']:.2f})" in page
     )
@@ -93,12 +98,12 @@ def test_report_says_what_the_tables_say(finished_run):
     assert "2 random forms of that size" in page
 
 
-SCORED = ["score_forms", "fit_readout", "write_report"]
-SELECTED = ["select_items", *SCORED]
+READ_OUT = ["fit_readout", "export_bank", "write_report"]
+SELECTED = ["select_items", "score_forms", "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
 EDITS = {
     "an R stage": ("R/screen_items.R", SCREENED),
-    "an R library": ("R/lib/readout.R", ["fit_readout", "write_report"]),
+    "an R library": ("R/lib/readout.R", READ_OUT),
     "the split": ("R/lib/split.R", ["split_subjects", *SCREENED]),
     "a Python stage": (
         "python/itemwise/stages/build_responses.py",
@@ -126,7 +131,7 @@ def test_edit_repeats_exactly_what_depends_on_it(path, rules, finished_run):
 def test_changed_setting_repeats_what_it_concerns(finished_run):
     (finished_run.folder / "level.yaml").write_text("readout: {level: 0.8}\n")
     planned = finished_run.planned("--configfile", TINY, "level.yaml")
-    assert planned == {"fit_readout": 1, "write_report": 1, "all": 1}
+    assert planned == dict.fromkeys([*READ_OUT, "all"], 1)
 
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])
@@ -138,7 +143,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
     ).stdout
     jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
     jobs = [job for job in jobs if job[1] != "None"]  # rule all
-    assert len(jobs) == 10
+    assert len(jobs) == 12
     for inputs, command in jobs:
         stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
         code = stage_code((stage[1] or stage[2]).replace("-", "_"))

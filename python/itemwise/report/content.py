@@ -10,7 +10,7 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.files import read_record
-from itemwise.readout import accuracy
+from itemwise.readout import MAIN_READOUT, accuracy, rmse
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
@@ -28,6 +28,9 @@ class Benchmark:
     selection: pd.DataFrame
     select: dict
     reconstructions: pd.DataFrame
+    features: pd.DataFrame
+    baseline: pd.DataFrame
+    joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
 
@@ -39,16 +42,21 @@ class Benchmark:
 
     @property
     def test(self) -> pd.DataFrame:
-        """Reconstructions of test subjects from the selected form."""
-        table = self.reconstructions
-        return table[(table["set"] == "test") & (table["form"] == MAIN_FORM)]
+        """Reconstructions of test subjects from the selected form, main read-out."""
+        return self.tested(MAIN_FORM, MAIN_READOUT)
 
-    @property
-    def random_accuracy(self) -> pd.DataFrame:
-        """RMSE and MAE of test subjects, one row a random form."""
+    def tested(self, form: str, readout: str) -> pd.DataFrame:
+        """Return the reconstructions of test subjects from a form by a read-out."""
         table = self.reconstructions
-        table = table[(table["set"] == "test") & (table["form"] != MAIN_FORM)]
-        return pd.DataFrame([accuracy(part) for _, part in table.groupby("form")])
+        asked = (table["form"] == form) & (table["readout"] == readout)
+        return table[asked & (table["set"] == "test")]
+
+    def random_accuracy(self, readout: str) -> pd.DataFrame:
+        """Return RMSE, MAE and coverage of test subjects, one row a random form."""
+        table = self.reconstructions
+        asked = table["form"].str.startswith("random") & (table["readout"] == readout)
+        drawn = table[asked & (table["set"] == "test")]
+        return pd.DataFrame([accuracy(part) for _, part in drawn.groupby("form")])
 
     @property
     def excluded(self) -> pd.DataFrame:
@@ -76,16 +84,28 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         selection=read_table(file("select_items"), "selection"),
         select=read_record(file("select_items", "json")),
         reconstructions=read_table(file("fit_readout"), "reconstructions"),
+        features=read_table(file("fit_readout", "features.parquet"), "features"),
+        baseline=read_table(file("draw_baseline"), "baseline"),
+        joint=read_joint(run, name),
         truth=truth,
         agreement=read_record(file("compare_engines", "json")) if reference else None,
     )
+
+
+def read_joint(run: Path, name: str) -> pd.DataFrame | None:
+    """Return the joint reconstructions of a benchmark, None where nothing was joined."""
+    path = run / "fit_joint_readout" / "joint.parquet"
+    if not path.exists():
+        return None
+    table = read_table(path, "reconstructions")
+    return table[table["benchmark"] == name]
 
 
 def summary(benchmark: Benchmark) -> dict:
     """Return a benchmark's row of the first table."""
     _check_content(benchmark)
     ours = accuracy(benchmark.test)
-    random = benchmark.random_accuracy
+    random = benchmark.random_accuracy(MAIN_READOUT)
     return {
         "name": benchmark.name,
         "subjects": benchmark.build["n_subjects"],
@@ -104,6 +124,67 @@ def summary(benchmark: Benchmark) -> dict:
     }
 
 
+def gains(benchmark: Benchmark) -> list[dict]:
+    """Set selection and read-out apart: RMSE on test subjects of every combination.
+
+    Rows: what is read out. Columns: the selected form, and random forms of its size
+    (median, and how many).
+    """
+    smooth = benchmark.baseline["rmse"]
+    rows = [_gain("one smooth of the sub-score (metabench's baseline)", None, smooth)]
+    drawn = benchmark.random_accuracy("ability")["rmse"]
+    rows.append(_gain("ability alone", benchmark.tested(MAIN_FORM, "ability"), drawn))
+    alone, drawn = _linear_alone(benchmark)
+    rows.append(_gain("linear predictor alone", alone, drawn))
+    drawn = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
+    rows.append(_gain("linear predictor, ability and sub-score", benchmark.test, drawn))
+    if benchmark.joint is not None:
+        joint = benchmark.joint[benchmark.joint["set"] == "test"]
+        rows.append(_gain("the same with the other benchmarks", joint, pd.Series(dtype=float)))
+    return rows
+
+
+def _gain(name: str, test: pd.DataFrame | None, random: pd.Series) -> dict:
+    """Return one row of `gains`."""
+    return {
+        "name": name,
+        "n": None if test is None else len(test),
+        "rmse": None if test is None else rmse(test["predicted"], test["full_score"]),
+        "random_forms": len(random),
+        **{f"random_{q}": random.quantile(q / 100) if len(random) else None for q in (5, 50, 95)},
+    }
+
+
+def _linear_alone(benchmark: Benchmark) -> tuple[pd.DataFrame, pd.Series]:
+    """Return what the linear predictor alone rebuilds, of the form and of random forms."""
+    test = benchmark.features[benchmark.features["set"] == "test"]
+    test = test.rename(columns={"linear": "predicted"})
+    drawn = test[test["form"].str.startswith("random")].groupby("form")
+    errors = [rmse(part["predicted"], part["full_score"]) for _, part in drawn]
+    return test[test["form"] == MAIN_FORM], pd.Series(errors, dtype=float)
+
+
+def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
+    """Return coverage by third of the score range and of the largest test organizations."""
+    test = benchmark.test
+    third = pd.cut(test["full_score"], 3, labels=["lowest", "middle", "highest"])
+    parts = [("all test models", test)]
+    parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
+    organization = test["subject"].str.extract("^([^/]+)/", expand=False)
+    for name in organization.value_counts().head(shown).index:
+        parts.append((f"organization {name}", test[organization == name]))
+    return [
+        {
+            "name": name,
+            "n": len(part),
+            "width": float((part["upper"] - part["lower"]).mean()),
+            **accuracy(part),
+        }
+        for name, part in parts
+        if len(part)
+    ]
+
+
 def _check_content(benchmark: Benchmark) -> None:
     """Refuse a run that has nothing to judge by."""
     if benchmark.test.empty:
@@ -111,7 +192,7 @@ def _check_content(benchmark: Benchmark) -> None:
             f"benchmark '{benchmark.name}': no test model has a full score; raise config key "
             "'split.test' or add full scores"
         )
-    if benchmark.random_accuracy.empty:
+    if benchmark.random_accuracy(MAIN_READOUT).empty:
         raise UserError(
             f"benchmark '{benchmark.name}': no random forms to compare with; select items with "
             "--random-forms"

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from itemwise.irt.model import item_information, parameters_beta, probabilities
+from itemwise.readout import MAIN_READOUT
 from itemwise.report.content import Benchmark
 
 INK, QUIET, GRID = "#1f2430", "#7b8494", "#e4e7ec"
@@ -87,7 +88,7 @@ def reconstruction(benchmark: Benchmark) -> Figure:
 
 def baseline(benchmark: Benchmark) -> Figure:
     """RMSE of the selected form among the random forms of its size."""
-    random = benchmark.random_accuracy["rmse"]
+    random = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
     test = benchmark.test
     ours = float(np.sqrt(((test["predicted"] - test["full_score"]) ** 2).mean()))
     with plt.rc_context(STYLE):

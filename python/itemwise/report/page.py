@@ -9,10 +9,15 @@ from pathlib import Path
 import jinja2
 
 from itemwise.files import read_record
+from itemwise.power import minimum_detectable_difference
+from itemwise.readout import accuracy
 from itemwise.report import figures
 from itemwise.report.content import (
     Benchmark,
+    coverage,
+    gains,
     load_benchmark,
+    read_joint,
     recovery,
     screen_reasons,
     summary,
@@ -46,10 +51,20 @@ def render(run: Path, benchmarks: list[str], simulated: list[str], reference: li
         version=version("itemwise"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         split=read_record(run / "split_subjects" / "splits.json"),
+        grand=grand_row(run),
         rows=[summary(benchmark) for benchmark in loaded],
         sections=[_section(benchmark) for benchmark in loaded],
         simulated=simulated,
     )
+
+
+def grand_row(run: Path) -> dict | None:
+    """Return how well the mean of all benchmarks is rebuilt; None with a single benchmark."""
+    table = read_joint(run, "grand")
+    if table is None:
+        return None
+    test = table[table["set"] == "test"]
+    return {"n": len(test), "n_items": int(test["n_items"].iloc[0]), **accuracy(test)}
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -79,6 +94,9 @@ def _section(benchmark: Benchmark) -> dict:
         "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),
         "excluded_more": max(0, len(excluded) - SHOWN_ITEMS),
         "selected": _selected(benchmark),
+        "gains": gains(benchmark),
+        "coverage": coverage(benchmark),
+        "detectable": minimum_detectable_difference(benchmark.test),
         "recovery": recovery(benchmark),
         "figures": {name: figures.data_url(figure) for name, figure in drawn.items()},
     }

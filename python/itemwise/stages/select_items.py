@@ -1,11 +1,17 @@
-"""Choose the items that carry the information.
+"""Choose the items of a short form, and random forms of its size as the baseline.
 
-metabench's filter: over quantile bins of ability, from low to high, the item with the
-largest Fisher information is taken, once, if it reaches the threshold. Random forms
-of the same size are drawn beside it, as the baseline that a selection has to beat.
+--method reconstruction   forward selection: whose linear predictor rebuilds the full score best
+         test-information  smallest mean posterior variance over the training abilities
+         anchors           nearest to the centres of k-means clusters of item parameters
+         information       metabench's filter: over quantile bins of ability, from low to
+                           high, the item with the largest Fisher information, once
+         random            at random
+Only training subjects are looked at.
 """
 
 from __future__ import annotations
+
+import string
 
 import numpy as np
 import pandas as pd
@@ -14,6 +20,7 @@ from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.irt.model import item_information
 from itemwise.irt.quadrature import LIMIT
+from itemwise.responses import read_responses
 from itemwise.selection import (
     MAIN_FORM,
     Selected,
@@ -22,20 +29,54 @@ from itemwise.selection import (
     information_filter,
     random_forms,
 )
-from itemwise.stages.inputs import training_subjects
+from itemwise.selectors import (
+    Balance,
+    by_anchor_points,
+    by_reconstruction,
+    by_test_information,
+    check_size,
+    deal,
+    fill_expected,
+    penalised_size,
+    selection_optimism,
+)
+from itemwise.stages.inputs import training_responses, training_subjects
 from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
+METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
+FEWEST_SUBJECTS = 50
+"""Training subjects without whom full scores cannot be related to items."""
 
 
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "parameters", "abilities", "splits", "benchmark")
+    parser.add_argument(
+        "--method", choices=METHODS, default="information", help="default: information"
+    )
+    add(parser, "responses", required=False)
+    parser.add_argument("--full-scores", help="full_scores table, for --method reconstruction")
+    parser.add_argument("--items", help="items table, for --balance")
+    parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
     size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--threshold", type=float, help="smallest information worth an item")
-    size.add_argument("--budget", type=whole_number(1), help="largest number of items")
+    size.add_argument(
+        "--threshold", type=float, help="--method information: smallest information worth an item"
+    )
+    size.add_argument("--budget", type=whole_number(1), help="largest number of items of a form")
+    parser.add_argument(
+        "--penalty",
+        type=float,
+        help="--method reconstruction: points of RMSE that an item costs; up to --budget items",
+    )
+    parser.add_argument(
+        "--forms", type=whole_number(1), default=1, help="disjoint parallel forms (default: 1)"
+    )
+    parser.add_argument(
+        "--thin", type=whole_number(1), help="draw so many items at random first (metabench: 350)"
+    )
     parser.add_argument(
         "--bins", type=whole_number(1), default=250, help="quantile bins of ability (default: 250)"
     )
@@ -55,38 +96,190 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Select and write."""
-    parameters = read_table(options.parameters, "parameters")
-    theta = ability_grid(_training_abilities(options), options.grid, options.bins)
-    information = item_information(parameters, theta).T
-    if options.budget is not None:
-        chosen = budget_filter(theta, information, options.bins, options.budget)
-    else:
-        chosen = information_filter(theta, information, options.bins, options.threshold)
-    if not len(chosen.positions):
-        raise UserError(
-            f"benchmark '{options.benchmark}': no item reaches an information of "
-            f"{chosen.threshold:g} (the largest is {information.max():.3g}); lower config key "
-            "'selection.threshold'"
-        )
-    items = parameters["item"].to_numpy(object)
-    table = selection_table(options, items, chosen)
+    check_options(options)
+    whole_pool = read_table(options.parameters, "parameters")
+    pool = thinned(whole_pool, options.thin, options.seed)
+    chosen, optimism = choose(options, pool)
+    items = pool["item"].to_numpy(object)
+    domains = sub_domains(options, items)
+    forms = deal(np.arange(len(chosen.positions)), domains[chosen.positions], options.forms)
     if options.out_information:
-        table_of_all = information_table(options.benchmark, parameters)
-        write_table(table_of_all, options.out_information, "information")
+        write_table(
+            information_table(options.benchmark, whole_pool), options.out_information, "information"
+        )
     if options.record:
-        write_record(_record(options, chosen, len(items)), options.record)
-    write_table(table, options.out, "selection")
+        write_record(
+            {**record(options, chosen, len(items), len(forms[0])), "optimism": optimism},
+            options.record,
+        )
+    write_table(selection_table(options, items, chosen, forms), options.out, "selection")
 
 
-def selection_table(options, items: np.ndarray, chosen: Selected) -> pd.DataFrame:
-    """Return the main form and the random forms of its size."""
-    parts = [_form(options.benchmark, MAIN_FORM, items, chosen.positions)]
-    parts[0]["information"], parts[0]["theta_at_maximum"] = chosen.information, chosen.theta
-    drawn = random_forms(len(items), len(chosen.positions), options.random_forms, options.seed)
+def check_options(options) -> None:
+    """Refuse options that the method does not know, rather than pass over them."""
+    for name, method in (("threshold", "information"), ("penalty", "reconstruction")):
+        if getattr(options, name) is not None and options.method != method:
+            raise UserError(
+                f"--{name} means nothing to --method {options.method}; leave it out, or choose "
+                f"--method {method} (config key 'selection.method')"
+            )
+    if options.balance is not None and options.method == "information":
+        raise UserError(
+            "--balance: the information filter knows no sub-domains; choose another "
+            "config key 'selection.method'"
+        )
+    if options.balance is not None and options.items is None:
+        raise UserError("--balance needs --items, the table that holds the column")
+    if options.method == "reconstruction" and None in (options.responses, options.full_scores):
+        raise UserError("--method reconstruction needs --responses and --full-scores")
+
+
+def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
+    """Return the pool, or `size` of its items drawn at random, in the pool's order."""
+    if size is None or size >= len(pool):
+        return pool
+    drawn = random_forms(len(pool), size, 1, seed)[0]
+    return pool.iloc[np.sort(drawn)].reset_index(drop=True)
+
+
+def choose(options, pool: pd.DataFrame) -> tuple[Selected, float]:
+    """Apply the selector that was asked for; return its items and their optimism.
+
+    Only selection by reconstruction looks at full scores, so only its errors look
+    smaller than they are on subjects that did not choose the items.
+    """
+    if options.method == "information":
+        return _by_filter(options, pool), 1.0
+    check_size(options.budget, len(pool), options.forms)
+    size = options.budget * options.forms
+    domains = sub_domains(options, pool["item"].to_numpy(object))
+    balance = Balance(domains, size)
+    optimism = 1.0
+    if options.method == "reconstruction":
+        positions, optimism = _by_reconstruction(options, pool, size, balance)
+    elif options.method == "test-information":
+        theta = _training_abilities(options)
+        # Equally likely abilities stand for the sample; more change nothing.
+        target = np.quantile(theta, (np.arange(TABULATED) + 0.5) / TABULATED)
+        positions = by_test_information(pool, target, balance, size)
+    elif options.method == "anchors":
+        positions = by_anchor_points(pool, balance, size, options.seed)
+    else:
+        positions = _at_random(balance, size, options.seed)
+    return _with_information(positions, pool), optimism
+
+
+def selection_table(
+    options, items: np.ndarray, chosen: Selected, forms: list[np.ndarray]
+) -> pd.DataFrame:
+    """Return the chosen forms, `A` first, and the random forms of its size."""
+    parts = []
+    for name, ranks in zip(form_names(len(forms)), forms, strict=True):
+        part = _form(options.benchmark, name, items, chosen.positions[ranks])
+        part["information"] = chosen.information[ranks]
+        part["theta_at_maximum"] = chosen.theta[ranks]
+        parts.append(part)
+    drawn = random_forms(len(items), len(forms[0]), options.random_forms, options.seed)
     width = len(str(len(drawn)))
     for number, positions in enumerate(drawn, start=1):
         parts.append(_form(options.benchmark, f"random{number:0{width}d}", items, positions))
     return pd.concat(parts, ignore_index=True)
+
+
+def form_names(n_forms: int) -> list[str]:
+    """Name forms A, B, ..., Z, A2, B2, ..."""
+    letters = string.ascii_uppercase
+    names = [letters[i % 26] + (str(i // 26 + 1) if i >= 26 else "") for i in range(n_forms)]
+    assert names[0] == MAIN_FORM
+    return names
+
+
+def sub_domains(options, items: np.ndarray) -> np.ndarray:
+    """Return each item's sub-domain; one for all where there is no balance."""
+    if options.balance is None:
+        return np.zeros(len(items), dtype=int)
+    table = read_table(options.items, "items").set_index("item")
+    if options.balance not in table:
+        raise UserError(
+            f"{options.items}: lacks the column '{options.balance}'; it has "
+            f"{', '.join(table.columns)}: give the column by config key 'item_metadata', or "
+            "change 'selection.balance'"
+        )
+    domains = table[options.balance].reindex(items)
+    if domains.isna().any():
+        item = domains.index[domains.isna()][0]
+        raise UserError(
+            f"{options.items}: column '{options.balance}': item '{item}' has no sub-domain; "
+            "fill it in"
+        )
+    return domains.to_numpy(object)
+
+
+def _by_filter(options, pool: pd.DataFrame) -> Selected:
+    """Apply metabench's information filter."""
+    theta = ability_grid(_training_abilities(options), options.grid, options.bins)
+    information = item_information(pool, theta).T
+    if options.budget is not None:
+        check_size(options.budget, len(pool), options.forms)
+        return budget_filter(theta, information, options.bins, options.budget * options.forms)
+    chosen = information_filter(theta, information, options.bins, options.threshold)
+    if len(chosen.positions) < options.forms:
+        raise UserError(
+            f"benchmark '{options.benchmark}': {len(chosen.positions) or 'no'} item reaches an "
+            f"information of {chosen.threshold:g} (the largest is {information.max():.3g}), for "
+            f"{options.forms} form(s); lower config key 'selection.threshold'"
+        )
+    return chosen
+
+
+def _by_reconstruction(
+    options, pool: pd.DataFrame, size: int, balance: Balance
+) -> tuple[np.ndarray, float]:
+    """Relate the pool's responses to full scores and select forward."""
+    responses = read_responses(options.responses)
+    responses = training_responses(responses, options.splits)
+    responses = responses.select_items(pool["item"].tolist(), options.responses)
+    scores = read_table(options.full_scores, "full_scores")
+    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
+    theta = theta.reindex(responses.subjects).to_numpy()
+    known = np.isin(responses.subjects, scores.index.to_numpy(object)) & ~np.isnan(theta)
+    if known.sum() < FEWEST_SUBJECTS:
+        raise UserError(
+            f"{options.full_scores}: {known.sum()} training subjects of benchmark "
+            f"'{options.benchmark}' have a full score; selection by reconstruction needs at least "
+            f"{FEWEST_SUBJECTS}: add subjects or full scores, or choose another config key "
+            "'selection.method'"
+        )
+    target = scores.loc[responses.subjects[known]].to_numpy()
+    filled = fill_expected(responses.matrix[known], pool, theta[known])
+    positions, rmse = by_reconstruction(filled, target, balance, size)
+    if options.penalty is not None:
+        positions = positions[: max(penalised_size(rmse, options.penalty), options.forms)]
+        balance = Balance(balance.codes, len(positions))
+    folds = _folds(options, responses.subjects[known])
+    return positions, selection_optimism(filled, target, folds, positions, balance)
+
+
+def _folds(options, subjects: np.ndarray) -> np.ndarray:
+    """Return the fold of each training subject; five in turn where there is no split."""
+    if options.splits is None:
+        return np.arange(len(subjects)) % 5
+    return read_table(options.splits, "splits").set_index("subject")["fold"][subjects].to_numpy()
+
+
+def _at_random(balance: Balance, size: int, seed: int) -> np.ndarray:
+    """Draw items at random within the quotas of their sub-domains."""
+    order = random_forms(len(balance.codes), len(balance.codes), 1, seed)[0]
+    place = pd.Series(balance.codes[order]).groupby(balance.codes[order]).cumcount()
+    return order[place.to_numpy() < balance.quota[balance.codes[order]]]
+
+
+def _with_information(positions: np.ndarray, pool: pd.DataFrame) -> Selected:
+    """Add each item's largest information, and where it is reached."""
+    theta = np.linspace(-LIMIT, LIMIT, TABULATED)
+    information = item_information(pool.iloc[positions], theta)
+    return Selected(positions, information.max(axis=1), theta[information.argmax(axis=1)], None)
 
 
 def information_table(benchmark: str, parameters: pd.DataFrame) -> pd.DataFrame:
@@ -130,17 +323,14 @@ def _training_abilities(options) -> np.ndarray:
     return theta
 
 
-def _record(options, chosen: Selected, n_pool: int) -> dict:
-    """Return how the form was chosen."""
+def record(options, chosen: Selected, n_pool: int, n_selected: int) -> dict:
+    """Return how the forms were chosen."""
+    kept = ("benchmark", "method", "budget", "penalty", "forms", "balance", "thin", "bins", "grid")
     return {
-        "benchmark": options.benchmark,
-        "method": "information filter",
-        "budget": options.budget,
+        **{name: getattr(options, name) for name in kept},
         "threshold": chosen.threshold,
-        "bins": options.bins,
-        "grid": options.grid,
         "n_pool": n_pool,
-        "n_selected": len(chosen.positions),
+        "n_selected": n_selected,
         "random_forms": options.random_forms,
         "seed": options.seed,
     }

@@ -1,0 +1,112 @@
+# Which full scores, and which mean of them, do all short forms together tell?
+#
+# Model. For each benchmark b, over the training subjects that every benchmark
+# has, y_b in points:
+#   y_b = f(b.linear) + f(b.theta) + f(b.sub_score)
+#         + sum over the others o of f(o.linear) + f(o.theta) + e
+# and for the mean of all scores (`grand`)
+#   y = f(mean of the linear predictors) + sum of f(b.theta) + e.
+# Cross-fitting and intervals are those of fit_readout.R.
+#
+# Inputs.  features of every benchmark, selections, records of the selections
+# Outputs. reconstructions (readout = "joint"); terms; record (JSON)
+#
+# Run.     Rscript --vanilla R/fit_joint_readout.R \
+#            --features arc.features.parquet,gsm8k.features.parquet \
+#            --selections arc.parquet,gsm8k.parquet \
+#            --out reconstructions.parquet --record joint.json
+
+here <- dirname(sub(
+  "^--file=",
+  "",
+  grep("^--file=", commandArgs(), value = TRUE)[1]
+))
+source(file.path(here, "lib/options.R"))
+source(file.path(here, "lib/io.R"))
+source(file.path(here, "lib/parquet.R"))
+source(file.path(here, "lib/linear.R"))
+source(file.path(here, "lib/readout.R"))
+source(file.path(here, "lib/joint.R"))
+source(file.path(here, "lib/terms.R"))
+
+spec <- list(
+  stage_option("features", "list", required = TRUE, "features tables (files)"),
+  stage_option(
+    "selections",
+    "list",
+    required = TRUE,
+    "selection tables (files), for the numbers of items"
+  ),
+  stage_option(
+    "selection-records",
+    "list",
+    "JSON records of select_items (files): how optimistic residuals are"
+  ),
+  stage_option("form", "string", default = "A", "form to read out"),
+  stage_option("k", "integer", default = 10, "basis size of every smooth"),
+  stage_option(
+    "level",
+    "number",
+    default = 0.9,
+    "nominal coverage of the intervals (0 to 1)"
+  ),
+  stage_option("seed", "integer", default = 1, "seed of the random numbers"),
+  stage_option("out", "string", required = TRUE, "reconstructions (file)"),
+  stage_option("out-terms", "string", "terms table (file)"),
+  stage_option("record", "string", required = TRUE, "JSON record (file)")
+)
+
+run_stage("fit_joint_readout", \() {
+  opts <- stage_options(
+    spec,
+    commandArgs(TRUE),
+    "Read full scores out jointly."
+  )
+  if (opts$level <= 0 || opts$level >= 1) {
+    user_error("--level ", opts$level, ": must lie between 0 and 1")
+  }
+  features <- do.call(rbind, lapply(opts$features, read_table, "features"))
+  selection <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
+  data <- joint_data(features, opts$form)
+  benchmarks <- unique(features$benchmark[features$form == opts$form])
+  n_items <- vapply(
+    benchmarks,
+    \(benchmark) form_lengths(selection, benchmark, opts$form)[[1]],
+    0L
+  )
+  optimism <- joint_optimism(opts$selection_records, benchmarks)
+
+  set.seed(opts$seed)
+  targets <- c(benchmarks, "grand")
+  fits <- lapply(stats::setNames(targets, targets), \(target) {
+    widen <- optimism[[target]]
+    fit_joint(data, target, benchmarks, opts$k, opts$level, widen)
+  })
+  tables <- lapply(targets, \(target) {
+    as_reconstructions(
+      fits[[target]]$predictions,
+      target,
+      opts$form,
+      "joint",
+      sum(n_items),
+      opts$level
+    )
+  })
+  terms <- lapply(targets, \(target) {
+    joint_terms(fits[[target]], target, opts$form, benchmarks)
+  })
+  if (!is.null(opts$out_terms)) {
+    write_table(do.call(rbind, terms), opts$out_terms, "terms")
+  }
+  write_record(
+    list(
+      benchmarks = benchmarks,
+      form = opts$form,
+      level = opts$level,
+      optimism = as.list(optimism),
+      targets = lapply(fits, describe_readout)
+    ),
+    opts$record
+  )
+  write_table(do.call(rbind, tables), opts$out, "reconstructions")
+})

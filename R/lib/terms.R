@@ -1,0 +1,180 @@
+# A fitted model as tables, so that it can be evaluated without R.
+
+#' Tabulate a generalised additive model
+#'
+#' Linear terms by their coefficient, univariate smooths on a grid over the
+#' training range, bivariate smooths on a rectangular grid; in between,
+#' interpolation is linear. Grids are doubled until no training row is off by
+#' more than `tolerance` points.
+#'
+#' @param model `gam` with Gaussian family and identity link.
+#' @param train Data frame that it was fitted to.
+#' @param tolerance Points.
+#' @return List of `rows` (columns kind, term, variable, variable2, node, x,
+#'   x2, value) and `unsupported` (names of terms of any other kind).
+tabulate_terms <- function(model, train, tolerance = 1e-4) {
+  rows <- list(term_rows(
+    "intercept",
+    "intercept",
+    value = unname(stats::coef(model)[1])
+  ))
+  linear <- attr(model$pterms, "term.labels")
+  plain <- linear %in% names(train)
+  for (name in linear[plain]) {
+    value <- unname(stats::coef(model)[name])
+    rows <- c(rows, list(term_rows("linear", name, name, value = value)))
+  }
+  unsupported <- linear[!plain]
+  for (smooth in model$smooth) {
+    table <- tabulate_smooth(model, smooth, train, tolerance)
+    if (is.null(table)) {
+      unsupported <- c(unsupported, smooth$label)
+    }
+    rows <- c(rows, list(table))
+  }
+  for (name in all.vars(stats::formula(model))[-1]) {
+    ends <- range(train[[name]])
+    rows <- c(
+      rows,
+      list(term_rows("range", name, name, x = ends[1], x2 = ends[2], value = 0))
+    )
+  }
+  list(rows = do.call(rbind, rows), unsupported = unsupported)
+}
+
+#' Write rows of the table `terms`, without its keys
+#'
+#' @param kind,term,variable,variable2,x,x2,value Columns; see the contract.
+#' @return Data frame.
+term_rows <- function(
+  kind,
+  term,
+  variable = "",
+  variable2 = "",
+  x = NA_real_,
+  x2 = NA_real_,
+  value
+) {
+  data.frame(
+    kind = kind,
+    term = term,
+    variable = variable,
+    variable2 = variable2,
+    node = seq_along(value),
+    x = x,
+    x2 = x2,
+    value = value
+  )
+}
+
+#' Tabulate one smooth
+#'
+#' @param model,train,tolerance As for [tabulate_terms()].
+#' @param smooth Entry of `model$smooth`.
+#' @return Data frame, or `NULL` for a smooth of another kind.
+tabulate_smooth <- function(model, smooth, train, tolerance) {
+  if (smooth$by != "NA" || !all(smooth$term %in% names(train))) {
+    return(NULL)
+  }
+  if (!is.null(smooth$fac) || !smooth$dim %in% 1:2) {
+    return(NULL)
+  }
+  exact <- smooth_values(model, smooth, train)
+  if (smooth$dim == 1) {
+    tabulate_curve(model, smooth, train, exact, tolerance)
+  } else {
+    tabulate_surface(model, smooth, train, exact, tolerance)
+  }
+}
+
+#' Evaluate one smooth
+#'
+#' @param model,smooth As for [tabulate_smooth()].
+#' @param at Data frame with the smooth's variables.
+#' @return Numeric vector along the rows of `at`, in points.
+smooth_values <- function(model, smooth, at) {
+  columns <- smooth$first.para:smooth$last.para
+  basis <- mgcv::PredictMat(smooth, at)
+  drop(basis %*% stats::coef(model)[columns])
+}
+
+tabulate_curve <- function(model, smooth, train, exact, tolerance) {
+  name <- smooth$term
+  for (n in 2^(7:14) + 1) {
+    grid <- seq(min(train[[name]]), max(train[[name]]), length.out = n)
+    value <- smooth_values(
+      model,
+      smooth,
+      stats::setNames(data.frame(grid), name)
+    )
+    off <- abs(stats::approx(grid, value, train[[name]])$y - exact)
+    if (max(off) <= tolerance) {
+      break
+    }
+  }
+  term_rows("smooth", smooth$label, name, x = grid, value = value)
+}
+
+tabulate_surface <- function(model, smooth, train, exact, tolerance) {
+  axes <- train[smooth$term]
+  for (n in 2^(5:8) + 1) {
+    grids <- lapply(axes, \(x) seq(min(x), max(x), length.out = n))
+    at <- expand.grid(rev(grids))[smooth$term]
+    value <- smooth_values(model, smooth, at)
+    off <- abs(bilinear(grids, value, axes) - exact)
+    if (max(off) <= tolerance) {
+      break
+    }
+  }
+  if (max(off) > 1e-3) {
+    return(NULL)
+  }
+  term_rows(
+    "surface",
+    smooth$label,
+    smooth$term[1],
+    smooth$term[2],
+    x = at[[1]],
+    x2 = at[[2]],
+    value = value
+  )
+}
+
+#' Interpolate bilinearly on a rectangular grid
+#'
+#' @param grids List of the two ascending axes.
+#' @param value Values, the second axis running fastest.
+#' @param at List of two numeric vectors within the grid.
+#' @return Numeric vector along the vectors of `at`.
+bilinear <- function(grids, value, at) {
+  place <- Map(
+    \(grid, x) {
+      low <- findInterval(x, grid, rightmost.closed = TRUE)
+      list(low = low, share = (x - grid[low]) / (grid[low + 1] - grid[low]))
+    },
+    grids,
+    at
+  )
+  one <- place[[1]]
+  two <- place[[2]]
+  width <- length(grids[[2]])
+  corner <- \(i, j) value[(one$low + i - 1) * width + two$low + j]
+  (1 - one$share) *
+    ((1 - two$share) * corner(0, 0) + two$share * corner(0, 1)) +
+    one$share * ((1 - two$share) * corner(1, 0) + two$share * corner(1, 1))
+}
+
+#' Tabulate the interval of a read-out
+#'
+#' @param scale Function from [error_scale()].
+#' @param predicted Out-of-fold predictions of the training subjects, points.
+#' @param quantile Number from [conformal_quantile()].
+#' @param level Nominal coverage, 0 to 1.
+#' @return Data frame like `rows` of [tabulate_terms()].
+tabulate_interval <- function(scale, predicted, quantile, level) {
+  grid <- seq(min(predicted), max(predicted), length.out = 2049)
+  rbind(
+    term_rows("scale", "scale", "predicted", x = grid, value = scale(grid)),
+    term_rows("quantile", "quantile", x = level, value = min(quantile, 1e308))
+  )
+}

@@ -1,0 +1,242 @@
+"""The bank: a folder with all that scoring a model needs, without R.
+
+bank.json, items.parquet, parameters.parquet (the whole calibrated pool, one ability scale
+a benchmark), forms.parquet, readout/terms.parquet, readout/linear_predictors.parquet, and
+README.md, the card for people. Nothing in it names a place outside the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from itemwise.errors import UserError
+from itemwise.files import write_record, write_text
+from itemwise.irt.scoring import score
+from itemwise.readout import Readout
+from itemwise.responses import Responses
+from itemwise.selection import MAIN_FORM
+from itemwise.selectors import fill_expected
+from itemwise.tables import read_table, write_table
+
+FORMAT_VERSION = 1
+INTERCEPT = "(intercept)"
+GRAND = "grand"
+TABLES = {
+    "items": "items.parquet",
+    "parameters": "parameters.parquet",
+    "selection": "forms.parquet",
+    "terms": "readout/terms.parquet",
+    "linear_predictors": "readout/linear_predictors.parquet",
+}
+"""Tables of the contract and their place in the folder."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A bank in memory: `card` is bank.json, the others are tables of the contract."""
+
+    card: dict
+    items: pd.DataFrame
+    parameters: pd.DataFrame
+    selection: pd.DataFrame
+    terms: pd.DataFrame
+    linear_predictors: pd.DataFrame
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmarks."""
+        return list(self.card["benchmarks"])
+
+    def readout(self, benchmark: str, form: str, name: str) -> Readout:
+        """Return a read-out by benchmark, form and name (`ability`, `form`, `joint`)."""
+        t = self.terms
+        rows = t[(t["benchmark"] == benchmark) & (t["form"] == form) & (t["readout"] == name)]
+        if rows.empty:
+            raise UserError(
+                f"the bank has no read-out '{name}' of form '{form}' for benchmark '{benchmark}'"
+            )
+        return Readout(f"{benchmark}, form {form}, {name}", rows)
+
+    def score(self, responses: Responses, form: str = MAIN_FORM) -> pd.DataFrame:
+        """Score subjects on every benchmark of which they answered items of a form.
+
+        Parameters
+        ----------
+        responses : Responses
+            Items by id, of one or several benchmarks; other items are passed over.
+        form : str
+
+        Returns
+        -------
+        data frame
+            One row a subject and benchmark: `theta`, `se`, `n_items` (answered),
+            `readout` (`form` where the form is complete, else `ability`), `predicted`,
+            `lower`, `upper`, `level`, `extrapolated`.
+
+        Raises
+        ------
+        UserError
+            No response to an item of the form.
+        """
+        parts = [self._score_benchmark(responses, name, form) for name in self.benchmarks]
+        parts = [part for part in parts if part is not None]
+        if not parts:
+            raise UserError(f"the responses hold no item of form '{form}' of the bank")
+        return pd.concat(parts, ignore_index=True)
+
+    def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
+        """Return theta, se, linear, sub_score, n_items and complete of each subject.
+
+        Cells not administered count as their expectation, as when the read-out was
+        fitted. None where nobody answered an item of the form.
+        """
+        chosen = self.selection
+        chosen = chosen[(chosen["benchmark"] == benchmark) & (chosen["form"] == form)]
+        items = chosen.sort_values("rank")["item"].to_numpy(object)
+        at = pd.Index(responses.items).get_indexer(items)
+        matrix = np.where(at >= 0, responses.matrix[:, at], -1).astype(np.int8)
+        answered = (matrix >= 0).any(axis=1)
+        if not answered.any():
+            return None
+        mine = Responses(responses.subjects[answered], items, matrix[answered])
+        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        method = self.card["benchmarks"][benchmark]["scoring"]
+        table = score(mine, parameters, method=method)
+        filled = fill_expected(mine.matrix, parameters, table["theta"].to_numpy())
+        linear = self.linear_predictors
+        linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
+        linear = linear.set_index("item")["coefficient"]
+        table["linear"] = linear[INTERCEPT] + filled @ linear[items].to_numpy()
+        table["sub_score"] = 100 * filled.mean(axis=1)
+        table["n_items"] = mine.administered.sum(axis=1)
+        table["complete"] = mine.administered.all(axis=1)
+        return table
+
+    def _score_benchmark(
+        self, responses: Responses, benchmark: str, form: str
+    ) -> pd.DataFrame | None:
+        """Score one benchmark: complete forms by `form`, the others by `ability`."""
+        features = self.features(responses, benchmark, form)
+        if features is None:
+            return None
+        parts = []
+        for complete, name in ((True, "form"), (False, "ability")):
+            part = features[features["complete"] == complete].reset_index(drop=True)
+            if part.empty:
+                continue
+            readout = self.readout(benchmark, form, name)
+            result = part[["subject", "theta", "se", "n_items"]].assign(
+                benchmark=benchmark, form=form, readout=name, level=readout.level
+            )
+            parts.append(pd.concat([result, readout.predict(part)], axis=1))
+        return pd.concat(parts, ignore_index=True)
+
+
+def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:
+    """Write a bank: complete beside its place, then moved there.
+
+    Parameters
+    ----------
+    folder : path
+        An older bank there is replaced, once the new one is complete.
+    card : dict
+        `benchmarks` and what is said of them; format and checksums are added.
+    tables : dict
+        The tables of `TABLES`.
+
+    Raises
+    ------
+    UserError
+        The folder holds something else; an item id occurs twice.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / "bank.json").exists():
+        raise UserError(f"{folder}: is not empty and no bank; choose another --out")
+    twice = tables["parameters"]["item"].duplicated()
+    if twice.any():
+        item = tables["parameters"].loc[twice, "item"].iloc[0]
+        raise UserError(f"item '{item}' occurs in two benchmarks; make item ids unique")
+    made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        for name, place in TABLES.items():
+            write_table(tables[name], made / place, name)
+        write_text(card_text(card, tables), made / "README.md")
+        sums = {place: checksum(made / place) for place in [*TABLES.values(), "README.md"]}
+        head = {"format_version": FORMAT_VERSION, "itemwise": version("itemwise")}
+        write_record({**head, **card, "sha256": sums}, made / "bank.json")
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def read_bank(folder: str | Path) -> Bank:
+    """Read a bank and check that it is whole.
+
+    Raises
+    ------
+    UserError
+        No bank, a newer format, a missing or changed file, a table against the contract.
+    """
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
+        newest = card["format_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{folder}: holds no readable bank.json; give the folder of a bank"
+        ) from None
+    if newest > FORMAT_VERSION:
+        raise UserError(
+            f"{folder}: bank of format {newest}, this itemwise reads up to {FORMAT_VERSION}; "
+            "update itemwise"
+        )
+    for place, expected in card["sha256"].items():
+        if not (folder / place).exists():
+            raise UserError(f"{folder / place}: is missing; copy the whole bank again")
+        if checksum(folder / place) != expected:
+            raise UserError(f"{folder / place}: was changed or cut off; copy the bank again")
+    tables = {name: read_table(folder / place, name) for name, place in TABLES.items()}
+    return Bank(card, **tables)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
+    """Return the card for people, as Markdown."""
+    lines = ["# Item bank", "", f"Source: {card['source']}. Licence: {card['licence']}.", ""]
+    lines += [
+        "| benchmark | models | pool | form A | IRT model | RMSE, test models | coverage |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    forms = tables["selection"]
+    for name, about in card["benchmarks"].items():
+        n_items = ((forms["benchmark"] == name) & (forms["form"] == MAIN_FORM)).sum()
+        test = about["accuracy"]["form"].get("test")
+        error = f"{test['rmse']:.2f} points" if test else "-"
+        covered = f"{test['coverage']:.1%} of {about['level']:.0%} intervals" if test else "-"
+        lines.append(
+            f"| {name} | {about['n_subjects']} | {about['n_pool']} | {n_items} "
+            f"| {about['model']} ({about['engine']}) | {error} | {covered} |"
+        )
+    lines += [
+        "",
+        "`parameters.parquet` holds the whole calibrated pool on one ability scale a benchmark, "
+        "`forms.parquet` the short forms, `readout/` the tabulated read-outs: `form` for complete "
+        "forms, `ability` for incomplete ones. Score models by `itemwise.bank.read_bank(folder)"
+        ".score(responses)`.",
+    ]
+    return "\n".join(lines) + "\n"

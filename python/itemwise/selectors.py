@@ -1,0 +1,270 @@
+"""Choose a given number of items, each selector by a criterion of its own.
+
+All selectors rank: the first items of a longer selection are the shorter selection
+(except anchor points). `open_domains` keeps sub-domains in proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.vq import kmeans2
+
+from itemwise.errors import UserError
+from itemwise.irt.model import item_information, parameters_beta, probabilities
+
+RIDGE = 10.0
+"""Penalty of the linear predictor in the search, in squared responses: ten subjects' worth.
+
+The read-out chooses its own by cross-validation; here it keeps items apart that answer
+alike, and the selection depends on it little.
+"""
+
+PARAMETERS = ["a", "d", "g", "u"]
+
+
+class Balance:
+    """Quotas of sub-domains, in proportion to the pool (largest remainders).
+
+    Parameters
+    ----------
+    domains : array, shape (n_items,)
+        Sub-domain of every item of the pool; one value where there is no balance.
+    size : int
+        Items to select.
+    """
+
+    def __init__(self, domains: np.ndarray, size: int):
+        self.codes, names = pd.factorize(domains)
+        counts = np.bincount(self.codes, minlength=len(names))
+        share = size * counts / counts.sum()
+        self.quota = np.floor(share).astype(int)
+        most_wanting = np.argsort(self.quota - share, kind="stable")
+        self.quota[most_wanting[: size - self.quota.sum()]] += 1
+
+    def open_items(self, taken: list[int]) -> np.ndarray:
+        """Return which items may be taken next, boolean of shape (n_items,)."""
+        used = np.bincount(self.codes[taken], minlength=len(self.quota))
+        allowed = (used < self.quota)[self.codes]
+        allowed[taken] = False
+        return allowed
+
+
+def greedy(n_steps: int, balance: Balance, gains: Callable[[], np.ndarray], take: Callable) -> list:
+    """Take the open item with the largest gain, `n_steps` times; the first of equals."""
+    taken: list[int] = []
+    for _ in range(n_steps):
+        best = int(np.where(balance.open_items(taken), gains(), -np.inf).argmax())
+        take(best)
+        taken.append(best)
+    return taken
+
+
+def by_test_information(
+    parameters: pd.DataFrame, theta: np.ndarray, balance: Balance, size: int
+) -> np.ndarray:
+    """Select the items that together measure a target population most precisely.
+
+    Greedy minimisation of the mean posterior variance, 1 / (1 + I(theta)) under a
+    standard normal prior with test information I, over the target abilities.
+
+    Parameters
+    ----------
+    parameters : data frame
+        Item parameters of the pool.
+    theta : array
+        Target abilities: those of the training subjects, or a sample of them.
+    balance : Balance
+    size : int
+    """
+    information = item_information(parameters, theta)
+    total = np.ones(information.shape[1])
+
+    def gains() -> np.ndarray:
+        return -np.mean(1 / (total + information), axis=1)
+
+    def take(item: int) -> None:
+        nonlocal total
+        total = total + information[item]
+
+    return np.array(greedy(size, balance, gains, take), dtype=int)
+
+
+def by_reconstruction(
+    responses: np.ndarray, full_score: np.ndarray, balance: Balance, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Select the items whose linear predictor rebuilds the full score best.
+
+    Forward selection on the ridge criterion ||y - Xb||^2 + lambda ||b||^2: by each step
+    the item is added that lowers its minimum most. With G = X'X + lambda I, pivoted
+    Cholesky updates give all gains of a step in one product, so that a step costs
+    n_subjects x n_items.
+
+    Parameters
+    ----------
+    responses : array, shape (n_subjects, n_items)
+        Training subjects; cells not administered filled (`fill_expected`).
+    full_score : array, shape (n_subjects,)
+        Points.
+    balance : Balance
+    size : int
+
+    Returns
+    -------
+    positions : array of int, shape (size,)
+    rmse : array, shape (size,)
+        Root of the generalised cross-validation score after each step, in points:
+        criterion / n / (1 - (k + 1) / n)^2.
+    """
+    centred = responses - responses.mean(axis=0)
+    target = full_score - full_score.mean()
+    n_subjects = len(target)
+    left = (centred**2).sum(axis=0) + RIDGE  # diagonal of G, given the items taken
+    product = target @ centred  # X'y, given the items taken
+    rows: list[np.ndarray] = []
+    criterion = [float(target @ target)]
+
+    def gains() -> np.ndarray:
+        return product**2 / left
+
+    def take(item: int) -> None:
+        nonlocal product
+        row = centred[:, item] @ centred
+        row[item] += RIDGE
+        for earlier in rows:
+            row -= earlier * earlier[item]
+        row /= np.sqrt(left[item])
+        step = product[item] / np.sqrt(left[item])
+        criterion.append(criterion[-1] - step**2)
+        product = product - step * row
+        np.maximum(left - row**2, RIDGE * 1e-6, out=left)
+        rows.append(row)
+
+    taken = greedy(size, balance, gains, take)
+    spent = 1 - (np.arange(1, size + 1) + 1) / n_subjects
+    with np.errstate(invalid="ignore"):
+        rmse = np.sqrt(np.maximum(criterion[1:], 0) / n_subjects) / spent
+    return np.array(taken, dtype=int), np.where(spent > 0, rmse, np.inf)
+
+
+def selection_optimism(
+    responses: np.ndarray,
+    full_score: np.ndarray,
+    folds: np.ndarray,
+    positions: np.ndarray,
+    balance: Balance,
+) -> float:
+    """Return how much smaller errors look because the same subjects chose the items.
+
+    Cross-fitted RMSE with the selection redone without each fold, over cross-fitted RMSE
+    of the given selection, which every fold took part in; at least 1. Prediction
+    intervals from out-of-fold residuals are too narrow by this factor.
+
+    Parameters
+    ----------
+    responses, full_score, balance
+        As for `by_reconstruction`.
+    folds : array, shape (n_subjects,)
+    positions : array of int
+        Selection from all subjects.
+    """
+    squares = np.zeros(2)
+    for fold in np.unique(folds):
+        out = folds == fold
+        seen = responses[~out], full_score[~out]
+        again, _ = by_reconstruction(*seen, balance, len(positions))
+        for place, chosen in enumerate((positions, again)):
+            predicted = _ridge_predict(seen[0][:, chosen], seen[1], responses[out][:, chosen])
+            squares[place] += ((predicted - full_score[out]) ** 2).sum()
+    return float(max(1.0, np.sqrt(squares[1] / squares[0])))
+
+
+def _ridge_predict(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Fit a ridge regression with the penalty of the selection, and predict."""
+    middle = x.mean(axis=0)
+    centred = x - middle
+    gram = centred.T @ centred + RIDGE * np.eye(x.shape[1])
+    slopes = np.linalg.solve(gram, centred.T @ (y - y.mean()))
+    return y.mean() + (at - middle) @ slopes
+
+
+def penalised_size(rmse: np.ndarray, penalty: float) -> int:
+    """Return the size that minimises RMSE + penalty x size (points, points per item)."""
+    return int(np.argmin(rmse + penalty * np.arange(1, len(rmse) + 1))) + 1
+
+
+def by_anchor_points(
+    parameters: pd.DataFrame, balance: Balance, size: int, seed: int
+) -> np.ndarray:
+    """Select the items nearest to the centres of k-means clusters of item parameters.
+
+    One item a cluster, each sub-domain clustered by itself, the largest clusters first.
+    Parameters are standardised; those that do not vary are left out. After the anchor
+    points of Polo et al. (2024, tinyBenchmarks, section 3.2), with IRT parameters.
+    """
+    values = parameters[PARAMETERS].to_numpy(float)
+    spread = values.std(axis=0)
+    values = (values - values.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+    chosen = []
+    for domain, quota in enumerate(balance.quota):
+        members = np.flatnonzero(balance.codes == domain)
+        if quota:
+            chosen += _anchors(values[members], members, quota, seed)
+    weights = np.array([weight for weight, _ in chosen])
+    return np.array([item for _, item in chosen], dtype=int)[np.argsort(-weights, kind="stable")]
+
+
+def _anchors(values: np.ndarray, members: np.ndarray, size: int, seed: int) -> list:
+    """Return (cluster size, item) of `size` different items of one sub-domain."""
+    centres, labels = kmeans2(values, size, minit="++", rng=seed, missing="warn")
+    distance = ((values[:, None, :] - centres[None]) ** 2).sum(axis=2)
+    weights = np.bincount(labels, minlength=size)
+    free = np.ones(len(members), bool)
+    chosen = []
+    for cluster in np.argsort(-weights, kind="stable"):
+        # An empty cluster, or one whose nearest item is taken, gets the nearest free item.
+        nearest = int(np.where(free, distance[:, cluster], np.inf).argmin())
+        free[nearest] = False
+        chosen.append((int(weights[cluster]), int(members[nearest])))
+    return chosen
+
+
+def deal(positions: np.ndarray, domains: np.ndarray, n_forms: int) -> list[np.ndarray]:
+    """Deal ranked items to parallel forms, A B B A A B ..., sub-domain by sub-domain.
+
+    The first item is the best, so turning the order round after every round gives no
+    form all the better ones. Forms are disjoint; sizes differ by at most one.
+    """
+    by_domain = np.argsort(pd.factorize(domains[positions])[0], kind="stable")
+    turn = np.concatenate([np.arange(n_forms), np.arange(n_forms)[::-1]])
+    owner = np.empty(len(positions), dtype=int)
+    owner[by_domain] = np.resize(turn, len(positions))
+    return [positions[owner == form] for form in range(n_forms)]
+
+
+def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
+    """Refuse a selection of more items than there are."""
+    if not 1 <= size * n_forms <= n_items:
+        forms = f"{n_forms} forms of {size}" if n_forms > 1 else f"{size}"
+        raise UserError(
+            f"budget: {forms} items of {n_items} in the pool; "
+            "set config key 'selection.budget' between 1 and the size of the pool"
+            + (", or lower 'selection.forms'" if n_forms > 1 else "")
+        )
+
+
+def fill_expected(responses: np.ndarray, parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
+    """Return responses as floats, cells not administered by their expectation P(theta).
+
+    Parameters
+    ----------
+    responses : array of int8, shape (n_subjects, n_items)
+        -1 for not administered.
+    parameters : data frame
+        Item parameters in the columns' order.
+    theta : array, shape (n_subjects,)
+    """
+    right, _ = probabilities(parameters_beta(parameters), theta)
+    return np.where(responses >= 0, responses, right.T)

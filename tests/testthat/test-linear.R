@@ -1,0 +1,124 @@
+# Responses of n subjects to items of known weight, and the score they make.
+simulate_items <- function(n, weights, seed) {
+  set.seed(seed)
+  theta <- rnorm(n)
+  p <- length(weights)
+  x <- matrix(
+    rbinom(n * p, 1, plogis(theta + rnorm(p)[col(matrix(0, n, p))])),
+    n
+  )
+  colnames(x) <- sprintf("i%02d", seq_len(p))
+  list(x = x, y = 20 + drop(x %*% weights) + rnorm(n), theta = theta)
+}
+
+test_that("a ridge regression is the minimum of its criterion", {
+  data <- simulate_items(200, seq(0, 5, length.out = 8), 1)
+  fit <- fit_ridge(data$x, data$y)
+  x <- scale(data$x, scale = FALSE)
+  direct <- solve(
+    crossprod(x) + fit$lambda * diag(8),
+    crossprod(x, data$y - mean(data$y))
+  )
+  expect_equal(unname(fit$coefficients), as.vector(direct))
+  expect_equal(mean(predict_ridge(fit, data$x)), mean(data$y))
+  # With little noise the penalty is small, and the weights are found: four
+  # standard errors of a slope with noise 1, 200 subjects, spread 0.4.
+  expect_lt(max(abs(direct - seq(0, 5, length.out = 8))), 4 / (0.4 * sqrt(200)))
+})
+
+test_that("noise is shrunk", {
+  data <- simulate_items(60, rep(0, 40), 2)
+  fit <- fit_ridge(data$x, data$y)
+  plain <- coef(lm(data$y ~ data$x))[-1]
+  expect_lt(sum(fit$coefficients^2), 0.1 * sum(plain^2))
+})
+
+test_that("nobody is predicted by a model that has seen them", {
+  data <- simulate_items(100, rep(1, 5), 3)
+  fold <- rep_len(1:4, 100)
+  predicted <- cross_fit_ridge(data$x, data$y, fold)
+  spoilt <- data$y
+  spoilt[fold == 2] <- 1000
+  again <- cross_fit_ridge(data$x, spoilt, fold)
+  expect_identical(again[fold == 2], predicted[fold == 2])
+  expect_false(any(again[fold != 2] == predicted[fold != 2]))
+})
+
+test_that("cells not administered are filled by their expectation", {
+  known <- data.frame(
+    item = c("a", "b"),
+    a = c(1, 2),
+    d = c(0, 1),
+    g = 0.2,
+    u = 0.9
+  )
+  x <- matrix(c(1, NA, NA, 0), 2)
+  filled <- fill_expected(x, known, c(-1, 1))
+  expect_identical(filled[c(1, 4)], c(1, 0))
+  expect_equal(filled[2, 1], 0.2 + 0.7 * plogis(1))
+  expect_equal(filled[1, 2], 0.2 + 0.7 * plogis(-2 + 1))
+})
+
+form_data <- function(items, seed = 5) {
+  n <- nrow(items$x)
+  set.seed(seed)
+  data.frame(
+    subject = sprintf("s%04d", seq_len(n)),
+    theta = items$theta + rnorm(n, sd = 0.3),
+    se = 0.3,
+    full_score = pmin(pmax(items$y, 0), 100),
+    set = rep(c("train", "test"), c(n - n / 4, n / 4)),
+    fold = ifelse(seq_len(n) <= n - n / 4, rep_len(1:5, n), NA)
+  )
+}
+both <- full_score ~ s(linear, k = 10) + s(theta, k = 10)
+
+test_that("responses tell more than ability, and shuffled ones nothing", {
+  items <- simulate_items(800, c(rep(1, 10), rep(8, 4)), 4)
+  data <- form_data(items)
+  known <- data.frame(item = colnames(items$x), a = 1, d = 0, g = 0, u = 1)
+  error <- function(x, formula) {
+    rownames(x) <- data$subject
+    made <- add_form_features(data, x, known)$data
+    fit <- fit_readout(made, formula)
+    describe_readout(fit)$sets$test$rmse
+  }
+  ability <- error(items$x, full_score ~ s(theta, k = 10))
+  expect_lt(error(items$x, both), 0.5 * ability)
+  set.seed(6)
+  shuffled <- apply(items$x, 2, sample)
+  spread <- sd(data$full_score[data$set == "test"])
+  expect_gt(error(shuffled, full_score ~ s(linear, k = 10)), 0.97 * spread)
+})
+
+test_that("an optimistic selection widens intervals, or is refused unreadable", {
+  path <- file.path(scratch(), "record.json")
+  expect_identical(read_optimism(NULL), 1)
+  writeLines("{", path)
+  expect_user_error(read_optimism(path), "not a readable JSON record")
+  writeLines("{}", path)
+  expect_user_error(read_optimism(path), "lacks the key 'optimism'")
+})
+
+test_that("selected items need responses and parameters", {
+  inputs <- list(
+    items = list(A = c("i1", "i2")),
+    abilities = list(A = 1),
+    responses = matrix(0, 1, 1, dimnames = list("s", "i1")),
+    parameters = data.frame(item = c("i1", "i2"))
+  )
+  opts <- list(responses = "r.parquet", parameters = "p.parquet")
+  expect_user_error(
+    check_items(inputs, opts),
+    "r.parquet: lacks .* i2; give the"
+  )
+})
+
+test_that("an error in one of several processes is an error", {
+  for (threads in 1:2) {
+    expect_error(
+      over_forms(c("a", "b"), threads, \(form) stop("no ", form)),
+      "no a"
+    )
+  }
+})
