@@ -51,9 +51,11 @@ def calibrated(split: str, benchmark: str) -> dict[str, Path]:
     results = ROOT / "results" / run
     targets = [f"results/{run}/score_subjects/{b}.parquet" for b in BENCHMARKS]
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all"]
-    command += ["--configfile", CONFIG, "--config", f"run={run}"]
-    command += [f"split={{method: {split}, test: 0.1, folds: 9}}", "--", *targets]
-    subprocess.run(command, cwd=ROOT, check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as changed:
+        changed.write(f"run: {run}\nsplit: {{method: {split}, test: 0.1, folds: 9}}\n")
+        changed.flush()
+        command += ["--configfile", CONFIG, changed.name, "--", *targets]
+        subprocess.run(command, cwd=ROOT, check=True)
     return {
         "responses": results / f"build_responses/{benchmark}.parquet",
         "full-scores": results / f"build_responses/{benchmark}.full-scores.parquet",
