@@ -31,6 +31,7 @@ source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
 source(file.path(here, "lib/linear.R"))
+source(file.path(here, "lib/readout_data.R"))
 source(file.path(here, "lib/readout.R"))
 source(file.path(here, "lib/terms.R"))
 

@@ -126,9 +126,7 @@ def report_inputs(wildcards):
         for benchmark in BENCHMARKS
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
-    files += [
-        f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS
-    ]
+    files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
     if len(BENCHMARKS) > 1:
         files += [f"{RUN}/fit_joint_readout/joint.parquet"]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

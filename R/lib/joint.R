@@ -38,6 +38,15 @@ joint_data <- function(features, form) {
     \(a, b) merge(a, b[names(b) != "set" & names(b) != "fold"]),
     parts
   )
+  sets <- unique(features[c("subject", "set")])
+  twice <- sets$subject[duplicated(sets$subject)]
+  if (length(twice) > 0) {
+    user_error(
+      "--features: subject '",
+      twice[1],
+      "' is in different sets for different benchmarks; use one split for all"
+    )
+  }
   train <- sum(data$set == "train")
   if (train < 50) {
     user_error(

@@ -94,6 +94,14 @@ fill_expected <- function(x, parameters, theta) {
 #'   (0/1), and `fit`, the ridge regression of all training subjects. Training
 #'   subjects have the prediction of the other folds.
 add_form_features <- function(data, responses, parameters) {
+  absent <- setdiff(data$subject, rownames(responses))
+  if (length(absent) > 0) {
+    user_error(
+      "--responses: lacks the subjects ",
+      listed(absent),
+      ", who have an ability; give the responses that they were scored on"
+    )
+  }
   x <- responses[match(data$subject, rownames(responses)), , drop = FALSE]
   data$complete <- as.integer(!apply(is.na(x), 1, any))
   x <- fill_expected(x, parameters, data$theta)

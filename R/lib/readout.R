@@ -38,141 +38,17 @@ parse_formula <- function(
       paste(known, collapse = " and ")
     )
   }
-  stats::as.formula(parsed, globalenv())
-}
-
-#' Choose the abilities of one estimator
-#'
-#' @param abilities `abilities` table; without `form` it is all form `pool`.
-#' @param method Ability estimator, or `NULL` where the table holds only one.
-#' @return `abilities` by that estimator, with the column `form`.
-one_method <- function(abilities, method = NULL) {
-  if (is.null(abilities$form)) {
-    abilities$form <- "pool"
-  }
-  methods <- unique(abilities$method)
-  if (is.null(method) && length(methods) > 1) {
+  formula <- stats::as.formula(parsed, globalenv())
+  shape <- stats::terms(mgcv::interpret.gam(formula)$pf)
+  if (attr(shape, "intercept") == 0 || !is.null(attr(shape, "offset"))) {
     user_error(
-      "--abilities: abilities by ",
-      listed(methods),
-      "; choose one by --method"
+      option,
+      " '",
+      text,
+      "': takes neither '- 1' nor offset(); leave them out"
     )
   }
-  if (!is.null(method) && !method %in% methods) {
-    user_error(
-      "--method ",
-      method,
-      ": --abilities only holds ",
-      listed(methods),
-      "; choose one of these"
-    )
-  }
-  if (is.null(method)) abilities else abilities[abilities$method == method, ]
-}
-
-#' Divide abilities by form
-#'
-#' @param abilities Abilities from [one_method()].
-#' @param forms Names of the forms wanted; `NULL` for all.
-#' @return Named list of `abilities` tables, one a form.
-by_form <- function(abilities, forms = NULL) {
-  absent <- setdiff(forms, abilities$form)
-  if (length(absent) > 0) {
-    user_error(
-      "--forms: no abilities for form ",
-      listed(absent),
-      "; --abilities holds ",
-      listed(unique(abilities$form))
-    )
-  }
-  parts <- split(abilities, abilities$form)
-  if (is.null(forms)) parts else parts[unique(forms)]
-}
-
-#' Choose the full scores of a benchmark
-#'
-#' @param full_scores `full_scores` table.
-#' @param benchmark Name of the benchmark.
-#' @return Its rows; a user error lists the benchmarks when there are none.
-benchmark_scores <- function(full_scores, benchmark) {
-  if (!benchmark %in% full_scores$benchmark) {
-    user_error(
-      "--benchmark ",
-      benchmark,
-      ": --full-scores only holds ",
-      listed(unique(full_scores$benchmark)),
-      "; choose one of these"
-    )
-  }
-  full_scores[full_scores$benchmark == benchmark, ]
-}
-
-#' Count the items of each form
-#'
-#' @param selection `selection` table.
-#' @param benchmark Name of the benchmark.
-#' @param forms Forms that need a count.
-#' @return Named integer vector along `forms`.
-form_lengths <- function(selection, benchmark, forms) {
-  counts <- table(selection$form[selection$benchmark == benchmark])
-  absent <- setdiff(forms, names(counts))
-  if (length(absent) > 0) {
-    user_error(
-      "--selection: no items of benchmark '",
-      benchmark,
-      "' for form ",
-      listed(absent),
-      "; give the selection that the abilities were estimated ",
-      "on, or choose forms by --forms"
-    )
-  }
-  stats::setNames(as.integer(counts[forms]), forms)
-}
-
-#' Join abilities, full scores and sets
-#'
-#' @param abilities `abilities` table of one form.
-#' @param scores `full_scores` table of one benchmark.
-#' @param splits `splits` table.
-#' @return Data frame of the subjects that are in all three: subject, theta,
-#'   se, full_score (points), set, fold.
-readout_data <- function(abilities, scores, splits) {
-  form <- abilities$form[1]
-  data <- merge(
-    abilities[c("subject", "theta", "se")],
-    scores[c("subject", "full_score")]
-  )
-  if (nrow(data) == 0) {
-    user_error(
-      "--abilities, --full-scores: no subject of form '",
-      form,
-      "' has a full ",
-      "score on '",
-      scores$benchmark[1],
-      "'; give tables of the same subjects"
-    )
-  }
-  data <- merge(data, splits[c("subject", "set", "fold")])
-  train <- data$set == "train"
-  if (sum(train) < 50) {
-    user_error(
-      "form '",
-      form,
-      "': ",
-      sum(train),
-      " training subjects have an ability ",
-      "and a full score; a read-out needs at least 50: add subjects, enlarge ",
-      "the training set, or let subjects that answered fewer items have a ",
-      "full score (config key 'coverage')"
-    )
-  }
-  if (anyNA(data$fold[train]) || length(unique(data$fold[train])) < 2) {
-    user_error(
-      "--splits: training subjects need a fold, and at least 2 folds; write ",
-      "the splits by split_subjects"
-    )
-  }
-  data
+  formula
 }
 
 #' Fit a generalised additive model
@@ -183,14 +59,14 @@ readout_data <- function(abilities, scores, splits) {
 fit_gam <- function(formula, data) {
   tryCatch(mgcv::gam(formula, data = data), error = \(e) {
     user_error(
-      "--formula '",
+      "the formula '",
       deparse1(formula),
       "' cannot be fitted to ",
       nrow(data),
       " training subjects (",
       conditionMessage(e),
       "); choose a smaller k or ",
-      "a simpler smooth"
+      "a simpler smooth by config key 'readout.formula' or 'readout.form_formula'"
     )
   })
 }
@@ -336,29 +212,6 @@ fit_readout <- function(data, formula, level = 0.9, optimism = 1) {
     scale = scale,
     quantile = q,
     level = level
-  )
-}
-
-#' Tabulate a read-out, so that it can be evaluated without R
-#'
-#' @param fit List from [fit_readout()].
-#' @param benchmark,form,readout Keys of the rows.
-#' @return `terms` table; its attribute `unsupported` names terms that cannot
-#'   be tabulated.
-as_terms <- function(fit, benchmark, form, readout) {
-  train <- fit$predictions[fit$predictions$set == "train", ]
-  tabulated <- tabulate_terms(fit$model, train)
-  interval <- tabulate_interval(
-    fit$scale,
-    train$predicted,
-    fit$quantile,
-    fit$level
-  )
-  rows <- rbind(tabulated$rows, interval)
-  keys <- data.frame(benchmark = benchmark, form = form, readout = readout)
-  structure(
-    cbind(keys[rep(1, nrow(rows)), ], rows, row.names = NULL),
-    unsupported = tabulated$unsupported
   )
 }
 

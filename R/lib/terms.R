@@ -112,6 +112,9 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
       break
     }
   }
+  if (max(off) > 1e-3) {
+    return(NULL)
+  }
   term_rows("smooth", smooth$label, name, x = grid, value = value)
 }
 
@@ -175,6 +178,29 @@ tabulate_interval <- function(scale, predicted, quantile, level) {
   grid <- seq(min(predicted), max(predicted), length.out = 2049)
   rbind(
     term_rows("scale", "scale", "predicted", x = grid, value = scale(grid)),
-    term_rows("quantile", "quantile", x = level, value = min(quantile, 1e308))
+    term_rows("quantile", "quantile", x = level, value = min(quantile, 1e12))
+  )
+}
+
+#' Tabulate a read-out, so that it can be evaluated without R
+#'
+#' @param fit List from [fit_readout()].
+#' @param benchmark,form,readout Keys of the rows.
+#' @return `terms` table; its attribute `unsupported` names terms that cannot
+#'   be tabulated.
+as_terms <- function(fit, benchmark, form, readout) {
+  train <- fit$predictions[fit$predictions$set == "train", ]
+  tabulated <- tabulate_terms(fit$model, train)
+  interval <- tabulate_interval(
+    fit$scale,
+    train$predicted,
+    fit$quantile,
+    fit$level
+  )
+  rows <- rbind(tabulated$rows, interval)
+  keys <- data.frame(benchmark = benchmark, form = form, readout = readout)
+  structure(
+    cbind(keys[rep(1, nrow(rows)), ], rows, row.names = NULL),
+    unsupported = tabulated$unsupported
   )
 }

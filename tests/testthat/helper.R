@@ -21,6 +21,7 @@ libraries <- c(
   "split",
   "screen",
   "linear",
+  "readout_data",
   "readout",
   "joint",
   "terms",

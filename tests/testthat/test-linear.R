@@ -100,6 +100,15 @@ test_that("an optimistic selection widens intervals, or is refused unreadable", 
   expect_user_error(read_optimism(path), "lacks the key 'optimism'")
 })
 
+test_that("subjects need responses", {
+  items <- simulate_items(100, rep(1, 3), 1)
+  rownames(items$x) <- form_data(items)$subject
+  expect_user_error(
+    add_form_features(form_data(items), items$x[-1, ], data.frame()),
+    "--responses: lacks the subjects s0001, who have an ability"
+  )
+})
+
 test_that("selected items need responses and parameters", {
   inputs <- list(
     items = list(A = c("i1", "i2")),

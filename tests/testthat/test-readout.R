@@ -100,6 +100,17 @@ test_that("predictions do not extrapolate", {
   expect_identical(describe_readout(plain)$n_clamped, sum(outside))
 })
 
+test_that("formulas that cannot be tabulated faithfully are refused", {
+  for (bad in c("s(theta) - 1", "s(theta) + offset(se)")) {
+    text <- paste("full_score ~", bad)
+    expect_user_error(parse_formula(text), "takes neither '- 1' nor offset")
+  }
+  expect_user_error(
+    parse_formula("full_score ~ linear", "theta", "--form-formula"),
+    "--form-formula .* unknown variable linear; use theta"
+  )
+})
+
 test_that("predictions and intervals stay between 0 and 100", {
   data <- simulate(400, 6)
   data$full_score <- pmin(pmax(300 * (data$theta), 0), 100)
