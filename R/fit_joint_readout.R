@@ -2,10 +2,10 @@
 #
 # Model. For each benchmark b, over the training subjects that every benchmark
 # has, y_b in points:
-#   y_b = f(b.linear) + f(b.theta) + f(b.sub_score)
-#         + sum over the others o of f(o.linear) + f(o.theta) + e
+#   y_b is a sum of smooths of b.linear, b.theta and b.sub_score
+#       and of o.linear and o.theta of every other benchmark o, plus e
 # and for the mean of all scores (`grand`)
-#   y = f(mean of the linear predictors) + sum of f(b.theta) + e.
+#   y is a sum of smooths of the mean linear predictor and of every b.theta.
 # Cross-fitting and intervals are those of fit_readout.R.
 #
 # Inputs.  features of every benchmark, selections, records of the selections

@@ -1,6 +1,6 @@
 # Reading a full score out with the help of the other benchmarks.
 
-JOINED <- c("linear", "theta")
+joined_features <- c("linear", "theta")
 
 #' Lay the features of all benchmarks side by side
 #'
@@ -103,8 +103,11 @@ joint_predictors <- function(target, benchmarks) {
     return(c("grand.linear", paste0(benchmarks, ".theta")))
   }
   others <- setdiff(benchmarks, target)
-  own <- paste0(target, ".", c(JOINED, "sub_score"))
-  c(own, paste0(rep(others, each = length(JOINED)), ".", JOINED))
+  own <- paste0(target, ".", c(joined_features, "sub_score"))
+  c(
+    own,
+    paste0(rep(others, each = length(joined_features)), ".", joined_features)
+  )
 }
 
 #' Write the formula of a joint read-out

@@ -91,7 +91,7 @@ test_that("responses tell more than ability, and shuffled ones nothing", {
   expect_gt(error(shuffled, full_score ~ s(linear, k = 10)), 0.97 * spread)
 })
 
-test_that("an optimistic selection widens intervals, or is refused unreadable", {
+test_that("a record without optimism is refused", {
   path <- file.path(scratch(), "record.json")
   expect_identical(read_optimism(NULL), 1)
   writeLines("{", path)
