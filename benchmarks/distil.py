@@ -26,9 +26,12 @@ CONFIG = "tests/config/leaderboard.yaml"
 SPLITS = {"organization": "leaderboard", "random": "leaderboard-random"}
 """Run of each kind of split."""
 BENCHMARKS = ("arc", "gsm8k")
-SIZES = (10, 20, 40, 60, 80, 100, 145, 200, 240)
+SIZES = {
+    "organization": (10, 20, 40, 60, 80, 100, 145, 200, 240),
+    "random": (20, 60, 100, 200),
+}
 SELECTORS = ("reconstruction", "test-information", "anchors", "information")
-RANDOM_FORMS = 10
+RANDOM_FORMS = 6
 PUBLISHED = {
     "arc_primary": (145, 2.008, 1.166),
     "arc_secondary": (100, 2.083, 1.303),
@@ -175,7 +178,7 @@ def error_by_size() -> None:
     text = []
     for split in SPLITS:
         for benchmark in BENCHMARKS:
-            table = errors_of(calibrated(split, benchmark), benchmark)
+            table = errors_of(calibrated(split, benchmark), benchmark, SIZES[split])
             figure = EVIDENCE / f"error_by_size_{benchmark}_{split}.png"
             draw_errors(table, benchmark, figure)
             shown = table.round(3).rename(columns={"n_items": "items"})
@@ -191,12 +194,12 @@ def error_by_size() -> None:
                    "make prove")  # fmt: skip
 
 
-def errors_of(files: dict, benchmark: str) -> pd.DataFrame:
+def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFrame:
     """Return one row a size: RMSE of each selector and read-out, and of random forms."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         parts = []
-        for size in SIZES:
+        for size in sizes:
             for method in SELECTORS:
                 more = ["--random-forms", RANDOM_FORMS] if method == SELECTORS[0] else []
                 path = select(files, benchmark, folder, method, size, *more)
@@ -208,7 +211,7 @@ def errors_of(files: dict, benchmark: str) -> pd.DataFrame:
         drawn = folder / "baseline.parquet"
         stage(
             *("itemwise", "draw-baseline", *options(files, "responses", "full-scores", "splits")),
-            *("--benchmark", benchmark, "--sizes", *SIZES, "--draws", 2000),
+            *("--benchmark", benchmark, "--sizes", *sizes, "--draws", 2000),
             *("--out", drawn, "--record", folder / "baseline.json"),
         )
         smooth = read_table(drawn, "baseline").groupby("n_items")["rmse"]
@@ -217,7 +220,7 @@ def errors_of(files: dict, benchmark: str) -> pd.DataFrame:
     errors = errors.rename("rmse").reset_index()
     errors[["size", "selector"]] = errors["form"].str.split(" ", expand=True)
     rows = []
-    for size in SIZES:
+    for size in sizes:
         part = errors[errors["size"] == str(size)].set_index(["selector", "readout"])["rmse"]
         random = part[[name for name in part.index if name[0].startswith("random")]]
         random = random.xs("form", level="readout")
