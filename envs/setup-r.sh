@@ -2,7 +2,7 @@
 # Install R from Debian when it is missing, and try CRAN for what only CRAN has.
 set -euo pipefail
 
-debian="r-base-core r-base-dev r-cran-mgcv r-cran-optparse r-cran-jsonlite r-cran-testthat r-cran-lintr"
+debian="r-base-core r-base-dev r-cran-mgcv r-cran-optparse r-cran-jsonlite r-cran-testthat r-cran-lintr r-cran-psych r-cran-gparotation"
 system="python3-venv python3-dev build-essential $debian"
 
 lacking() { # R packages of the list that cannot be loaded
@@ -27,7 +27,7 @@ if [ -n "$need_debian" ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $system >/dev/null
 fi
 
-cran="$(lacking mirt catR nanoparquet)"
+cran="$(lacking mirt catR nanoparquet psych GPArotation)"
 if [ -n "$cran" ]; then
   echo "Trying CRAN for: $cran"
   Rscript --vanilla - $cran <<'R' || true
@@ -62,5 +62,6 @@ message("R ", getRversion(), " with:")
 say("mgcv", "the read-out stage cannot run")
 say("mirt", "the reference engine for calibration is off")
 say("catR", "the reference engine for adaptive testing is off")
+say("psych", "factors are not analysed")
 say("nanoparquet", "R reads tables through the Python package")
 R

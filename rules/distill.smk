@@ -165,6 +165,32 @@ rule draw_baseline:
         " --out {output.baseline:q} --record {output.record:q} > {log:q} 2>&1"
 
 
+rule analyze_factors:
+    input:
+        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
+        abilities=expand(f"{RUN}/score_subjects/{{b}}.parquet", b=BENCHMARKS),
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("analyze_factors"),
+    output:
+        loadings=f"{RUN}/analyze_factors/factors.parquet",
+        record=f"{RUN}/analyze_factors/factors.json",
+    log:
+        f"{RUN}/logs/analyze_factors/factors.log",
+    benchmark:
+        f"{RUN}/benchmarks/analyze_factors/factors.tsv"
+    conda:
+        "../envs/r.yaml"
+    params:
+        full_scores=lambda wildcards, input: ",".join(input.full_scores),
+        abilities=lambda wildcards, input: ",".join(input.abilities),
+        benchmarks=",".join(BENCHMARKS),
+    shell:
+        "Rscript --vanilla R/analyze_factors.R --full-scores {params.full_scores:q}"
+        " --abilities {params.abilities:q} --benchmarks {params.benchmarks:q}"
+        " --splits {input.splits:q} --out {output.loadings:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
+
+
 rule export_bank:
     input:
         item_table=expand(f"{RUN}/screen_items/{{b}}.parquet", b=BENCHMARKS),

@@ -25,6 +25,7 @@ libraries <- c(
   "readout",
   "joint",
   "terms",
+  "factors",
   "irt_likelihood",
   "irt",
   "irt_score",

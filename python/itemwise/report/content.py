@@ -124,6 +124,25 @@ def summary(benchmark: Benchmark) -> dict:
     }
 
 
+def factor_rows(run: Path) -> list[dict]:
+    """Return the factor solutions of scores and abilities; none where there are no factors.
+
+    Each with its loadings: benchmark to one number a factor.
+    """
+    folder = run / "analyze_factors"
+    if not (folder / "factors.json").exists():
+        return []
+    table = read_table(folder / "factors.parquet", "loadings")
+    rows = []
+    for measure, solutions in read_record(folder / "factors.json").items():
+        for solution in solutions:
+            part = table[table["measure"] == measure]
+            part = part[part["n_factors"] == solution["n_factors"]]
+            loadings = part.groupby("benchmark", sort=False)["loading"].apply(list).to_dict()
+            rows.append({"measure": measure, **solution, "loadings": loadings})
+    return rows
+
+
 def gains(benchmark: Benchmark) -> list[dict]:
     """Set selection and read-out apart: RMSE on test subjects of every combination.
 

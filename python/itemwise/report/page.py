@@ -15,6 +15,7 @@ from itemwise.report import figures
 from itemwise.report.content import (
     Benchmark,
     coverage,
+    factor_rows,
     gains,
     load_benchmark,
     read_joint,
@@ -52,6 +53,7 @@ def render(run: Path, benchmarks: list[str], simulated: list[str], reference: li
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         split=read_record(run / "split_subjects" / "splits.json"),
         grand=grand_row(run),
+        factors=factor_rows(run),
         rows=[summary(benchmark) for benchmark in loaded],
         sections=[_section(benchmark) for benchmark in loaded],
         simulated=simulated,
