@@ -85,7 +85,12 @@ def select(files: dict, benchmark: str, folder: Path, method: str, size: int, *m
 
 
 def read_out(
-    files: dict, benchmark: str, folder: Path, selection: pd.DataFrame, record: Path | None = None
+    files: dict,
+    benchmark: str,
+    folder: Path,
+    selection: pd.DataFrame,
+    record: Path | None = None,
+    *more,
 ) -> dict:
     """Score forms and read them out; return the files. `record` is that of the selection."""
     made = {name: folder / f"{name}.parquet" for name in ("selection", "forms", "out", "features")}
@@ -100,6 +105,7 @@ def read_out(
         *("--benchmark", benchmark, "--threads", 2, "--out", made["out"]),
         *("--out-features", made["features"], "--record", folder / "record.json"),
         *(() if record is None else ("--selection-record", record)),
+        *more,
     )
     return made
 
@@ -271,7 +277,9 @@ def draw_errors(table: pd.DataFrame, benchmark: str, path: Path) -> None:
         for name, (n_items, ability, joint) in PUBLISHED.items():
             if name.startswith(benchmark):
                 axes.scatter([n_items] * 2, [ability, joint], marker="x", color="black", zorder=5)
-                axes.annotate(name.split("_")[1], (n_items, ability), fontsize=7)
+                above = 1 if name.endswith("primary") else -1
+                axes.annotate(name.split("_")[1], (n_items, ability), (-12, 7 * above - 3),
+                              textcoords="offset points", ha="right", fontsize=7)  # fmt: skip
         axes.set(title=benchmark, xlabel="items", ylabel="RMSE on test models (points)",
                  yscale="log", xscale="log")  # fmt: skip
         ticks = [1, 1.5, 2, 3, 4, 6, 8]
@@ -311,26 +319,30 @@ def unseen(files, benchmark, size, splits, groups, group) -> pd.DataFrame:
     """Predict the subjects of one part by all that the other parts tell."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        left_out = splits.copy()
-        left_out["set"] = np.where(groups == group, "test", "train")
-        order = {g: place + 1 for place, g in enumerate(g for g in range(10) if g != group)}
-        left_out["fold"] = groups.map(order)
-        fold = {**files, **{n: folder / f"{n}.parquet" for n in ("splits", "parameters")}}
-        fold["abilities"] = folder / "abilities.parquet"
-        write_table(left_out, fold["splits"], "splits")
-        stage(
-            *("itemwise", "fit-irt", *options(fold, "responses", "splits")),
-            *("--threads", 2, "--out", fold["parameters"]),
-        )
-        stage(
-            *("itemwise", "score-subjects", *options(fold, "responses", "parameters")),
-            *("--threads", 2, "--out", fold["abilities"]),
-        )
-        path = select(fold, benchmark, folder, "reconstruction", size)
+        fold, path = without_part(files, benchmark, size, splits, groups, group, folder)
         selection = read_table(path, "selection")
         made = read_out(fold, benchmark, folder, selection, path.with_suffix(".json"))
         table = read_table(made["out"], "reconstructions")
     return table[(table["set"] == "test") & (table["readout"] == "form")]
+
+
+def without_part(files, benchmark, size, splits, groups, group, folder: Path) -> tuple[dict, Path]:
+    """Calibrate, score and select without one part; return the files and the selection."""
+    left_out = splits.copy()
+    left_out["set"] = np.where(groups == group, "test", "train")
+    others = sorted(set(groups) - {group})
+    left_out["fold"] = groups.map({g: place for place, g in enumerate(others, start=1)})
+    fold = {**files, **{n: folder / f"{n}.parquet" for n in ("splits", "parameters", "abilities")}}
+    write_table(left_out, fold["splits"], "splits")
+    stage(
+        *("itemwise", "fit-irt", *options(fold, "responses", "splits")),
+        *("--threads", 2, "--out", fold["parameters"]),
+    )
+    stage(
+        *("itemwise", "score-subjects", *options(fold, "responses", "parameters")),
+        *("--threads", 2, "--out", fold["abilities"]),
+    )
+    return fold, select(fold, benchmark, folder, "reconstruction", size)
 
 
 def coverage_rows(table: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:

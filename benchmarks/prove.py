@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from choices import readout_choices, settings_search
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from kills import kills
@@ -233,6 +234,8 @@ PROOFS = {
     "error_by_size": error_by_size,
     "coverage": cross_fitted_coverage,
     "controls": controls,
+    "readout_choices": readout_choices,
+    "settings_search": settings_search,
     "kills": kills,
 }
 

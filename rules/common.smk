@@ -36,6 +36,9 @@ REFERENCE = [
 JOINT = [f"{RUN}/fit_joint_readout/joint.terms.parquet"] if len(BENCHMARKS) > 1 else []
 """Terms of the joint read-out, where there are benchmarks to join."""
 
+SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
+"""Benchmarks whose settings are searched for."""
+
 FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
 
@@ -132,6 +135,7 @@ def report_inputs(wildcards):
     files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
     if len(BENCHMARKS) > 1:
         files += [f"{RUN}/fit_joint_readout/joint.parquet"]
+    files += [f"{RUN}/search_selection/{b}.{suffix}" for b in SEARCH for suffix in ("parquet", "json")]
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

@@ -1,6 +1,44 @@
 # From the calibrated pool to a short form and the full scores that it stands for.
 
 
+rule search_selection:
+    # The journal is no output: Snakemake would remove it before a restart.
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("search_selection"),
+    output:
+        trials=f"{RUN}/search_selection/{{benchmark}}.parquet",
+        settings=f"{RUN}/search_selection/{{benchmark}}.yaml",
+        record=f"{RUN}/search_selection/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/search_selection/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/search_selection/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    threads: 2
+    params:
+        search=CONFIG["search"],
+        budget=setting("selection", "budget"),
+        penalty=option("penalty", "selection", "penalty"),
+        balance=option("balance", "selection", "balance"),
+        journal=lambda wildcards: f"{RUN}/search_selection/{wildcards.benchmark}.journal.jsonl",
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise search-selection --responses {input.responses:q} --items {input.item_table:q}"
+        " --splits {input.splits:q} --full-scores {input.full_scores:q}"
+        " --benchmark {wildcards.benchmark} --models {params.search[models]}"
+        " --scorings {params.search[scorings]} --methods {params.search[methods]}"
+        " --budget {params.budget} {params.penalty} {params.balance}"
+        " --trials {params.search[trials]} --inner-folds {params.search[inner_folds]}"
+        " --outer-folds {params.search[outer_folds]} --journal {params.journal:q}"
+        " --seed {params.seed} --threads {threads} --out {output.trials:q}"
+        " --settings {output.settings:q} --record {output.record:q} > {log:q} 2>&1"
+
+
 rule select_items:
     input:
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",

@@ -19,6 +19,7 @@ STAGES = {
     "fit-irt": "calibrate items with item response theory",
     "score-subjects": "estimate abilities with fixed item parameters",
     "select-items": "choose the items that carry the information",
+    "search-selection": "search for the best model, scoring, selector and size",
     "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
     "export-bank": "write the portable bank: items, parameters, forms, read-outs",
     "recover-parameters": "simulate, fit and compare with the truth, over designs",

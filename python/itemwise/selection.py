@@ -159,6 +159,8 @@ def budget_filter(theta: np.ndarray, information: np.ndarray, bins: int, budget:
         )
     maxima, where = bin_maxima(theta, information, bins)
     candidates = np.unique(maxima[np.isfinite(maxima)])
+    if not len(candidates):
+        raise UserError(f"bins: {bins} hold no ability; raise config key 'selection.bins'")
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high) // 2

@@ -33,6 +33,7 @@ class Benchmark:
     joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
+    search: dict | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -89,7 +90,16 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         joint=read_joint(run, name),
         truth=truth,
         agreement=read_record(file("compare_engines", "json")) if reference else None,
+        search=_read_search(file("search_selection", "json"), file("search_selection")),
     )
+
+
+def _read_search(record: Path, trials: Path) -> dict | None:
+    """Return what a search tried and found, None where there was none."""
+    if not record.exists():
+        return None
+    found = read_record(record)
+    return {**found, "trials_each": found["trials"], "trials": read_table(trials, "trials")}
 
 
 def read_joint(run: Path, name: str) -> pd.DataFrame | None:

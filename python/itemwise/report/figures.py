@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from itemwise.irt.model import item_information, parameters_beta, probabilities
@@ -108,6 +109,23 @@ def baseline(benchmark: Benchmark) -> Figure:
         axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         axes.legend(loc="upper left")
+    return figure
+
+
+def search(trials: pd.DataFrame) -> Figure:
+    """Objective of every trial of a search by selector, and the best so far."""
+    outer = trials["outer_fold"].min()
+    table = trials[trials["outer_fold"] == outer]
+    methods = table[table["parameter"] == "method"].sort_values("trial")
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(4.6, 4.2))
+        marks = zip("osD^", (FORM, RANDOM, QUIET, WARN), strict=True)
+        for (method, part), (mark, colour) in zip(methods.groupby("setting"), marks, strict=False):
+            axes.scatter(part["trial"] + 1, part["value"], s=18, marker=mark, color=colour, lw=0,
+                         label=method)  # fmt: skip
+        axes.step(methods["trial"] + 1, methods["value"].cummin(), where="post", color=INK, lw=1)
+        axes.set(title="Search", xlabel="trial", ylabel="inner RMSE + cost of items (points)")
+        axes.legend(fontsize=8)
     return figure
 
 

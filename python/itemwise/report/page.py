@@ -82,6 +82,8 @@ def _section(benchmark: Benchmark) -> dict:
         "information": figures.test_information(benchmark),
         "curves": figures.characteristic_curves(benchmark),
     }
+    if benchmark.search:
+        drawn["search"] = figures.search(benchmark.search["trials"])
     if benchmark.truth:
         drawn["truth"] = figures.truth(benchmark)
     excluded = benchmark.excluded
@@ -92,6 +94,8 @@ def _section(benchmark: Benchmark) -> dict:
         "fit": benchmark.fit,
         "agreement": benchmark.agreement,
         "select": benchmark.select,
+        "search": benchmark.search,
+        "scoring": benchmark.abilities["method"].iloc[0],
         "reasons": screen_reasons(benchmark),
         "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),
         "excluded_more": max(0, len(excluded) - SHOWN_ITEMS),

@@ -10,6 +10,9 @@ from itemwise.errors import UserError, listed
 from itemwise.responses import Responses, check_answered, read_responses
 from itemwise.tables import read_table
 
+FEWEST_SUBJECTS = 50
+"""Training subjects without whom full scores cannot be related to items."""
+
 LOG = logging.getLogger(__name__)
 
 
@@ -57,3 +60,21 @@ def training_responses(responses: Responses, splits: str | None) -> Responses:
             "at least 2 are needed: check that both name the models alike"
         )
     return training
+
+
+def sub_domains(column: str | None, table: str | None, items: np.ndarray) -> np.ndarray:
+    """Return each item's sub-domain by a column of the items table; one where there is none."""
+    if column is None:
+        return np.zeros(len(items), dtype=int)
+    known = read_table(table, "items").set_index("item")
+    if column not in known:
+        raise UserError(
+            f"{table}: lacks the column '{column}'; it has "
+            f"{', '.join(known.columns)}: give the column by config key 'item_metadata', or "
+            "change 'selection.balance'"
+        )
+    domains = known[column].reindex(items)
+    if domains.isna().any():
+        item = domains.index[domains.isna()][0]
+        raise UserError(f"{table}: column '{column}': item '{item}' has no sub-domain; fill it in")
+    return domains.to_numpy(object)

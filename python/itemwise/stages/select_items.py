@@ -40,15 +40,18 @@ from itemwise.selectors import (
     penalised_size,
     selection_optimism,
 )
-from itemwise.stages.inputs import training_responses, training_subjects
+from itemwise.stages.inputs import (
+    FEWEST_SUBJECTS,
+    sub_domains,
+    training_responses,
+    training_subjects,
+)
 from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
 METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
-FEWEST_SUBJECTS = 50
-"""Training subjects without whom full scores cannot be related to items."""
 
 
 def add_options(parser) -> None:
@@ -101,7 +104,7 @@ def run(options) -> None:
     pool = thinned(whole_pool, options.thin, options.seed)
     chosen, optimism = choose(options, pool)
     items = pool["item"].to_numpy(object)
-    domains = sub_domains(options, items)
+    domains = sub_domains(options.balance, options.items, items)
     forms = deal(np.arange(len(chosen.positions)), domains[chosen.positions], options.forms)
     if options.out_information:
         write_table(
@@ -152,7 +155,7 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, float]:
         return _by_filter(options, pool), 1.0
     check_size(options.budget, len(pool), options.forms)
     size = options.budget * options.forms
-    domains = sub_domains(options, pool["item"].to_numpy(object))
+    domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
     balance = Balance(domains, size)
     optimism = 1.0
     if options.method == "reconstruction":
@@ -192,27 +195,6 @@ def form_names(n_forms: int) -> list[str]:
     names = [letters[i % 26] + (str(i // 26 + 1) if i >= 26 else "") for i in range(n_forms)]
     assert names[0] == MAIN_FORM
     return names
-
-
-def sub_domains(options, items: np.ndarray) -> np.ndarray:
-    """Return each item's sub-domain; one for all where there is no balance."""
-    if options.balance is None:
-        return np.zeros(len(items), dtype=int)
-    table = read_table(options.items, "items").set_index("item")
-    if options.balance not in table:
-        raise UserError(
-            f"{options.items}: lacks the column '{options.balance}'; it has "
-            f"{', '.join(table.columns)}: give the column by config key 'item_metadata', or "
-            "change 'selection.balance'"
-        )
-    domains = table[options.balance].reindex(items)
-    if domains.isna().any():
-        item = domains.index[domains.isna()][0]
-        raise UserError(
-            f"{options.items}: column '{options.balance}': item '{item}' has no sub-domain; "
-            "fill it in"
-        )
-    return domains.to_numpy(object)
 
 
 def _by_filter(options, pool: pd.DataFrame) -> Selected:
