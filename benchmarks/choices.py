@@ -162,8 +162,10 @@ def agreement(files: dict, benchmark: str, size: int) -> str:
         (x[test], theta[test]),
     )
     mgcv = mgcv.loc[responses.subjects[test]]
+    apart = rmse(native, mgcv["predicted"])
     return (
         f"Native read-out beside mgcv's, same form, {test.sum()} test models: RMSE "
-        f"{rmse(native, mgcv['full_score']):.3f} and {rmse(mgcv['predicted'], mgcv['full_score']):.3f}"
-        f"; the predictions are {rmse(native, mgcv['predicted']):.3f} points apart (root mean square)."
+        f"{rmse(native, mgcv['full_score']):.3f} and "
+        f"{rmse(mgcv['predicted'], mgcv['full_score']):.3f}; the predictions are {apart:.3f} "
+        "points apart (root mean square)."
     )
