@@ -232,6 +232,8 @@ rule analyze_factors:
 rule export_bank:
     input:
         item_table=expand(f"{RUN}/screen_items/{{b}}.parquet", b=BENCHMARKS),
+        builds=expand(f"{RUN}/build_responses/{{b}}.json", b=BENCHMARKS),
+        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
         parameters=expand(f"{RUN}/fit_irt/{{b}}.parquet", b=BENCHMARKS),
         fits=expand(f"{RUN}/fit_irt/{{b}}.json", b=BENCHMARKS),
         selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
@@ -257,6 +259,7 @@ rule export_bank:
         licence=CONFIG["bank"]["licence"],
     shell:
         "itemwise export-bank --benchmarks {params.benchmarks} --items {input.item_table:q}"
+        " --builds {input.builds:q} --form-abilities {input.form_abilities:q}"
         " --parameters {input.parameters:q} --fits {input.fits:q}"
         " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
         " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"

@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from itemwise.errors import UserError
+from itemwise.errors import UserError, listed
 from itemwise.files import write_record, write_text
+from itemwise.irt.model import item_information
+from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
 from itemwise.readout import Readout
 from itemwise.responses import Responses
@@ -78,30 +80,48 @@ class Bank:
         Returns
         -------
         data frame
-            One row a subject and benchmark: `theta`, `se`, `n_items` (answered),
-            `readout` (`form` where the form is complete, else `ability`), `predicted`,
-            `lower`, `upper`, `level`, `extrapolated`.
+            Table `scores`: one row a subject and benchmark. `readout` is `form` where the
+            form is complete, else `ability` with an interval widened by the precision
+            that is missing. Where every form of the bank is complete, a row `grand` for
+            the mean of all benchmarks.
 
         Raises
         ------
         UserError
-            No response to an item of the form.
+            No response to an item of the form, or no such form.
         """
         parts = [self._score_benchmark(responses, name, form) for name in self.benchmarks]
         parts = [part for part in parts if part is not None]
         if not parts:
             raise UserError(f"the responses hold no item of form '{form}' of the bank")
-        return pd.concat(parts, ignore_index=True)
+        table = pd.concat([*parts, *self._grand(responses, form)], ignore_index=True)
+        table["extrapolated"] = table["extrapolated"].astype(int)
+        return table
+
+    def form_items(self, benchmark: str, form: str = MAIN_FORM) -> np.ndarray:
+        """Return the items of a form in their rank.
+
+        Raises
+        ------
+        UserError
+            The bank has no such form.
+        """
+        rows = self.selection[self.selection["benchmark"] == benchmark]
+        chosen = rows[rows["form"] == form].sort_values("rank")["item"].to_numpy(object)
+        if not len(chosen):
+            raise UserError(
+                f"the bank has no form '{form}' of benchmark '{benchmark}'; it has "
+                f"{listed(rows['form'].unique())}"
+            )
+        return chosen
 
     def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
-        """Return theta, se, linear, sub_score, n_items and complete of each subject.
+        """Return theta, se, linear, sub_score, n_items, complete and person_fit of subjects.
 
         Cells not administered count as their expectation, as when the read-out was
         fitted. None where nobody answered an item of the form.
         """
-        chosen = self.selection
-        chosen = chosen[(chosen["benchmark"] == benchmark) & (chosen["form"] == form)]
-        items = chosen.sort_values("rank")["item"].to_numpy(object)
+        items = self.form_items(benchmark, form)
         at = pd.Index(responses.items).get_indexer(items)
         matrix = np.where(at >= 0, responses.matrix[:, at], -1).astype(np.int8)
         answered = (matrix >= 0).any(axis=1)
@@ -119,6 +139,8 @@ class Bank:
         table["sub_score"] = 100 * filled.mean(axis=1)
         table["n_items"] = mine.administered.sum(axis=1)
         table["complete"] = mine.administered.all(axis=1)
+        fit = standardized_log_likelihood(mine, parameters, table["theta"].to_numpy())
+        table["person_fit"] = fit
         return table
 
     def _score_benchmark(
@@ -134,11 +156,45 @@ class Bank:
             if part.empty:
                 continue
             readout = self.readout(benchmark, form, name)
-            result = part[["subject", "theta", "se", "n_items"]].assign(
+            predicted = readout.predict(part)
+            if not complete:
+                excess = self._missing_variance(part, benchmark, form)
+                predicted = readout.widen(predicted, part, np.sqrt(excess))
+            result = part[["subject", "theta", "se", "n_items", "person_fit"]].assign(
                 benchmark=benchmark, form=form, readout=name, level=readout.level
             )
-            parts.append(pd.concat([result, readout.predict(part)], axis=1))
+            parts.append(pd.concat([result, predicted], axis=1))
         return pd.concat(parts, ignore_index=True)
+
+    def _missing_variance(self, features: pd.DataFrame, benchmark: str, form: str) -> np.ndarray:
+        """Return how much the variance of theta exceeds that of the complete form there."""
+        items = self.form_items(benchmark, form)
+        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        whole = 1 + item_information(parameters, features["theta"].to_numpy()).sum(axis=0)
+        return np.maximum(features["se"].to_numpy() ** 2 - 1 / whole, 0)
+
+    def _grand(self, responses: Responses, form: str) -> list[pd.DataFrame]:
+        """Read the mean of all benchmarks out, for subjects with every form complete."""
+        if not self.card.get("joint"):
+            return []
+        wide, n_items = None, 0
+        for name in self.benchmarks:
+            part = self.features(responses, name, form)
+            if part is None:
+                return []
+            part = part[part["complete"]].set_index("subject")
+            n_items += len(self.form_items(name, form))
+            part = part[["linear", "theta", "sub_score"]].add_prefix(f"{name}.")
+            wide = part if wide is None else wide.join(part, how="inner")
+        if wide.empty:
+            return []
+        wide[f"{GRAND}.linear"] = wide[[f"{name}.linear" for name in self.benchmarks]].mean(axis=1)
+        readout = self.readout(GRAND, form, "joint")
+        about = pd.DataFrame({"subject": wide.index}).assign(
+            theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,
+            benchmark=GRAND, form=form, readout="joint", level=readout.level,
+        )  # fmt: skip
+        return [pd.concat([about, readout.predict(wide.reset_index(drop=True))], axis=1)]
 
 
 def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:

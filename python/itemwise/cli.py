@@ -15,6 +15,7 @@ from itemwise.errors import UserError
 
 STAGES = {
     "simulate-population": "simulate a leaderboard-like population with known truth",
+    "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
     "fit-irt": "calibrate items with item response theory",
     "score-subjects": "estimate abilities with fixed item parameters",
@@ -22,6 +23,7 @@ STAGES = {
     "search-selection": "search for the best model, scoring, selector and size",
     "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
     "export-bank": "write the portable bank: items, parameters, forms, read-outs",
+    "score-model": "score a model by a bank: ability, full scores, intervals",
     "recover-parameters": "simulate, fit and compare with the truth, over designs",
     "compare-engines": "compare the native calibration with the reference engine's",
     "write-report": "write one self-contained HTML report of a run",

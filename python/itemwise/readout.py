@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
+from scipy.stats import norm
 
 from itemwise.errors import UserError
 
@@ -92,10 +93,7 @@ class Readout:
         for _, grid in self._rows("surface").groupby("term", sort=False):
             predicted += _on_surface(grid, held)
         predicted = np.clip(predicted, 0, 100)
-        scale = self._rows("scale")
-        half = self._rows("quantile")["value"].iloc[0] * np.interp(
-            predicted, scale["x"], scale["value"]
-        )
+        half = self.half_width(predicted)
         return pd.DataFrame(
             {
                 "predicted": predicted,
@@ -103,6 +101,44 @@ class Readout:
                 "upper": np.clip(predicted + half, 0, 100),
                 "extrapolated": outside,
             }
+        )
+
+    def widen(
+        self, predicted: pd.DataFrame, features: pd.DataFrame, theta_error: np.ndarray
+    ) -> pd.DataFrame:
+        """Widen intervals by an additional error of theta, by the delta method.
+
+        half' = sqrt(half^2 + (z |f'(theta)| error)^2) with z the normal quantile of the
+        level.
+
+        Parameters
+        ----------
+        predicted : data frame
+            From `predict`.
+        features : data frame
+            With `theta`.
+        theta_error : array
+            Standard deviation beyond that of the complete form.
+        """
+        step = 0.05
+        sides = [
+            self.predict(features.assign(theta=features["theta"] + d))["predicted"]
+            for d in (step, -step)
+        ]
+        slope = (sides[0] - sides[1]).abs() / (2 * step)
+        more = norm.ppf((1 + self.level) / 2) * slope * theta_error
+        # From the unclipped half width, which both sides share.
+        half = np.sqrt(self.half_width(predicted["predicted"]) ** 2 + more**2)
+        return predicted.assign(
+            lower=np.clip(predicted["predicted"] - half, 0, 100),
+            upper=np.clip(predicted["predicted"] + half, 0, 100),
+        )
+
+    def half_width(self, predicted: np.ndarray) -> np.ndarray:
+        """Return half the width of the intervals at predicted scores, in points."""
+        scale = self._rows("scale")
+        return self._rows("quantile")["value"].iloc[0] * np.interp(
+            predicted, scale["x"], scale["value"]
         )
 
     def _rows(self, kind: str) -> pd.DataFrame:

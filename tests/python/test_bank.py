@@ -79,6 +79,7 @@ def build(folder, name: str, number: int) -> None:
     write_responses(responses, path("responses.parquet"))
     items = pd.DataFrame({"benchmark": name, "item": responses.items})
     write_table(items, path("items.parquet"), "items")
+    write_record({"metric": None, "filter": None, "harness": []}, path("build.json"))
     share = np.where(responses.administered, responses.matrix, np.nan)
     scores = pd.DataFrame({"subject": responses.subjects, "benchmark": name})
     scores["full_score"] = 100 * np.nanmean(share, axis=1)
@@ -117,7 +118,8 @@ def stage(name, folder, benchmark, *tables, more=(), out, record=None) -> None:
 
 def export(made, out, **changed) -> int:
     files = {
-        "items": "items.parquet", "parameters": "parameters.parquet", "fits": "fit.json",
+        "items": "items.parquet", "builds": "build.json", "form-abilities": "forms.parquet",
+        "parameters": "parameters.parquet", "fits": "fit.json",
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip

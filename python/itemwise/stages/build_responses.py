@@ -18,6 +18,7 @@ from itemwise.build import (
     mean_scores,
 )
 from itemwise.errors import UserError, listed
+from itemwise.evaluations import facts
 from itemwise.files import write_record
 from itemwise.responses import write_responses
 from itemwise.stages.options import add
@@ -68,11 +69,14 @@ def run(options) -> None:
             )
     subjects = describe_subjects(responses.subjects, options.subject_metadata)
     items = describe_items(responses.items, options.benchmark, options.item_metadata)
+    known, runs = facts(options.sources, reading)
+    new = [column for column in known if column == "item" or column not in items]
+    items = items.merge(known[new], on="item", how="left")
     write_table(subjects, options.out_subjects, "subjects")
     write_table(items, options.out_items, "items")
     write_table(scores, options.out_full_scores, "full_scores")
     if options.record:
-        write_record(_record(options, responses, scores, dropped), options.record)
+        write_record({**_record(options, responses, scores, dropped), **runs}, options.record)
     write_responses(responses, options.out)
 
 
@@ -81,8 +85,6 @@ def _record(options, responses, scores, dropped) -> dict:
     return {
         "benchmark": options.benchmark,
         "sources": options.sources,
-        "metric": options.metric,
-        "filter": options.filter,
         "binarize": options.binarize,
         "full_scores": options.full_scores or "mean of the responses",
         "n_subjects": len(responses.subjects),

@@ -9,15 +9,18 @@ import pandas as pd
 from itemwise.bank import write_bank
 from itemwise.errors import UserError
 from itemwise.files import read_record
+from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout import accuracy
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
-LISTS = ("items", "parameters", "fits", "selections", "terms", "linear", "reconstructions",
-         "readout-records", "methods")  # fmt: skip
+LISTS = ("items", "builds", "parameters", "fits", "selections", "form-abilities", "terms",
+         "linear", "reconstructions", "readout-records", "methods")  # fmt: skip
 """Options that take one value a benchmark, in the order of --benchmarks."""
 HELP = {
+    "builds": "records of build_responses",
     "fits": "records of fit_irt",
+    "form-abilities": "abilities tables by form",
     "readout-records": "records of fit_readout",
     "methods": "ability estimators",
 }
@@ -93,6 +96,9 @@ def check_terms(benchmark: str, record: dict) -> None:
 def describe(place: int, options) -> dict:
     """Return what the card says of one benchmark."""
     fit = read_record(options.fits[place])
+    build = read_record(options.builds[place])
+    abilities = read_table(options.form_abilities[place], "abilities")
+    fits = abilities.loc[abilities["form"] == MAIN_FORM, "person_fit"]
     table = read_table(options.reconstructions[place], "reconstructions")
     table = table[table["form"] == MAIN_FORM]
     errors = {
@@ -103,7 +109,11 @@ def describe(place: int, options) -> dict:
     return {
         **{key: fit[key] for key in kept},
         "n_pool": fit["n_items"],
+        "metric": build["metric"],
+        "filter": build["filter"],
+        "harness": build["harness"],
         "scoring": options.methods[place],
+        "person_fit_low": float(fits.quantile(UNBELIEVABLE)),
         "level": float(table["level"].iloc[0]),
         "accuracy": errors,
     }

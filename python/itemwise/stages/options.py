@@ -26,6 +26,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 OPTIONS = {
     "responses": {"help": "parquet table: subject and one 0/1 column an item", "required": True},
     "parameters": {"help": "parquet table of item parameters", "required": True},
+    "bank": {"help": "folder of a bank", "required": True},
     "abilities": {"help": "parquet table of abilities", "required": True},
     "items": {"help": "items table of screen_items; only items with keep = 1 are used"},
     "splits": {"help": "splits table; only subjects of the training set are used"},

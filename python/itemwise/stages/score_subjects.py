@@ -9,6 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.stages.inputs import answered_responses
 from itemwise.stages.options import add
@@ -43,6 +44,10 @@ def run(options) -> None:
             options.engine,
         )
         table.insert(1, "form", form)
+        table["person_fit"] = standardized_log_likelihood(
+            answered, parameters.loc[items], table["theta"].fillna(0).to_numpy()
+        )
+        table.loc[table["theta"].isna(), "person_fit"] = float("nan")
         return table
 
     if options.selection is None:

@@ -1,0 +1,214 @@
+"""Sample logs of lm-evaluation-harness, of every layout since 2023, as evaluations.
+
+One line a document and filter; before 0.4.7 lines name neither filter nor metrics.
+Log-likelihoods and texts stay in the logs: only metric values are taken.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from itemwise.errors import UserError, listed
+from itemwise.harness.names import OLD_FILTERS, benchmark_of, hash_document, hash_text, item_of
+
+FILE_NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.\-]+)\.jsonl")
+KNOWN_METRICS = (
+    "acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "f1", "mc1", "mc2",
+    "pass@1", "pass_at_1", "brier_score", "likelihood_diff", "pct_stereotype",
+    "prompt_level_strict_acc", "prompt_level_loose_acc",
+)  # fmt: skip
+"""Metrics looked for in lines that do not list theirs."""
+
+
+@dataclass
+class Imported:
+    """Evaluations and what was passed over.
+
+    Attributes
+    ----------
+    table : data frame
+        Table `evaluations`.
+    skipped : list of str
+        Files and lines that could not be read, with the reason.
+    superseded : int
+        Rows of earlier runs, replaced by a later run of the same task.
+    contradicting : list of str
+        Items that two runs answered differently; the later run counts.
+    """
+
+    table: pd.DataFrame
+    skipped: list[str] = field(default_factory=list)
+    superseded: int = 0
+    contradicting: list[str] = field(default_factory=list)
+
+
+def sample_files(paths: list[str | Path]) -> list[Path]:
+    """Return the sample logs named and inside folders, in the order of their time stamps.
+
+    Raises
+    ------
+    UserError
+        A path does not exist, or no sample log is found.
+    """
+    files = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += [p for p in path.rglob("*.jsonl") if FILE_NAME.fullmatch(p.name)]
+        elif path.exists():
+            files.append(path)
+        else:
+            raise UserError(f"{path}: no such file or folder; check the path")
+    if not files:
+        raise UserError(
+            f"{listed(paths)}: no file named samples_<task>_<time>.jsonl; give the folder that "
+            "lm-eval wrote with --log_samples --output_path"
+        )
+    return sorted(files, key=lambda path: (_time_of(path), str(path)))
+
+
+def import_samples(
+    paths: list[str | Path],
+    subject: str | None = None,
+    benchmarks: dict[str, str] | None = None,
+    progress: Callable[[list], list] = lambda files: files,
+) -> Imported:
+    """Read sample logs into one table.
+
+    A later run of the same model and task replaces the earlier one item by item: of two
+    rows with the same subject, item, filter and metric the one with the later time stamp
+    counts, within a file the later line.
+
+    Parameters
+    ----------
+    paths : list of path
+        Files, or folders to look through.
+    subject : str, optional
+        Name of the model; by default that of the folder that holds the log, `__` read
+        as `/` as the harness writes it, or of the results file beside it.
+    benchmarks : dict, optional
+        Benchmark of each task, where it is not metabench's or the task's own name.
+    progress : callable, optional
+        Wraps the list of files.
+
+    Raises
+    ------
+    UserError
+        No log, or no usable line.
+    """
+    found = Imported(pd.DataFrame())
+    parts = []
+    for path in progress(sample_files(paths)):
+        rows = read_log(path, subject, benchmarks or {}, found.skipped)
+        if rows:
+            parts.append(pd.DataFrame(rows))
+    if not parts:
+        raise UserError(f"no usable line in the logs: {listed(found.skipped)}")
+    table = pd.concat(parts, ignore_index=True)
+    key = ["subject", "benchmark", "item", "filter", "metric"]
+    answers = table.groupby(key)["response"].transform("nunique")
+    clash = table[(answers > 1) & ~table.duplicated(key, keep="last")]
+    found.contradicting = [f"{r.subject}: {r.item} ({r.metric})" for r in clash.itertuples()]
+    last = table.drop_duplicates(key, keep="last")
+    found.superseded = len(table) - len(last)
+    found.table = last.reset_index(drop=True)
+    return found
+
+
+def read_log(
+    path: Path, subject: str | None, benchmarks: dict[str, str], skipped: list[str]
+) -> list[dict]:
+    """Return the rows of one log; what cannot be read is added to `skipped`."""
+    name = FILE_NAME.fullmatch(path.name)
+    task = name["task"] if name else path.stem
+    benchmark = benchmarks.get(task, benchmark_of(task))
+    results = _results_beside(path)
+    who = subject or _subject_of(path, results)
+    filters = _old_filters(task, benchmark, results)
+    seen: Counter = Counter()
+    rows = []
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                sample = json.loads(line)
+                doc, doc_id = sample["doc"], int(sample["doc_id"])
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+                skipped.append(f"{path}: line {number}: cut off or no sample of the harness")
+                continue
+            filter_name = sample.get("filter")
+            if filter_name is None:
+                turn = seen[doc_id]
+                filter_name = filters[turn] if turn < len(filters) else f"filter-{turn + 1}"
+                seen[doc_id] += 1
+            values = _metric_values(sample)
+            if not values:
+                skipped.append(f"{path}: line {number}: no metric with a number")
+            doc_hash = sample.get("doc_hash") or hash_document(doc)
+            known = {
+                "subject": who,
+                "benchmark": benchmark,
+                "task": task,
+                "item": item_of(benchmark, doc, doc_hash),
+                "doc_id": doc_id,
+                "doc_hash": doc_hash,
+                "prompt_hash": sample.get("prompt_hash") or _prompt_hash(sample),
+                "filter": filter_name,
+                "harness": results.get("lm_eval_version"),
+            }
+            rows += [{**known, "metric": m, "response": value} for m, value in values.items()]
+    return rows
+
+
+def _metric_values(sample: dict) -> dict[str, float]:
+    """Return the metrics of a line that are numbers."""
+    names = sample.get("metrics") or KNOWN_METRICS
+    values = {name: sample[name] for name in names if name in sample}
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _prompt_hash(sample: dict) -> str | None:
+    """Return the hash of the first request's prompt, from either layout of arguments."""
+    arguments = sample.get("arguments")
+    try:
+        first = arguments["gen_args_0"]["arg_0"] if isinstance(arguments, dict) else arguments[0][0]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return hash_text(first) if isinstance(first, str) else None
+
+
+def _old_filters(task: str, benchmark: str, results: dict) -> list[str]:
+    """Return the names of a task's filters in their order, for logs that lack them."""
+    stated = results.get("configs", {}).get(task, {}).get("filter_list")
+    if stated:
+        return [entry["name"] for entry in stated]
+    return list(OLD_FILTERS.get(benchmark, ("none",)))
+
+
+def _results_beside(path: Path) -> dict:
+    """Return the results file of the same run, if it lies beside the log."""
+    for candidate in path.parent.glob(f"*results_{_time_of(path)}.json"):
+        try:
+            return json.loads(candidate.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            return {}
+    return {}
+
+
+def _subject_of(path: Path, results: dict) -> str:
+    """Name the model: by the results file, else by the folder."""
+    stated = results.get("model_name") or results.get("model_name_sanitized")
+    return (stated or path.parent.name).replace("__", "/")
+
+
+def _time_of(path: Path) -> str:
+    """Return the time stamp in a log's name, empty where there is none."""
+    found = FILE_NAME.fullmatch(path.name)
+    return found["time"] if found else ""

@@ -1,0 +1,118 @@
+"""Score models by a bank: ability, reconstructed full scores, intervals.
+
+Reads sample logs of lm-evaluation-harness (--samples) or an evaluations table
+(--results). Needs no R, no network and no GPU.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from itemwise.bank import GRAND, read_bank
+from itemwise.files import write_record, write_text
+from itemwise.harness.samples import import_samples
+from itemwise.model_scores import Scored, score_models
+from itemwise.selection import MAIN_FORM
+from itemwise.stages.import_samples import pairs
+from itemwise.stages.options import add
+from itemwise.tables import read_table, write_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "bank")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--samples", nargs="+", help="sample logs, or folders of them")
+    source.add_argument("--results", help="evaluations table of evaluate-model or import-samples")
+    parser.add_argument("--subject", help="with --samples: name of the model")
+    parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
+    for name in ("metric", "filter"):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[],
+            metavar=f"BENCHMARK={name.upper()}",
+            help=f"{name} to take as response (default: the bank's, else the leaderboards')",
+        )
+    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
+    parser.add_argument("--out", help="scores table to write")
+    parser.add_argument("--json", help="the same as JSON, with all warnings")
+    parser.add_argument("--html", help="a page for people")
+
+
+def run(options) -> None:
+    """Score, print and write."""
+    bank = read_bank(options.bank)
+    if options.samples:
+        imported = import_samples(options.samples, options.subject)
+        evaluations, skipped = imported.table, imported.skipped
+    else:
+        evaluations, skipped = read_table(options.results, "evaluations"), []
+    scored = score_models(
+        bank,
+        evaluations,
+        options.form,
+        pairs(options.metric, "--metric"),
+        pairs(options.filter, "--filter"),
+        options.binarize,
+    )
+    print(text_table(scored.scores))
+    for message in [*scored.warnings, *(f"skipped {line}" for line in skipped[:5])]:
+        print(f"warning: {message}", file=sys.stderr)
+    if options.json:
+        write_record(
+            {
+                "bank": bank.card["source"],
+                "metrics": scored.metrics,
+                "warnings": scored.warnings,
+                "skipped": skipped,
+                "scores": scored.scores.to_dict("records"),
+            },
+            options.json,
+        )
+    if options.html:
+        write_text(page(scored, bank.card, options), options.html)
+    if options.out:
+        write_table(scored.scores, options.out, "scores")
+
+
+def text_table(scores: pd.DataFrame) -> str:
+    """Return the scores as a table for the terminal."""
+    head = ["model", "benchmark", "items", "ability", "full score", "interval", "read-out"]
+    rows = [head]
+    for row in scores.itertuples():
+        ability = "" if row.benchmark == GRAND else f"{row.theta:+.2f} ± {row.se:.2f}"
+        rows.append(
+            [row.subject, row.benchmark, str(row.n_items), ability, f"{row.predicted:.1f}",
+             f"{row.lower:.1f} - {row.upper:.1f} ({row.level:.0%})", row.readout]
+        )  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def page(scored: Scored, card: dict, options) -> str:
+    """Return the page for people."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("scores.html").render(
+        rows=scored.scores.to_dict("records"),
+        warnings=scored.warnings,
+        metrics=scored.metrics,
+        card=card,
+        form=options.form,
+        grand=GRAND,
+        version=version("itemwise"),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
