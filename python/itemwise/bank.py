@@ -1,8 +1,9 @@
 """The bank: a folder with all that scoring a model needs, without R.
 
 bank.json, items.parquet, parameters.parquet (the whole calibrated pool, one ability scale
-a benchmark), forms.parquet, readout/terms.parquet, readout/linear_predictors.parquet, and
-README.md, the card for people. Nothing in it names a place outside the folder.
+a benchmark), forms.parquet, readout/terms.parquet, readout/linear_predictors.parquet,
+tasks/ with harness tasks of the forms whose prompts are known, and README.md, the card for
+people. Nothing in it names a place outside the folder.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pandas as pd
 
 from itemwise.errors import UserError, listed
 from itemwise.files import write_record, write_text
+from itemwise.harness.export import write_tasks
 from itemwise.irt.model import item_information
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
@@ -225,8 +227,11 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
     try:
         for name, place in TABLES.items():
             write_table(tables[name], made / place, name)
+        no_task = write_tasks(made / "tasks", tables["items"], tables["selection"])
+        card = {**card, "without_task": no_task}
         write_text(card_text(card, tables), made / "README.md")
-        sums = {place: checksum(made / place) for place in [*TABLES.values(), "README.md"]}
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        sums = {str(path.relative_to(made)): checksum(path) for path in files}
         head = {"format_version": FORMAT_VERSION, "itemwise": version("itemwise")}
         write_record({**head, **card, "sha256": sums}, made / "bank.json")
         if folder.exists():
@@ -292,7 +297,26 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         "",
         "`parameters.parquet` holds the whole calibrated pool on one ability scale a benchmark, "
         "`forms.parquet` the short forms, `readout/` the tabulated read-outs: `form` for complete "
-        "forms, `ability` for incomplete ones. Score models by `itemwise.bank.read_bank(folder)"
-        ".score(responses)`.",
+        "forms, `ability` for incomplete ones.",
+        "",
+        "Evaluate a model on the short form, and score it:",
+        "",
+        "```",
+        "itemwise evaluate-model --lm MODEL --bank BANK --ledger ledger --out results.parquet",
+        "itemwise score-model --bank BANK --results results.parquet",
+        "```",
+        "",
     ]
+    without = card.get("without_task", [])
+    if len(without) < forms.groupby(["benchmark", "form"]).ngroups:
+        lines += [
+            "or, by the harness alone (`tasks/` holds the forms with frozen prompts):",
+            "",
+            "```",
+            "lm-eval run --model hf --model_args pretrained=MODEL --include_path BANK/tasks "
+            "--tasks itemwise_a --log_samples --output_path logs",
+            "itemwise score-model --bank BANK --samples logs",
+            "```",
+        ]
+    lines += [f"- no harness task for {reason}" for reason in without]
     return "\n".join(lines) + "\n"

@@ -10,10 +10,11 @@ import sys
 
 from tqdm import tqdm
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import listed
 from itemwise.files import write_record
 from itemwise.harness.samples import import_samples
 from itemwise.stages.options import add
+from itemwise.stages.settings import key_values
 from itemwise.tables import write_table
 
 
@@ -37,7 +38,7 @@ def run(options) -> None:
     found = import_samples(
         options.samples,
         options.subject,
-        pairs(options.benchmark_of, "--benchmark-of"),
+        key_values(options.benchmark_of, "--benchmark-of"),
         lambda files: tqdm(files, unit="log", disable=None),
     )
     for message in found.skipped[:5]:
@@ -66,14 +67,3 @@ def run(options) -> None:
             options.record,
         )  # fmt: skip
     write_table(found.table, options.out, "evaluations")
-
-
-def pairs(texts: list[str], option: str) -> dict[str, str]:
-    """Read the values `left=right` of an option."""
-    made = {}
-    for text in texts:
-        left, equals, right = text.partition("=")
-        if not (left and equals and right):
-            raise UserError(f"{option} {text}: is not of the form name=value")
-        made[left] = right
-    return made

@@ -19,8 +19,8 @@ from itemwise.files import write_record, write_text
 from itemwise.harness.samples import import_samples
 from itemwise.model_scores import Scored, score_models
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.import_samples import pairs
 from itemwise.stages.options import add
+from itemwise.stages.settings import key_values
 from itemwise.tables import read_table, write_table
 
 
@@ -58,8 +58,8 @@ def run(options) -> None:
         bank,
         evaluations,
         options.form,
-        pairs(options.metric, "--metric"),
-        pairs(options.filter, "--filter"),
+        key_values(options.metric, "--metric"),
+        key_values(options.filter, "--filter"),
         options.binarize,
     )
     print(text_table(scored.scores))

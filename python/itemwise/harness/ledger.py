@@ -1,0 +1,96 @@
+"""The response ledger: what a model answered, on disk before the next question is asked.
+
+One file for everything that may change answers (model, dtype, batch, prompts, versions).
+The first line says what that is; every further line is one chunk of documents, written
+at once, so that a killed run loses at most the chunk it was in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from itemwise.errors import UserError
+
+LOCAL = ("device_name",)
+"""Provenance that is recorded without making another ledger."""
+
+
+class Ledger:
+    """Answers of one model under one set of conditions.
+
+    Parameters
+    ----------
+    folder : path
+        Holds one ledger for every model and set of conditions.
+    provenance : dict
+        What answers may depend on.
+
+    Raises
+    ------
+    UserError
+        Another process is writing the same ledger.
+    """
+
+    def __init__(self, folder: str | Path, provenance: dict):
+        decisive = {k: v for k, v in provenance.items() if k not in LOCAL}
+        text = json.dumps(decisive, sort_keys=True, default=str)
+        name = provenance["subject"].replace("/", "__")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.path = Path(folder) / f"{name}.{digest[:12]}.jsonl"
+        self.answers: dict[str, dict] = {}
+        self.batch_sizes: set[int] = set()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b")
+        _lock(self._file, self.path)
+        self._read(provenance)
+
+    def _read(self, provenance: dict) -> None:
+        """Read whole lines; cut off what a kill left of the last one."""
+        self._file.seek(0)
+        whole = 0
+        for line in self._file:
+            try:
+                chunk = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            for key, answer in chunk.get("answers", {}).items():
+                self.answers[key] = answer
+            if "batch_size" in chunk:
+                self.batch_sizes.add(chunk["batch_size"])
+        self._file.truncate(whole)
+        if whole == 0:
+            self._append({"provenance": provenance})
+
+    def add(self, answers: dict[str, dict], batch_size: int) -> None:
+        """Keep the answers of a chunk: document key to filter to metric to value."""
+        self._append({"batch_size": batch_size, "answers": answers})
+        self.answers.update(answers)
+        self.batch_sizes.add(batch_size)
+
+    def _append(self, line: dict) -> None:
+        """Write one line through to the disk."""
+        self._file.write(json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file and let others write it."""
+        self._file.close()
+
+
+def _lock(file, path: Path) -> None:
+    """Take the file for this process; the lock goes when the process does."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise UserError(
+            f"{path}: another process is evaluating the same model; wait for it or stop it"
+        ) from error

@@ -1,0 +1,240 @@
+"""Language models, loaded through the harness, and what identifies them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from itemwise.errors import UserError
+from itemwise.harness.suite import Suite
+
+WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf", "config.json", "tokenizer*.json")
+"""Files of a local model folder whose content identifies it."""
+REFUSED = ("use_cache", "cache_requests", "batch_size", "device", "pretrained", "revision", "dtype")
+"""Model arguments that are options of their own, or caches that answer for other models."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """Which model to load, and how.
+
+    Attributes
+    ----------
+    name : str
+        Local folder or hub id.
+    revision : str, optional
+    backend : str
+        Name of the harness's model class: `hf`, `vllm`, `local-completions`, ...
+    dtype : str
+    device : str, optional
+        Default: the GPU where there is one.
+    batch_size : int
+        Never automatic: batches change answers.
+    arguments : dict
+        Further arguments of the backend.
+    trust_remote_code : bool
+    """
+
+    name: str
+    revision: str | None = None
+    backend: str = "hf"
+    dtype: str = "auto"
+    device: str | None = None
+    batch_size: int = 8
+    arguments: dict = field(default_factory=dict)
+    trust_remote_code: bool = False
+
+    @property
+    def subject(self) -> str:
+        """Return the model's name in tables: the last two parts of a folder's path."""
+        folder = Path(self.name)
+        name = "/".join(folder.resolve().parts[-2:]) if folder.is_dir() else self.name
+        return name if self.revision is None else f"{name}@{self.revision}"
+
+    def load(self):
+        """Load the model through the harness.
+
+        Raises
+        ------
+        UserError
+            The harness is not installed, the backend is unknown, the model does not load.
+        """
+        for name in REFUSED:
+            if name in self.arguments:
+                raise UserError(f"--lm-args {name}: is not passed on; it has an option of its own")
+        try:
+            from lm_eval.api.registry import get_model
+        except ImportError as error:
+            raise UserError(
+                f"the evaluation harness cannot be imported ({error}); install it with "
+                "pip install -c constraints.txt -e '.[eval]'"
+            ) from error
+        try:
+            made = get_model(self.backend)
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"backend '{self.backend}' is unknown to the harness; use hf, vllm, or "
+                "local-completions for an OpenAI-compatible server"
+            ) from error
+        arguments = {"pretrained": self.name, "dtype": self.dtype, **self.arguments}
+        if self.backend.startswith("local-") or self.backend == "dummy":
+            arguments = {"model": self.name, **self.arguments}
+        elif self.revision is not None:
+            arguments["revision"] = self.revision
+        if self.trust_remote_code:
+            arguments["trust_remote_code"] = True
+        try:
+            device = self.device or _default_device()
+            return made.create_from_arg_obj(
+                arguments, {"batch_size": self.batch_size, "device": device}
+            )
+        except Exception as error:  # whatever a backend raises, the model did not load
+            text = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            at = f" at revision '{self.revision}'" if self.revision else ""
+            raise UserError(
+                f"--lm {self.name}{at}: does not load ({type(error).__name__}: {text}); check the "
+                "path or hub id, --revision, --dtype and --device"
+            ) from error
+
+
+def fingerprint(model: LanguageModel, lm) -> str:
+    """Return what identifies the weights: a hash of local files, or the hub's commit."""
+    folder = Path(model.name)
+    if folder.is_dir():
+        files = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
+        made = hashlib.sha256()
+        for file in files:
+            made.update(file.name.encode())
+            with file.open("rb") as content:
+                made.update(hashlib.file_digest(content, "sha256").digest())
+        return made.hexdigest()
+    config = getattr(getattr(lm, "model", None), "config", None)
+    return getattr(config, "_commit_hash", None) or "not stated"
+
+
+def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
+    """Return all that the answers may depend on, as plain data."""
+    device = str(getattr(lm, "device", model.device or "not stated"))
+    network = getattr(lm, "model", None)
+    return {
+        "subject": model.subject,
+        **{k: v for k, v in asdict(model).items() if k not in ("device", "dtype")},
+        "model_hash": fingerprint(model, lm),
+        "dtype": str(getattr(network, "dtype", model.dtype)).removeprefix("torch."),
+        "device": device.split(":")[0],
+        "device_name": _device_name(device),
+        "prompting": asdict(suite.prompting),
+        "harness": _version("lm_eval"),
+        "transformers": _version("transformers"),
+        "torch": _version("torch"),
+    }
+
+
+def check_context(lm, suite: Suite) -> None:
+    """Refuse generation that is longer than the model's context.
+
+    Raises
+    ------
+    UserError
+        Naming the task.
+    """
+    longest = getattr(lm, "max_length", None)
+    for name, task in suite.tasks.items():
+        if longest is None or task.get_config("output_type") != "generate_until":
+            continue
+        settings = task.get_config("generation_kwargs") or {}
+        wanted = settings.get("max_gen_toks", getattr(lm, "max_gen_toks", 256))
+        if wanted >= longest:
+            raise UserError(
+                f"task '{name}': generates up to {wanted} tokens, the model's context holds "
+                f"{longest}; set generation_kwargs.max_gen_toks in the task, or --lm-args "
+                "max_gen_toks=..."
+            )
+
+
+def ask(lm, requests: list, on_smaller_batch: Callable[[int], None]) -> list[list]:
+    """Send requests to the model; halve the batch when memory does not suffice.
+
+    Parameters
+    ----------
+    lm : harness model
+    requests : list
+        Requests of the harness.
+    on_smaller_batch : callable
+        Told the new batch size.
+
+    Returns
+    -------
+    list of list
+        The responses of every request's repeats, in order.
+    """
+    responses: list[list] = [[] for _ in requests]
+    kinds: dict[str, list[int]] = {}
+    for place, request in enumerate(requests):
+        kinds.setdefault(request.request_type, []).extend([place] * request.repeats)
+    for kind, places in kinds.items():
+        while True:
+            try:
+                answers = _send(lm, kind, [requests[place] for place in places])
+                break
+            except RuntimeError as error:
+                if "out of memory" not in str(error).lower():
+                    raise
+                size = int(getattr(lm, "batch_size_per_gpu", 1))
+                if size <= 1:
+                    raise UserError(
+                        "memory does not suffice for a batch of one; choose a smaller --dtype, "
+                        "a shorter context (--lm-args max_length=...) or a larger device"
+                    ) from error
+                lm.batch_size_per_gpu = size // 2
+                on_smaller_batch(size // 2)
+                _free_memory()
+        for place, answer in zip(places, answers, strict=True):
+            responses[place].append(answer)
+    return responses
+
+
+def _default_device() -> str:
+    """Return the GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _send(lm, kind: str, requests: list) -> list:
+    """Send requests of one kind, without the harness's own progress bars where it allows."""
+    method = getattr(lm, kind)
+    if "disable_tqdm" in inspect.signature(method).parameters:
+        return method(requests, disable_tqdm=True)
+    return method(requests)
+
+
+def _free_memory() -> None:
+    """Give memory of the failed batch back to the device."""
+    with contextlib.suppress(ImportError):
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _device_name(device: str) -> str | None:
+    """Return the GPU's name."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+def _version(package: str) -> str | None:
+    """Return the version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,157 @@
+"""Evaluate one model revision through lm-evaluation-harness, item by item.
+
+What is asked: whole tasks (--tasks), the short form of a bank (--bank), or listed items
+(--item-list) of the tasks. Prompts are those of the full tasks whatever is asked. Answers
+go into a ledger as they come, so that a killed evaluation goes on where it was, and
+nothing is asked twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from itemwise.bank import read_bank
+from itemwise.errors import UserError
+from itemwise.files import write_record
+from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
+from itemwise.harness.ledger import Ledger
+from itemwise.harness.model import LanguageModel, check_context, provenance
+from itemwise.harness.suite import Document, Prompting, Suite
+from itemwise.selection import MAIN_FORM
+from itemwise.stages.options import add, whole_number
+from itemwise.stages.settings import key_values
+from itemwise.tables import write_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    parser.add_argument("--lm", required=True, help="folder or hub id of the language model")
+    parser.add_argument("--revision", help="branch, tag or commit of a hub model")
+    parser.add_argument(
+        "--backend", default="hf", help="the harness's model class: hf (default), vllm, ..."
+    )
+    parser.add_argument("--dtype", default="auto", help="default: as the model was saved")
+    parser.add_argument("--device", help="default: the GPU where there is one")
+    parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
+    parser.add_argument(
+        "--lm-args", nargs="+", default=[], metavar="NAME=VALUE", help="of the backend"
+    )
+    parser.add_argument("--trust-remote-code", action="store_true")
+    parser.add_argument("--apply-chat-template", action="store_true")
+    parser.add_argument("--system-instruction", help="text before every prompt")
+    parser.add_argument("--tasks", nargs="+", help="tasks or groups of the harness")
+    parser.add_argument("--include-path", help="folder with further task files")
+    parser.add_argument(
+        "--benchmark-of",
+        nargs="+",
+        default=[],
+        metavar="TASK=BENCHMARK",
+        help="benchmark of a task (default: metabench's, else the name in --tasks)",
+    )
+    parser.add_argument("--num-fewshot", type=whole_number(0), help="default: each task's own")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
+    what.add_argument("--item-list", help="text file with one item id a line")
+    parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
+    parser.add_argument("--subject", help="name of the model in the table")
+    parser.add_argument("--ledger", required=True, help="folder that keeps answers")
+    parser.add_argument(
+        "--chunk", type=whole_number(1), default=CHUNK, help="documents between two writes"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=1234, help="of few-shot examples (default: 1234)"
+    )
+    add(parser, "out", help="evaluations table to write")
+    parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
+    add(parser, "record")
+
+
+def run(options) -> None:
+    """Load, ask and write."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    model = LanguageModel(
+        options.lm,
+        options.revision,
+        options.backend,
+        options.dtype,
+        options.device,
+        options.batch_size,
+        key_values(options.lm_args, "--lm-args"),
+        options.trust_remote_code,
+    )
+    lm = model.load()
+    suite = make_suite(options, lm)
+    documents = wanted(options, suite)
+    check_context(lm, suite)
+    about = provenance(model, lm, suite)
+    if options.subject:
+        about["subject"] = options.subject
+    ledger = Ledger(options.ledger, about)
+    start = time.perf_counter()
+    with tqdm(total=len(documents), unit="item", desc=about["subject"], disable=None) as bar:
+        asked = evaluate(
+            lm, suite, documents, ledger, options.chunk, bar.update,
+            lambda message: print(f"itemwise evaluate-model: notice: {message}", file=sys.stderr),
+        )  # fmt: skip
+    seconds = time.perf_counter() - start
+    table = tabulate(documents, ledger, about)
+    if options.record:
+        write_record(
+            {
+                **about,
+                "tasks": {name: suite.version(name) for name in suite.tasks},
+                "documents": len(documents),
+                "asked_now": asked,
+                "seconds": seconds,
+                "batch_sizes": sorted(ledger.batch_sizes),
+                "ledger": str(ledger.path),
+            },
+            options.record,
+        )
+    if options.out_documents:
+        write_table(describe_documents(documents, suite), options.out_documents, "documents")
+    write_table(table, options.out, "evaluations")
+    ledger.close()
+
+
+def make_suite(options, lm) -> Suite:
+    """Build the tasks: those named, else those of the bank."""
+    names = options.tasks
+    if names is None and options.bank:
+        items = read_bank(options.bank).items
+        names = sorted(items["task"].dropna().unique()) if "task" in items else []
+        if not names:
+            raise UserError(
+                f"{options.bank}: the bank does not name the harness tasks of its items; give "
+                "them by --tasks"
+            )
+    prompting = Prompting(
+        options.num_fewshot,
+        options.seed,
+        options.apply_chat_template,
+        options.system_instruction,
+    )
+    benchmarks = key_values(options.benchmark_of, "--benchmark-of")
+    return Suite(names or [], prompting, lm, options.include_path, benchmarks)
+
+
+def wanted(options, suite: Suite) -> list[Document]:
+    """Return the documents to ask."""
+    if options.bank:
+        bank = read_bank(options.bank)
+        items = [i for name in bank.benchmarks for i in bank.form_items(name, options.form)]
+        return suite.pick(items, f"{options.bank}, form {options.form}")
+    if options.item_list:
+        try:
+            lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise UserError(
+                f"{options.item_list}: cannot be read ({error.strerror}); check --item-list"
+            ) from error
+        return suite.pick([line.strip() for line in lines if line.strip()], options.item_list)
+    return suite.documents
