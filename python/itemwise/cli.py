@@ -26,6 +26,8 @@ STAGES = {
     "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
     "export-bank": "write the portable bank: items, parameters, forms, read-outs",
     "score-model": "score a model by a bank: ability, full scores, intervals",
+    "compare-models": "compare two models on the items that both answered",
+    "plan-comparison": "say how many items a comparison of two models needs",
     "recover-parameters": "simulate, fit and compare with the truth, over designs",
     "compare-engines": "compare the native calibration with the reference engine's",
     "write-report": "write one self-contained HTML report of a run",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.build import Reading, source_files
-from itemwise.errors import UserError
+from itemwise.harness.samples import check_identity
 from itemwise.tables import open_parquet
 
 ITEM_FACTS = ("task", "doc_id", "doc_hash", "prompt_hash")
@@ -60,23 +60,10 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
     present = [c for c in ITEM_FACTS if c in rows]
     items = rows[["item", *present]].drop_duplicates()
     if "doc_hash" in items:
-        _check_identity(items)
+        check_identity(items, "sources")
     # Prompts may differ between models (chat templates): then none is the calibration's.
     if "prompt_hash" in items:
         several = items.groupby("item")["prompt_hash"].transform("nunique") > 1
         items = items.assign(prompt_hash=items["prompt_hash"].mask(several))
     items = items.drop_duplicates("item")
-    if "doc_id" in items:
-        items = items.assign(doc_id=items["doc_id"].astype("Int64").astype("str"))
     return items.reset_index(drop=True), runs
-
-
-def _check_identity(items: pd.DataFrame) -> None:
-    """Refuse an item id that two documents share."""
-    hashes = items.dropna(subset=["doc_hash"]).groupby("item")["doc_hash"].nunique()
-    if (hashes > 1).any():
-        raise UserError(
-            f"sources: item '{hashes.idxmax()}' stands for {hashes.max()} different documents "
-            f"({(hashes > 1).sum()} such items); the models did not get the same items: keep "
-            "results of one version of the benchmark"
-        )

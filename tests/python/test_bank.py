@@ -73,11 +73,18 @@ def made(tmp_path_factory):
     return folder
 
 
-def build(folder, name: str, number: int) -> None:
-    population = simulate_population(name, number, 200, 30, 0.0, 0.01, 1)
-    responses, path = population.responses, lambda what: folder / f"{name}.{what}"
+def build(folder, name: str, number: int, responses=None, known=None, size: int = 12) -> None:
+    """Calibrate, select and read out one benchmark of 200 subjects; simulated by default."""
+    if responses is None:
+        responses = simulate_population(name, number, 200, 30, 0.0, 0.01, 1).responses
+
+    def path(what: str):
+        return folder / f"{name}.{what}"
+
     write_responses(responses, path("responses.parquet"))
     items = pd.DataFrame({"benchmark": name, "item": responses.items})
+    if known is not None:
+        items = items.merge(known, on="item")
     write_table(items, path("items.parquet"), "items")
     write_record({"metric": None, "filter": None, "harness": []}, path("build.json"))
     share = np.where(responses.administered, responses.matrix, np.nan)
@@ -91,7 +98,7 @@ def build(folder, name: str, number: int) -> None:
     stage("fit-irt", folder, name, "responses", "splits", out="parameters", record="fit.json")
     stage("score-subjects", folder, name, "responses", "parameters", out="abilities")
     tables = ("responses", "splits", "parameters", "abilities")
-    options = ["--full-scores", path("scores.parquet"), "--benchmark", name, "--budget", 12]
+    options = ["--full-scores", path("scores.parquet"), "--benchmark", name, "--budget", size]
     options += ["--method", "reconstruction", "--random-forms", 1]
     stage("select-items", folder, name, *tables, more=options, out="selection")
     options = ["--selection", path("selection.parquet")]
@@ -116,17 +123,17 @@ def stage(name, folder, benchmark, *tables, more=(), out, record=None) -> None:
     assert main([str(word) for word in words]) == 0
 
 
-def export(made, out, **changed) -> int:
+def export(made, out, names=("one", "two"), **changed) -> int:
     files = {
         "items": "items.parquet", "builds": "build.json", "form-abilities": "forms.parquet",
         "parameters": "parameters.parquet", "fits": "fit.json",
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip
-    words = ["export-bank", "--benchmarks", "one", "two", "--methods", "EAP", "EAP"]
+    words = ["export-bank", "--benchmarks", *names, "--methods", "EAP", "EAP"]
     words += ["--source", "made up", "--licence", "none", "--out", str(out)]
     for option, file in files.items():
-        paths = [str(made / f"{name}.{file}") for name in ("one", "two")]
+        paths = [str(made / f"{name}.{file}") for name in names]
         words += [f"--{option}", *changed.get(option, paths)]
     return main(words)
 

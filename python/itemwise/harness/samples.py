@@ -111,6 +111,7 @@ def import_samples(
     if not parts:
         raise UserError(f"no usable line in the logs: {listed(found.skipped)}")
     table = pd.concat(parts, ignore_index=True)
+    check_identity(table, "samples")
     key = ["subject", "benchmark", "item", "filter", "metric"]
     answers = table.groupby(key)["response"].transform("nunique")
     clash = table[(answers > 1) & ~table.duplicated(key, keep="last")]
@@ -119,6 +120,17 @@ def import_samples(
     found.superseded = len(table) - len(last)
     found.table = last.reset_index(drop=True)
     return found
+
+
+def check_identity(rows: pd.DataFrame, source: str) -> None:
+    """Refuse an item id that two documents share."""
+    hashes = rows.dropna(subset=["doc_hash"]).groupby("item")["doc_hash"].nunique()
+    if (hashes > 1).any():
+        raise UserError(
+            f"{source}: item '{hashes.idxmax()}' stands for {hashes.max()} different documents "
+            f"({(hashes > 1).sum()} such items); the models did not get the same items: keep "
+            "results of one version of the benchmark"
+        )
 
 
 def read_log(

@@ -1,0 +1,171 @@
+"""A bank of harness items: evaluated by us, and by the plain harness through its task files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_bank import build, export
+
+from itemwise.bank import read_bank
+from itemwise.irt.simulation import simulate_responses
+from itemwise.population import draw_items
+from itemwise.tables import read_table
+
+
+@pytest.fixture(scope="module")
+def documents(tasks, tmp_path_factory):
+    """Return the documents table of both tasks, each a benchmark."""
+    from itemwise.cli import main
+
+    out = tmp_path_factory.mktemp("documents") / "documents.parquet"
+    command = ["list-documents", "--tasks", "words", "sums", "--include-path", tasks, "--out", out]
+    assert main([str(word) for word in command]) == 0
+    return read_table(out, "documents")
+
+
+@pytest.fixture(scope="module")
+def bank(documents, tmp_path_factory):
+    """Return a bank calibrated on simulated answers to the tasks' items."""
+    if shutil.which("Rscript") is None:
+        pytest.skip("Rscript is not installed")
+    folder = tmp_path_factory.mktemp("made")
+    for number, name in enumerate(("words", "sums")):
+        items = documents[documents["benchmark"] == name]
+        parameters = draw_items(np.random.default_rng(number), name, len(items), 0.0)
+        parameters["item"] = items["item"].to_numpy(object)
+        parameters["a"] = parameters["a"].abs()
+        theta = np.random.default_rng([number, 1]).normal(size=200)
+        responses = simulate_responses(parameters, theta, seed=number)
+        size = 10 if name == "words" else 6
+        build(folder, name, number, responses, items.drop(columns="benchmark"), size)
+    metrics = {"words": ("acc_norm", "none"), "sums": ("exact_match", "strict")}
+    for name, (metric, chosen) in metrics.items():
+        record = {"metric": metric, "filter": chosen, "harness": ["0.4.13"]}
+        (folder / f"{name}.build.json").write_text(json.dumps(record))
+    assert export(folder, folder / "bank", names=("words", "sums")) == 0
+    return folder / "bank"
+
+
+@pytest.fixture(scope="module")
+def results(bank, tiny_model, tasks, tmp_path_factory):
+    """Return the evaluations table of the tiny model on the bank's short form."""
+    from itemwise.cli import main
+
+    folder = tmp_path_factory.mktemp("results")
+    command = ["evaluate-model", "--lm", tiny_model, "--device", "cpu", "--bank", bank,
+               "--include-path", tasks, "--ledger", folder, "--out", folder / "results.parquet",
+               "--subject", "lab/tiny"]  # fmt: skip
+    assert main([str(word) for word in command]) == 0
+    return folder / "results.parquet"
+
+
+def test_the_short_form_alone_is_asked_with_the_calibrations_prompts(results, bank, documents):
+    table = read_table(results, "evaluations")
+    selection = read_bank(bank).selection
+    assert set(table["item"]) == set(selection.loc[selection["form"] == "A", "item"])
+    asked = table.drop_duplicates("item").set_index("item")["prompt_hash"]
+    known = documents.set_index("item")["prompt_hash"]
+    assert (asked == known[asked.index]).all()
+
+
+def test_scores_from_the_results(results, bank, itemwise, tmp_path):
+    done = itemwise("score-model", "--bank", bank, "--results", results, "--json",
+                    tmp_path / "s.json", "--html", tmp_path / "s.html", "--out",
+                    tmp_path / "s.parquet")  # fmt: skip
+    assert done.status == 0, done.err
+    scores = read_table(tmp_path / "s.parquet", "scores")
+    assert scores["readout"].tolist() == ["form", "form"]
+    assert scores["n_items"].tolist() == [10, 6]
+    assert (scores["lower"] <= scores["predicted"]).all()
+    record = json.loads((tmp_path / "s.json").read_text())
+    assert record["metrics"] == {"words": "acc_norm", "sums": "exact_match (strict)"}
+    assert not any("prompts differ" in message for message in record["warnings"])
+    assert f"{scores['predicted'][0]:.1f}" in done.out
+    assert "lab/tiny" in (tmp_path / "s.html").read_text()
+
+
+def test_the_plain_harness_on_the_banks_tasks_gives_the_same_score(
+    results, bank, tiny_model, itemwise, tmp_path, monkeypatch
+):
+    from lm_eval.__main__ import cli_evaluate
+
+    moved = shutil.copytree(bank, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)  # data are found beside the task files, not in the working folder
+    command = ["lm-eval", "run", "--model", "hf", "--model_args", f"pretrained={tiny_model}",
+               "--device", "cpu", "--batch_size", "8", "--include_path", f"{moved}/tasks",
+               "--tasks", "itemwise_a", "--log_samples",
+               "--output_path", f"{tmp_path}/logs"]  # fmt: skip
+    monkeypatch.setattr("sys.argv", command)
+    cli_evaluate()
+    theirs = itemwise("score-model", "--bank", moved, "--samples", tmp_path / "logs", "--subject",
+                      "lab/tiny", "--out", tmp_path / "theirs.parquet")  # fmt: skip
+    assert theirs.status == 0, theirs.err
+    assert "prompts differ" not in theirs.err
+    ours = itemwise("score-model", "--bank", bank, "--results", results, "--out",
+                    tmp_path / "ours.parquet")  # fmt: skip
+    assert ours.status == 0
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "theirs.parquet", "scores"),
+        read_table(tmp_path / "ours.parquet", "scores"),
+    )
+
+
+def test_other_prompts_metrics_and_missing_items_are_told(results, bank, itemwise, tmp_path):
+    table = read_table(results, "evaluations")
+    table["prompt_hash"] = table["prompt_hash"].where(table["task"] != "words", "0" * 64)
+    table["harness"] = "0.4.9"
+    dropped = table.loc[table["task"] == "sums", "item"].iloc[0]
+    table = table[table["item"] != dropped]
+    table.to_parquet(tmp_path / "changed.parquet")
+    before = itemwise("score-model", "--bank", bank, "--results", results,
+                      "--out", tmp_path / "before.parquet")  # fmt: skip
+    assert before.status == 0
+    done = itemwise("score-model", "--bank", bank, "--results", tmp_path / "changed.parquet",
+                    "--metric", "words=acc", "--out", tmp_path / "after.parquet")  # fmt: skip
+    assert done.status == 0, done.err
+    for told in ("10 of 10 prompts differ", "scored by acc, the bank was calibrated on acc_norm",
+                 "evaluated by harness 0.4.9, calibrated with 0.4.13",
+                 "1 of 6 items are missing"):  # fmt: skip
+        assert told in re.sub(r"\s+", " ", done.err)
+    after = read_table(tmp_path / "after.parquet", "scores").set_index("benchmark")
+    assert after.loc["sums", "readout"] == "ability"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.assign(item="x" + t["item"], doc_hash="y", benchmark="chess"),
+         "they are of chess"),
+        (lambda t: t.assign(response=0.5), "0.5 is neither 0 nor 1"),
+        (lambda t: t[t["metric"] != "acc_norm"], "no metric 'acc_norm'"),
+    ],
+    ids=["another benchmark", "graded", "no metric"],
+)  # fmt: skip
+def test_results_that_cannot_be_scored_are_refused(change, message, results, bank, itemwise,
+                                                   tmp_path):  # fmt: skip
+    change(read_table(results, "evaluations")).to_parquet(tmp_path / "t.parquet")
+    done = itemwise("score-model", "--bank", bank, "--results", tmp_path / "t.parquet",
+                    "--out", tmp_path / "s.parquet")  # fmt: skip
+    assert done.status == 2
+    assert message in done.err
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_items_without_prompts_make_no_task(bank, tmp_path):
+    from itemwise.harness.export import write_tasks
+
+    made = read_bank(bank)
+    items = made.items.drop(columns="prompt")
+    left_out = write_tasks(tmp_path / "tasks", items, made.selection)
+    assert len(left_out) == 2
+    assert not (tmp_path / "tasks").exists()
+    scored = made.items.assign(
+        settings=[json.dumps({**json.loads(s), "process_results": "code"})
+                  for s in made.items["settings"]]
+    )  # fmt: skip
+    assert "code of its own" in write_tasks(tmp_path / "tasks", scored, made.selection)[0]
