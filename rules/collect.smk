@@ -28,6 +28,36 @@ rule simulate_population:
         " --parameters {output.parameters:q} --abilities {output.abilities:q} > {log:q} 2>&1"
 
 
+rule evaluate_model:
+    # One process a language model, so that its memory is free for the next.
+    input:
+        code=stage_code("evaluate_model"),
+    output:
+        evaluations=f"{RUN}/evaluate_model/{{lm}}.parquet",
+        documents=f"{RUN}/evaluate_model/{{lm}}.documents.parquet",
+        record=f"{RUN}/evaluate_model/{{lm}}.json",
+    log:
+        f"{RUN}/logs/evaluate_model/{{lm}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_model/{{lm}}.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 2
+    resources:
+        gpu=CONFIG["evaluate"]["gpus"],
+        mem_mb=8000,
+    params:
+        lm=language_model,
+        tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
+        benchmarks=benchmark_of_tasks(),
+        settings=evaluation_settings(),
+        ledger=f"{RUN}/evaluate_model/ledger",
+    shell:
+        "itemwise evaluate-model {params.lm} --tasks {params.tasks} {params.benchmarks}"
+        " {params.settings} --ledger {params.ledger:q} --out {output.evaluations:q}"
+        " --out-documents {output.documents:q} --record {output.record:q} > {log:q} 2>&1"
+
+
 rule build_responses:
     input:
         sources=source_paths,
@@ -52,7 +82,7 @@ rule build_responses:
         filter=option("filter", "filter"),
         binarize=option("binarize", "binarize"),
         full_scores=option("full-scores", "full_scores"),
-        item_metadata=option("item-metadata", "item_metadata"),
+        item_metadata=lambda wildcards: option_text("item-metadata", item_metadata(wildcards)),
         subject_metadata=(
             f"--subject-metadata {shlex.quote(CONFIG['subject_metadata'])}"
             if CONFIG["subject_metadata"]

@@ -1,4 +1,5 @@
 # What every phase shares: the validated configuration, names of files, code of stages.
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -24,6 +25,10 @@ shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
 
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
+EVALUATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "evaluated"]
+LMS = list(CONFIG["language_models"])
+"""Names of the language models to evaluate, as files are called."""
+
 REFERENCE = [
     name
     for name, benchmark in CONFIG["benchmarks"].items()
@@ -45,6 +50,7 @@ FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS),
+    lm="|".join(map(re.escape, LMS)) or "none",
 
 
 def setting(group, key=None):
@@ -61,11 +67,12 @@ def option(name, group, key=None):
     """Return a command-line option, or nothing where the setting is null."""
     get = setting(group, key)
 
-    def write(wildcards):
-        value = get(wildcards)
-        return "" if value is None else f"--{name} {shlex.quote(str(value))}"
+    return lambda wildcards: option_text(name, get(wildcards))
 
-    return write
+
+def option_text(name, value):
+    """Return a command-line option as text, nothing where there is no value."""
+    return "" if value is None else f"--{name} {shlex.quote(str(value))}"
 
 
 def flag(name, group, key):
@@ -76,6 +83,30 @@ def flag(name, group, key):
         return f"--{name}" if get(wildcards) else ""
 
     return write
+
+
+def language_model(wildcards):
+    """Return which language model an evaluation loads, as options."""
+    entry = CONFIG["language_models"][wildcards.lm]
+    return " ".join(option_text(name, entry.get(name)) for name in ("lm", "revision", "subject"))
+
+
+def evaluation_settings():
+    """Return how all language models are evaluated, as options."""
+    settings = CONFIG["evaluate"]
+    single = ("include_path", "backend", "dtype", "device", "batch_size", "num_fewshot")
+    parts = [option_text(name.replace("_", "-"), settings[name]) for name in single]
+    if settings["lm_args"]:
+        parts.append("--lm-args " + " ".join(map(shlex.quote, settings["lm_args"])))
+    if settings["apply_chat_template"]:
+        parts.append("--apply-chat-template")
+    return " ".join(filter(None, parts))
+
+
+def benchmark_of_tasks():
+    """Return the option that says which benchmark each task belongs to."""
+    pairs = [f"{t}={b}" for b in EVALUATED for t in CONFIG["benchmarks"][b]["tasks"]]
+    return " ".join(["--benchmark-of", *map(shlex.quote, pairs)]) if pairs else ""
 
 
 def form_size(wildcards):
@@ -96,15 +127,25 @@ def source_paths(wildcards):
     sources = CONFIG["benchmarks"][wildcards.benchmark]["sources"]
     if sources == "simulated":
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
+    if sources == "evaluated":
+        return expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
     # The files of a folder one by one: Snakemake does not look into folders.
     folders = {path: source_files([path]) for path in sources if Path(path).is_dir()}
     return [file for path in sources for file in folders.get(path, [path])]
 
 
+def item_metadata(wildcards):
+    """Return the table of what is known of the items: that given, or the evaluated prompts."""
+    given = CONFIG["benchmarks"][wildcards.benchmark]["item_metadata"]
+    if given is None and wildcards.benchmark in EVALUATED:
+        return f"{RUN}/evaluate_model/{LMS[0]}.documents.parquet"
+    return given
+
+
 def metadata_paths(wildcards):
     """Return the optional inputs of a benchmark that are given."""
     benchmark = CONFIG["benchmarks"][wildcards.benchmark]
-    given = [benchmark["full_scores"], benchmark["item_metadata"], CONFIG["subject_metadata"]]
+    given = [benchmark["full_scores"], item_metadata(wildcards), CONFIG["subject_metadata"]]
     return [path for path in given if path is not None]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -56,10 +57,36 @@ def resolve(config: dict) -> dict:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
         for name in ("full_scores", "item_metadata"):
             benchmark[name] = _expand(benchmark[name])
-        if benchmark["sources"] != "simulated":
+        if isinstance(benchmark["sources"], list):
             benchmark["sources"] = [_expand(path) for path in benchmark["sources"]]
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
+    _resolve_evaluations(resolved)
     return resolved
+
+
+def _resolve_evaluations(resolved: dict) -> None:
+    """Name the language models' files, and check that evaluated benchmarks have tasks."""
+    evaluate = resolved["evaluate"]
+    evaluate["include_path"] = _expand(evaluate["include_path"])
+    named = {}
+    for entry in evaluate["lms"]:
+        entry = {"lm": entry} if isinstance(entry, str) else dict(entry)
+        entry["lm"] = _expand(entry["lm"])
+        known = entry.get("subject") or "@".join(filter(None, (entry["lm"], entry.get("revision"))))
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", known).strip("_.")
+        if name in named:
+            raise UserError(
+                f"config: key 'evaluate.lms': two language models would be called '{name}'; give "
+                "them different values of 'subject'"
+            )
+        named[name] = entry
+    resolved["language_models"] = named
+    for name, benchmark in resolved["benchmarks"].items():
+        if benchmark["sources"] == "evaluated" and not (benchmark["tasks"] and named):
+            lacking = "evaluate.lms" if benchmark["tasks"] else f"benchmarks.{name}.tasks"
+            raise UserError(
+                f"config: benchmark '{name}' is evaluated, but key '{lacking}' is empty; fill it in"
+            )
 
 
 def describe() -> str:
@@ -125,7 +152,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "oneOf":
         return (
             f"config: key '{where}': {error.instance!r} is neither a list of paths nor "
-            "'simulated'; write paths as a list: [path]"
+            "'simulated' or 'evaluated'; write paths as a list: [path]"
         )
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
@@ -154,7 +181,7 @@ def _values(rules: dict) -> str:
     if "enum" in rules:
         return ", ".join(f"`{_plain(value)}`" for value in rules["enum"])
     if "oneOf" in rules:
-        return "list of paths, or `simulated`"
+        return "list of paths, `evaluated` or `simulated`"
     kinds = rules["type"] if isinstance(rules["type"], list) else [rules["type"]]
     text = " or ".join({"object": "mapping"}.get(kind, kind) for kind in kinds)
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 
 import pytest
 import yaml
@@ -190,4 +191,32 @@ def test_paths_that_are_no_list_are_explained():
 def test_case_does_not_hide_the_nearest_value():
     config = {"run": "x", "benchmarks": {"b": {"sources": "simulated"}}, "irt": {"model": "2pl"}}
     with pytest.raises(UserError, match="did you mean '2PL'"):
+        resolve(config)
+
+
+EVALUATED = {"run": "r", "benchmarks": {"b": {"sources": "evaluated", "tasks": ["arc_easy"]}}}
+
+
+def test_language_models_get_file_names():
+    config = {**EVALUATED, "evaluate": {"lms": [
+        "org/model", {"lm": "org/model", "revision": "step8"}, {"lm": "/w/x", "subject": "lab/x"},
+    ]}}  # fmt: skip
+    lms = resolve(config)["language_models"]
+    assert list(lms) == ["org_model", "org_model_step8", "lab_x"]
+    assert lms["lab_x"]["lm"] == "/w/x"
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "benchmark", "message"),
+    [
+        ({"lms": ["a/b", "a_b"]}, {}, "two language models would be called 'a_b'"),
+        ({}, {}, "'evaluate.lms' is empty"),
+        ({"lms": ["a/b"]}, {"tasks": []}, "'benchmarks.b.tasks' is empty"),
+        ({"lms": [{"revision": "main"}]}, {}, "evaluate.lms"),
+    ],
+)
+def test_evaluations_that_cannot_be_made_are_refused(evaluate, benchmark, message):
+    config = {"run": "r", "evaluate": evaluate,
+              "benchmarks": {"b": {**EVALUATED["benchmarks"]["b"], **benchmark}}}  # fmt: skip
+    with pytest.raises(UserError, match=re.escape(message)):
         resolve(config)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+ROOT_OF_TESTS = Path(__file__).parents[1]
 COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]
 TINY = "tests/config/tiny.yaml"
 

@@ -30,7 +30,8 @@ def test_rule_has_environment_log_and_benchmark_of_its_name(name):
     assert environment, "no conda environment"
     assert (ROOT / environment[1]).is_file()
     language = "r" if "Rscript" in body else "python"
-    assert environment[1] == f"envs/{language}.yaml"
+    expected = "evaluate" if name == "evaluate_model" else language
+    assert environment[1] == f"envs/{expected}.yaml"
     stage = name.removesuffix(ENGINE)
     assert f"{{RUN}}/logs/{stage}/" in body
     assert f"{{RUN}}/benchmarks/{stage}/" in body
@@ -52,7 +53,7 @@ def test_environment_is_pinned_exactly(path):
     environment = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert environment["channels"] == ["conda-forge", "nodefaults"]
     for dependency in environment["dependencies"]:
-        assert re.fullmatch(r"[a-z0-9-]+ =\d+(\.\d+)+(_\d+)?", dependency), dependency
+        assert re.fullmatch(r"[a-z0-9_-]+ =\d+(\.\d+)+(_\d+)?", dependency), dependency
 
 
 def test_python_environment_has_the_versions_of_the_constraints():

@@ -86,7 +86,7 @@ class Suite:
     include_path : path, optional
         Folder with further task files.
     benchmarks : dict, optional
-        Benchmark of each task; default: metabench's, else the name that was asked for.
+        Benchmark of each task or group; default: metabench's, else the name asked for.
 
     Raises
     ------
@@ -109,7 +109,8 @@ class Suite:
         for task, (built, asked) in loaded.items():
             benchmark = benchmark_of(task)
             benchmark = asked if benchmark == task else benchmark
-            self._build(task, built, (benchmarks or {}).get(task, benchmark), lm)
+            known = benchmarks or {}
+            self._build(task, built, known.get(task, known.get(asked, benchmark)), lm)
 
     def _build(self, name: str, task, benchmark: str, lm) -> None:
         """Make all requests of a task and collect its documents."""
