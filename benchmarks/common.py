@@ -35,6 +35,7 @@ def data_folder() -> Path:
     folder = Path(os.environ.get("ITEMWISE_DATA") or ROOT.parent / "shared" / "data")
     if not (folder / "leaderboard").is_dir():
         raise UserError(f"{folder}: holds no leaderboard/; set ITEMWISE_DATA to the real data")
+    os.environ["ITEMWISE_DATA"] = str(folder.resolve())  # configurations of proofs name it
     return folder
 
 

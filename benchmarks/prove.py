@@ -16,6 +16,7 @@ import pandas as pd
 from choices import readout_choices, settings_search
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
+from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 
 from itemwise import irt
@@ -236,6 +237,9 @@ PROOFS = {
     "controls": controls,
     "readout_choices": readout_choices,
     "settings_search": settings_search,
+    "harness": harness,
+    "sample_logs": sample_logs,
+    "evaluation_kills": evaluation_kills,
     "kills": kills,
 }
 
