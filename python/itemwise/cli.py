@@ -28,6 +28,7 @@ STAGES = {
     "score-model": "score a model by a bank: ability, full scores, intervals",
     "compare-models": "compare two models on the items that both answered",
     "plan-comparison": "say how many items a comparison of two models needs",
+    "simulate-cat": "simulate adaptive tests on response rows",
     "recover-parameters": "simulate, fit and compare with the truth, over designs",
     "compare-engines": "compare the native calibration with the reference engine's",
     "write-report": "write one self-contained HTML report of a run",

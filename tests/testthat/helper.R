@@ -26,6 +26,7 @@ libraries <- c(
   "joint",
   "terms",
   "factors",
+  "cat",
   "irt_likelihood",
   "irt",
   "irt_score",

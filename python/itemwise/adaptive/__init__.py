@@ -1,0 +1,5 @@
+"""Adaptive testing: ask only what still tells something.
+
+`rules` says how a test starts, chooses, estimates and stops; `posterior` holds what is known
+of all subjects; `criteria` rank the items; `simulate` runs tests on response rows.
+"""

@@ -1,0 +1,133 @@
+"""How an adaptive test starts, chooses its items, estimates and stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from itemwise.errors import UserError
+
+CRITERIA = ("MFI", "MEPV", "KL", "KLP", "progressive", "random", "fixed")
+ESTIMATORS = ("EAP", "MAP", "ML")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An adaptive test.
+
+    Attributes
+    ----------
+    name : str
+    criterion : str
+        Which item comes next: largest Fisher information at the current ability (`MFI`),
+        smallest expected posterior variance (`MEPV`), largest Kullback-Leibler divergence
+        weighted by the likelihood (`KL`) or the posterior (`KLP`), from random to
+        informative (`progressive`), at `random`, or the items in their given order
+        (`fixed`: the short form).
+    items : str
+        What may be asked: the items of the short form (`form`), which mirror the whole
+        benchmark, or all calibrated ones (`pool`).
+    estimator : str
+        `ML` falls back to `MAP` where the likelihood has no maximum.
+    start : int
+        Items asked first, all chosen before any estimate.
+    batch : int
+        Items between two estimates, chosen to be jointly informative.
+    randomesque : int
+        Draw among so many best items.
+    max_exposure : float
+        Largest share of subjects that get an item.
+    min_length, max_length : int
+    se : float, optional
+        Stop when the standard error of ability is at most this.
+    points : float, optional
+        Stop when half the interval of the reconstructed score is at most so many points.
+    information : float, optional
+        Stop when no item left has this much information at the current ability.
+    cut : float, optional
+        Stop when `z` standard errors no longer reach this ability.
+    z : float
+    nodes : int
+        Points of the posterior, equally spaced on [-limit, limit], trapezoidal weights.
+    limit : float
+    """
+
+    name: str = "adaptive"
+    criterion: str = "MEPV"
+    items: str = "form"
+    estimator: str = "EAP"
+    start: int = 1
+    batch: int = 1
+    randomesque: int = 1
+    max_exposure: float = 1.0
+    min_length: int = 1
+    max_length: int = 80
+    se: float | None = None
+    points: float | None = None
+    information: float | None = None
+    cut: float | None = None
+    z: float = 1.959964
+    nodes: int = 241
+    limit: float = 6.0
+
+    def __post_init__(self):
+        for field_name, choices in (
+            ("criterion", CRITERIA), ("estimator", ESTIMATORS), ("items", ("form", "pool"))
+        ):  # fmt: skip
+            if getattr(self, field_name) not in choices:
+                raise UserError(
+                    f"rule '{self.name}': {field_name} {getattr(self, field_name)!r} is not one of "
+                    f"{', '.join(choices)}"
+                )
+        for field_name in ("start", "batch", "randomesque", "min_length", "max_length"):
+            if getattr(self, field_name) < 1:
+                raise UserError(f"rule '{self.name}': {field_name} must be at least 1")
+        if self.min_length > self.max_length:
+            raise UserError(
+                f"rule '{self.name}': min_length {self.min_length} exceeds max_length "
+                f"{self.max_length}"
+            )
+        for field_name in ("se", "points", "information"):
+            value = getattr(self, field_name)
+            if value is not None and value <= 0:
+                raise UserError(f"rule '{self.name}': {field_name} must be above 0")
+        if not 0 < self.max_exposure <= 1:
+            raise UserError(f"rule '{self.name}': max_exposure must lie between 0 and 1")
+
+    def check_bank(self, n_items: int, source: str) -> None:
+        """Refuse a bank with fewer items than the rule asks for at least."""
+        if n_items < self.min_length:
+            raise UserError(
+                f"{source}: holds {n_items} items, rule '{self.name}' asks at least "
+                f"{self.min_length}; lower min_length or give a larger bank"
+            )
+
+
+def parse_rule(text: str) -> Rule:
+    """Read a rule from `name:key=value,key=value`.
+
+    Raises
+    ------
+    UserError
+        Unknown key or a value of another type.
+    """
+    name, _, rest = text.partition(":")
+    kinds = {f.name: f.type for f in fields(Rule)}
+    settings = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or key not in kinds or key == "name":
+            known = ", ".join(k for k in kinds if k != "name")
+            raise UserError(f"--rule {text}: '{part}' is not one of the settings {known}")
+        settings[key] = _typed(kinds[key], value.strip(), text)
+    return Rule(name=name, **settings)
+
+
+def _typed(kind: str, value: str, text: str):
+    """Convert a value to the type of its field."""
+    if kind == "str":
+        return value
+    try:
+        return int(value) if kind == "int" else float(value)
+    except ValueError:
+        raise UserError(f"--rule {text}: {value!r} is not a number") from None

@@ -1,0 +1,233 @@
+"""Simulate adaptive tests on response rows: which rule tells most with fewest items?
+
+--rule name:key=value,... (criterion, items, estimator, start, batch, randomesque, max_exposure,
+min_length, max_length, se, points, information, cut, z, nodes, limit), as often as wanted.
+criterion=fixed asks the short form in its order, criterion=random at random. With --engine
+catR the same rules run in R (one subject after the other, the reference).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from itemwise.adaptive.calibrate import calibrate
+from itemwise.adaptive.rules import Rule, parse_rule
+from itemwise.adaptive.simulate import ScoreScale, simulate
+from itemwise.adaptive.study import study
+from itemwise.errors import UserError
+from itemwise.readout import Readout
+from itemwise.responses import Responses, write_responses
+from itemwise.selection import MAIN_FORM
+from itemwise.stages.inputs import answered_responses, sub_domains
+from itemwise.stages.options import add, whole_number
+from itemwise.stages.r_stage import run_r_stage
+from itemwise.tables import read_table, write_table
+
+ENGINES = ("native", "catR")
+RULES = (
+    "adaptive:",
+    "max-information:criterion=MFI",
+    "max-information-pool:criterion=MFI,items=pool",
+    "batches-of-8:batch=8",
+    "short-form:criterion=fixed",
+    "random-pool:criterion=random,items=pool",
+)
+"""What the study compares where no rule is named."""
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "responses", "parameters", "benchmark")
+    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    parser.add_argument("--cat-test", help="--engine catR: further arguments of its test list")
+    parser.add_argument("--rule", action="append", help="rule to simulate; repeatable")
+    parser.add_argument("--selection", help="selection table, the order of criterion=fixed")
+    parser.add_argument("--terms", help="terms table of fit_readout, for scores in points")
+    parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
+    parser.add_argument("--full-scores", help="full_scores table, for --out-study")
+    parser.add_argument("--abilities", help="abilities of the whole pool, for --out-study")
+    parser.add_argument(
+        "--calibrate-on",
+        type=whole_number(0),
+        default=1500,
+        help="training models whose simulated tests correct scores and intervals (default: 1500; "
+        "0: no correction)",
+    )
+    parser.add_argument("--items", help="items table, for --balance")
+    parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
+    parser.add_argument("--splits", help="splits table: simulate the subjects of --set alone")
+    parser.add_argument("--set", default="test", help="default: test")
+    parser.add_argument("--subjects", type=whole_number(1), help="draw so many subjects at random")
+    add(parser, "seed")
+    add(parser, "out", help="cat_traces table to write")
+    parser.add_argument("--out-study", help="cat_study table to write")
+    parser.add_argument("--out-calibration", help="cat_calibration table to write")
+
+
+def run(options) -> None:
+    """Simulate and write."""
+    rules = [parse_rule(text) for text in options.rule or RULES]
+    if len({rule.name for rule in rules}) < len(rules):
+        raise UserError("--rule: two rules have the same name; name each differently")
+    parameters = read_table(options.parameters, "parameters")
+    responses = answered_responses(options.responses)
+    tested = chosen_subjects(options, responses, options.set, options.subjects)
+    if options.engine == "catR":
+        _run_catr(options, tested, rules, parameters)
+        return
+    if options.cat_test:
+        raise UserError("--cat-test means nothing to --engine native; leave it out")
+    calibrating = calibration_subjects(options, responses)
+    traces, calibrations = [], []
+    for rule in rules:
+        bank = ordered(options, parameters, rule)
+        domains = None
+        if options.balance:
+            domains = sub_domains(options.balance, options.items, bank["item"].to_numpy(object))
+        scale = score_scale(options, rule)
+        if calibrating is not None:
+            made = _simulate(options, calibrating, bank, rule, scale, domains, "calibrating")
+            calibration = calibrate(made, full_scores(options), scale.level)
+            calibrations.append(calibration.table(options.benchmark, rule.name))
+            scale = replace(scale, calibration=calibration)
+        traces.append(_simulate(options, tested, bank, rule, scale, domains, "testing"))
+    table = pd.concat(traces, ignore_index=True)
+    if options.out_calibration:
+        if not calibrations:
+            raise UserError("--out-calibration needs --terms, --full-scores and --splits")
+        write_table(pd.concat(calibrations), options.out_calibration, "cat_calibration")
+    if options.out_study:
+        write_table(studied(options, table), options.out_study, "cat_study")
+    write_table(table, options.out, "cat_traces")
+
+
+def _run_catr(options, responses: Responses, rules: list[Rule], parameters: pd.DataFrame) -> None:
+    """Run the rules in R, on the same subjects and items."""
+    if options.out_study or options.out_calibration or options.balance:
+        raise UserError("--engine catR writes traces alone; use --engine native for the study")
+    traces = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for rule in rules:
+            files = {n: f"{scratch}/{n}.parquet" for n in ("responses", "parameters", "out")}
+            bank = ordered(options, parameters, rule)
+            chosen = responses.select_items(bank["item"].tolist(), options.responses)
+            write_responses(chosen, files["responses"])
+            write_table(bank, files["parameters"], "parameters")
+            run_r_stage("simulate_cat", argparse.Namespace(**catr_options(options, rule), **files))
+            traces.append(read_table(files["out"], "cat_traces"))
+    write_table(pd.concat(traces, ignore_index=True), options.out, "cat_traces")
+
+
+def catr_options(options, rule: Rule) -> dict:
+    """Return the options of the R stage for a rule.
+
+    Raises
+    ------
+    UserError
+        catR does not know a setting of the rule.
+    """
+    for name, value in (("batch", 1), ("max_exposure", 1.0), ("points", None)):
+        if getattr(rule, name) != value:
+            raise UserError(f"rule '{rule.name}': catR knows no {name}; use --engine native")
+    if rule.criterion == "fixed":
+        raise UserError(f"rule '{rule.name}': catR knows no criterion=fixed")
+    kept = ("name", "criterion", "estimator", "start", "randomesque", "min_length", "max_length",
+            "se", "cut", "z", "information", "nodes", "limit")  # fmt: skip
+    settings = {name: getattr(rule, name) for name in kept}
+    return {
+        **settings, "benchmark": options.benchmark, "seed": options.seed,
+        "cat_test": options.cat_test,
+    }  # fmt: skip
+
+
+def _simulate(options, responses, bank, rule, scale, domains, what: str) -> pd.DataFrame:
+    """Simulate with a progress bar; a rule may not stop by its own interval yet."""
+    if what == "calibrating":
+        rule = replace(rule, se=None, points=None, information=None, cut=None)
+    rule = replace(rule, max_length=min(rule.max_length, len(bank)))
+    with tqdm(
+        total=len(responses.subjects), unit="test", desc=f"{rule.name}, {what}", disable=None
+    ) as bar:
+        return simulate(
+            responses, bank, rule, options.benchmark, scale, domains, options.seed, bar.update
+        )
+
+
+def calibration_subjects(options, responses: Responses) -> Responses | None:
+    """Return training subjects to calibrate scores on, None where that is not possible."""
+    if not (options.calibrate_on and options.terms and options.full_scores and options.splits):
+        return None
+    known = responses.select_subjects(full_scores(options).index)
+    return chosen_subjects(options, known, "train", options.calibrate_on)
+
+
+def full_scores(options) -> pd.Series:
+    """Return the full scores by subject."""
+    scores = read_table(options.full_scores, "full_scores")
+    return scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+
+
+def chosen_subjects(
+    options, responses: Responses, chosen_set: str, at_most: int | None
+) -> Responses:
+    """Return the subjects of a set, or some of them at random."""
+    if options.splits:
+        splits = read_table(options.splits, "splits")
+        wanted = splits.loc[splits["set"] == chosen_set, "subject"].to_numpy(object)
+        responses = responses.select_subjects(wanted)
+        if not len(responses.subjects):
+            raise UserError(
+                f"{options.splits}: no subject of set '{chosen_set}' occurs in the responses; "
+                "check --set"
+            )
+    if at_most and at_most < len(responses.subjects):
+        rng = np.random.default_rng(options.seed)
+        drawn = rng.choice(len(responses.subjects), at_most, replace=False)
+        responses = responses.take(subjects=np.sort(drawn))
+    return responses
+
+
+def ordered(options, parameters: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """Return the bank of a rule: the pool, or the short form in its order."""
+    if rule.items == "pool":
+        return parameters
+    if options.selection is None:
+        raise UserError(
+            f"rule '{rule.name}': asks items of the short form; give it by --selection, or set "
+            "items=pool"
+        )
+    table = read_table(options.selection, "selection")
+    rows = table[(table["form"] == options.form) & (table["benchmark"] == options.benchmark)]
+    if rows.empty:
+        raise UserError(f"{options.selection}: holds no form '{options.form}'; check --form")
+    items = rows.sort_values("rank")["item"]
+    return parameters.set_index("item", drop=False).loc[items].reset_index(drop=True)
+
+
+def score_scale(options, rule: Rule) -> ScoreScale | None:
+    """Return the read-out over the rule's nodes, None where there is none."""
+    if options.terms is None:
+        return None
+    terms = read_table(options.terms, "terms")
+    rows = terms[(terms["form"] == options.form) & (terms["benchmark"] == options.benchmark)]
+    rows = rows[rows["readout"] == "ability"]
+    if rows.empty:
+        raise UserError(f"{options.terms}: holds no read-out 'ability' of form '{options.form}'")
+    readout = Readout(f"{options.benchmark}, form {options.form}, ability", rows)
+    return ScoreScale.of(readout, np.linspace(-rule.limit, rule.limit, rule.nodes))
+
+
+def studied(options, traces: pd.DataFrame) -> pd.DataFrame:
+    """Return the study table."""
+    if options.full_scores is None or options.terms is None:
+        raise UserError("--out-study needs --full-scores and --terms")
+    theta = None
+    if options.abilities:
+        theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
+    return study(traces, full_scores(options), theta)
