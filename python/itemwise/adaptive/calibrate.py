@@ -110,8 +110,8 @@ def calibrate(traces: pd.DataFrame, full_scores: pd.Series, level: float) -> Cal
             f"{n_tests} training models with a full score were simulated; calibrating scores of "
             f"adaptive tests needs at least {FEWEST_TESTS}"
         )
-    longest = int(traces["step"].max())
-    lengths = np.array([n for n in LENGTHS if n < longest] + [longest])
+    shortest, longest = int(traces["step"].min()), int(traces["step"].max())
+    lengths = np.array([n for n in LENGTHS if shortest <= n < longest] + [longest])
     span = traces["predicted"].min(), traces["predicted"].max()
     nodes = np.linspace(*span, NODES)
     corrected, factor = [], []

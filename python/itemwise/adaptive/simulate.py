@@ -182,7 +182,7 @@ class _Tests:
             return allowed
         codes, _ = pd.factorize(self.domains)
         member = np.eye(codes.max() + 1, dtype=bool)[codes]
-        used = (self.posterior.matrix[self.active] >= 0) @ member
+        used = (self.posterior.matrix[self.active] >= 0).astype(int) @ member
         behind = member.mean(axis=0) - used / np.maximum(used.sum(axis=1, keepdims=True), 1)
         open_domains = (allowed.astype(int) @ member) > 0
         wanted = np.where(open_domains, behind, -np.inf).argmax(axis=1)
