@@ -44,6 +44,9 @@ JOINT = [f"{RUN}/fit_joint_readout/joint.terms.parquet"] if len(BENCHMARKS) > 1 
 SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
 """Benchmarks whose settings are searched for."""
 
+ADAPTIVE = BENCHMARKS if CONFIG["cat"]["rules"] else []
+"""Benchmarks on which adaptive tests are simulated."""
+
 FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
 
@@ -107,6 +110,11 @@ def benchmark_of_tasks():
     """Return the option that says which benchmark each task belongs to."""
     pairs = [f"{t}={b}" for b in EVALUATED for t in CONFIG["benchmarks"][b]["tasks"]]
     return " ".join(["--benchmark-of", *map(shlex.quote, pairs)]) if pairs else ""
+
+
+def option_list(name, values):
+    """Return a command-line option with several values, nothing where there are none."""
+    return f"--{name} {' '.join(map(shlex.quote, values))}" if values else ""
 
 
 def form_size(wildcards):
@@ -179,6 +187,7 @@ def report_inputs(wildcards):
     files += [
         f"{RUN}/search_selection/{b}.{suffix}" for b in SEARCH for suffix in ("parquet", "json")
     ]
+    files += [f"{RUN}/simulate_cat/{b}.study.parquet" for b in ADAPTIVE]
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

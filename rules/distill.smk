@@ -203,6 +203,41 @@ rule draw_baseline:
         " --out {output.baseline:q} --record {output.record:q} > {log:q} 2>&1"
 
 
+rule simulate_cat:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        selection=f"{RUN}/select_items/{{benchmark}}.parquet",
+        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
+        terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("simulate_cat"),
+    output:
+        traces=f"{RUN}/simulate_cat/{{benchmark}}.parquet",
+        study=f"{RUN}/simulate_cat/{{benchmark}}.study.parquet",
+        calibration=f"{RUN}/simulate_cat/{{benchmark}}.calibration.parquet",
+    log:
+        f"{RUN}/logs/simulate_cat/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_cat/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    params:
+        rules=" ".join(f"--rule {shlex.quote(rule)}" for rule in CONFIG["cat"]["rules"]),
+        calibrate_on=CONFIG["cat"]["calibrate_on"],
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
+        " --benchmark {wildcards.benchmark} {params.rules} --selection {input.selection:q}"
+        " --selection-record {input.selection_record:q} --terms {input.terms:q}"
+        " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
+        " --splits {input.splits:q} --calibrate-on {params.calibrate_on} --seed {params.seed}"
+        " --out {output.traces:q} --out-study {output.study:q}"
+        " --out-calibration {output.calibration:q} > {log:q} 2>&1"
+
+
 rule analyze_factors:
     input:
         full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
@@ -242,6 +277,7 @@ rule export_bank:
         reconstructions=expand(f"{RUN}/fit_readout/{{b}}.parquet", b=BENCHMARKS),
         records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
         joint=JOINT,
+        adaptive=expand(f"{RUN}/simulate_cat/{{b}}.calibration.parquet", b=ADAPTIVE),
         code=stage_code("export_bank"),
     output:
         bank=directory(f"{RUN}/bank"),
@@ -253,6 +289,7 @@ rule export_bank:
         "../envs/python.yaml"
     params:
         benchmarks=BENCHMARKS,
+        adaptive=lambda wildcards, input: option_list("adaptive", input.adaptive),
         joint=lambda wildcards, input: f"--joint-terms {input.joint[0]}" if input.joint else "",
         methods=[CONFIG["benchmarks"][b]["scoring"]["method"] for b in BENCHMARKS],
         source=CONFIG["bank"]["source"],
@@ -263,5 +300,5 @@ rule export_bank:
         " --parameters {input.parameters:q} --fits {input.fits:q}"
         " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
         " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
-        " {params.joint} --methods {params.methods} --source {params.source:q}"
+        " {params.joint} {params.adaptive} --methods {params.methods} --source {params.source:q}"
         " --licence {params.licence:q} --out {output.bank:q} > {log:q} 2>&1"

@@ -42,6 +42,8 @@ TABLES = {
     "linear_predictors": "readout/linear_predictors.parquet",
 }
 """Tables of the contract and their place in the folder."""
+OPTIONAL = {"cat_calibration": "readout/cat_calibration.parquet"}
+"""Tables that a bank may lack."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Bank:
     selection: pd.DataFrame
     terms: pd.DataFrame
     linear_predictors: pd.DataFrame
+    cat_calibration: pd.DataFrame | None = None
 
     @property
     def benchmarks(self) -> list[str]:
@@ -116,6 +119,11 @@ class Bank:
                 f"{listed(rows['form'].unique())}"
             )
         return chosen
+
+    def pool_items(self, benchmark: str) -> np.ndarray:
+        """Return all calibrated items of a benchmark."""
+        mine = self.items.loc[self.items["benchmark"] == benchmark, "item"]
+        return mine[mine.isin(self.parameters["item"])].to_numpy(object)
 
     def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
         """Return theta, se, linear, sub_score, n_items, complete and person_fit of subjects.
@@ -209,7 +217,7 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
     card : dict
         `benchmarks` and what is said of them; format and checksums are added.
     tables : dict
-        The tables of `TABLES`.
+        The tables of `TABLES`, perhaps those of `OPTIONAL`.
 
     Raises
     ------
@@ -225,8 +233,9 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
         raise UserError(f"item '{item}' occurs in two benchmarks; make item ids unique")
     made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        for name, place in TABLES.items():
-            write_table(tables[name], made / place, name)
+        for name, place in {**TABLES, **OPTIONAL}.items():
+            if name in TABLES or tables.get(name) is not None:
+                write_table(tables[name], made / place, name)
         no_task = write_tasks(made / "tasks", tables["items"], tables["selection"])
         card = {**card, "without_task": no_task}
         write_text(card_text(card, tables), made / "README.md")
@@ -267,7 +276,8 @@ def read_bank(folder: str | Path) -> Bank:
             raise UserError(f"{folder / place}: is missing; copy the whole bank again")
         if checksum(folder / place) != expected:
             raise UserError(f"{folder / place}: was changed or cut off; copy the bank again")
-    tables = {name: read_table(folder / place, name) for name, place in TABLES.items()}
+    present = {n: p for n, p in {**TABLES, **OPTIONAL}.items() if p in card["sha256"]}
+    tables = {name: read_table(folder / place, name) for name, place in present.items()}
     return Bank(card, **tables)
 
 

@@ -17,6 +17,7 @@ STAGES = {
     "simulate-population": "simulate a leaderboard-like population with known truth",
     "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
     "list-documents": "list the documents of harness tasks with their prompts",
+    "adapt-model": "evaluate a model adaptively, asking only what still tells",
     "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
     "fit-irt": "calibrate items with item response theory",

@@ -100,7 +100,7 @@ def test_report_says_what_the_tables_say(finished_run):
     assert "winner of 4 trials" in page
 
 
-READ_OUT = ["fit_readout", "export_bank", "write_report"]
+READ_OUT = ["fit_readout", "simulate_cat", "export_bank", "write_report"]
 SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
 EDITS = {
@@ -145,7 +145,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
     ).stdout
     jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
     jobs = [job for job in jobs if job[1] != "None"]  # rule all
-    assert len(jobs) == 13
+    assert len(jobs) == 14
     for inputs, command in jobs:
         stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
         code = stage_code((stage[1] or stage[2]).replace("-", "_"))

@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from itemwise.adaptive.study import items_to_reach
 from itemwise.errors import UserError
 from itemwise.files import read_record
 from itemwise.readout import MAIN_READOUT, accuracy, rmse
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
+
+SHOWN_LENGTHS = (10, 20, 40, 80)
+"""Lengths of adaptive tests whose errors are listed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Benchmark:
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
     search: dict | None = None
+    adaptive: pd.DataFrame | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -90,8 +95,31 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         joint=read_joint(run, name),
         truth=truth,
         agreement=read_record(file("compare_engines", "json")) if reference else None,
+        adaptive=_read_study(file("simulate_cat", "study.parquet")),
         search=_read_search(file("search_selection", "json"), file("search_selection")),
     )
+
+
+def _read_study(path: Path) -> pd.DataFrame | None:
+    """Return the study of adaptive tests, None where none were simulated."""
+    return read_table(path, "cat_study") if path.exists() else None
+
+
+def adaptive_rows(benchmark: Benchmark, points: float = 1.5) -> list[dict]:
+    """Return each rule's errors at some lengths, and its items for a median error."""
+    rows = []
+    for rule, part in benchmark.adaptive.groupby("rule", sort=False):
+        at = part.set_index("n_items")
+        errors = [at["rmse"].get(n) for n in SHOWN_LENGTHS]
+        last = at.iloc[-1]
+        rows.append(
+            {
+                "rule": rule, "errors": errors, "coverage": last["coverage"],
+                "exposure": last["exposure"], "overlap": last["overlap"],
+                "reached": items_to_reach(part, "median_error", points),
+            }
+        )  # fmt: skip
+    return rows
 
 
 def _read_search(record: Path, trials: Path) -> dict | None:

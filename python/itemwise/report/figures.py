@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 
 import matplotlib
 
@@ -109,6 +110,22 @@ def baseline(benchmark: Benchmark) -> Figure:
         axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         axes.legend(loc="upper left")
+    return figure
+
+
+def adaptive(study: pd.DataFrame) -> Figure:
+    """Median absolute error of the reconstructed score after each item, by rule."""
+    styles = [(FORM, "-"), (RANDOM, "-"), (WARN, "--"), (FORM, ":"), (INK, "-"), (QUIET, "-")]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(4.6, 4.2))
+        for (rule, part), (colour, line) in zip(
+            study.groupby("rule", sort=False), itertools.cycle(styles), strict=False
+        ):
+            axes.plot(part["n_items"], part["median_error"], color=colour, ls=line, lw=1.5,
+                      label=rule)  # fmt: skip
+        axes.set(title="Adaptive tests", xlabel="items asked", ylim=(0, None),
+                 ylabel="median absolute error (points)")  # fmt: skip
+        axes.legend(fontsize=8)
     return figure
 
 

@@ -14,6 +14,7 @@ from itemwise.readout import accuracy
 from itemwise.report import figures
 from itemwise.report.content import (
     Benchmark,
+    adaptive_rows,
     coverage,
     factor_rows,
     gains,
@@ -82,6 +83,8 @@ def _section(benchmark: Benchmark) -> dict:
         "information": figures.test_information(benchmark),
         "curves": figures.characteristic_curves(benchmark),
     }
+    if benchmark.adaptive is not None:
+        drawn["adaptive"] = figures.adaptive(benchmark.adaptive)
     if benchmark.search:
         drawn["search"] = figures.search(benchmark.search["trials"])
     if benchmark.truth:
@@ -95,6 +98,7 @@ def _section(benchmark: Benchmark) -> dict:
         "agreement": benchmark.agreement,
         "select": benchmark.select,
         "search": benchmark.search,
+        "adaptive": [] if benchmark.adaptive is None else adaptive_rows(benchmark),
         "scoring": benchmark.abilities["method"].iloc[0],
         "reasons": screen_reasons(benchmark),
         "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),

@@ -31,6 +31,22 @@ from itemwise.tables import write_table
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--lm", required=True, help="folder or hub id of the language model")
+    add_model_options(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
+    what.add_argument("--item-list", help="text file with one item id a line")
+    parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
+    parser.add_argument("--ledger", required=True, help="folder that keeps answers")
+    parser.add_argument(
+        "--chunk", type=whole_number(1), default=CHUNK, help="documents between two writes"
+    )
+    add(parser, "out", help="evaluations table to write")
+    parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
+    add(parser, "record")
+
+
+def add_model_options(parser) -> None:
+    """Declare how a model is loaded and prompted."""
     parser.add_argument("--revision", help="branch, tag or commit of a hub model")
     parser.add_argument(
         "--backend", default="hf", help="the harness's model class: hf (default), vllm, ..."
@@ -54,36 +70,16 @@ def add_options(parser) -> None:
         help="benchmark of a task (default: metabench's, else the name in --tasks)",
     )
     parser.add_argument("--num-fewshot", type=whole_number(0), help="default: each task's own")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
-    what.add_argument("--item-list", help="text file with one item id a line")
-    parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
     parser.add_argument("--subject", help="name of the model in the table")
-    parser.add_argument("--ledger", required=True, help="folder that keeps answers")
     parser.add_argument(
-        "--chunk", type=whole_number(1), default=CHUNK, help="documents between two writes"
+        "--fewshot-seed", type=whole_number(0), default=1234, help="default: 1234, the harness's"
     )
-    parser.add_argument(
-        "--seed", type=whole_number(0), default=1234, help="of few-shot examples (default: 1234)"
-    )
-    add(parser, "out", help="evaluations table to write")
-    parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
-    add(parser, "record")
 
 
 def run(options) -> None:
     """Load, ask and write."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    model = LanguageModel(
-        options.lm,
-        options.revision,
-        options.backend,
-        options.dtype,
-        options.device,
-        options.batch_size,
-        key_values(options.lm_args, "--lm-args"),
-        options.trust_remote_code,
-    )
+    model = language_model(options)
     lm = model.load()
     suite = make_suite(options, lm)
     documents = wanted(options, suite)
@@ -119,12 +115,29 @@ def run(options) -> None:
     ledger.close()
 
 
+def language_model(options) -> LanguageModel:
+    """Return which model to load, and how."""
+    return LanguageModel(
+        options.lm,
+        options.revision,
+        options.backend,
+        options.dtype,
+        options.device,
+        options.batch_size,
+        key_values(options.lm_args, "--lm-args"),
+        options.trust_remote_code,
+    )
+
+
 def make_suite(options, lm) -> Suite:
     """Build the tasks: those named, else those of the bank."""
-    names = options.tasks
-    if names is None and options.bank:
-        items = read_bank(options.bank).items
-        names = sorted(items["task"].dropna().unique()) if "task" in items else []
+    names, benchmarks = options.tasks, {}
+    items = read_bank(options.bank).items if options.bank else None
+    if items is not None and "task" in items:
+        known = items.dropna(subset=["task"])
+        benchmarks = dict(zip(known["task"], known["benchmark"], strict=True))
+    if items is not None and names is None:
+        names = sorted(benchmarks)
         if not names:
             raise UserError(
                 f"{options.bank}: the bank does not name the harness tasks of its items; give "
@@ -132,11 +145,11 @@ def make_suite(options, lm) -> Suite:
             )
     prompting = Prompting(
         options.num_fewshot,
-        options.seed,
+        options.fewshot_seed,
         options.apply_chat_template,
         options.system_instruction,
     )
-    benchmarks = key_values(options.benchmark_of, "--benchmark-of")
+    benchmarks |= key_values(options.benchmark_of, "--benchmark-of")
     return Suite(names or [], prompting, lm, options.include_path, benchmarks)
 
 

@@ -32,6 +32,9 @@ def add_options(parser) -> None:
     for name in LISTS:
         text = HELP.get(name, f"{name} tables")
         parser.add_argument(f"--{name}", nargs="+", required=True, help=f"{text}, one a benchmark")
+    parser.add_argument(
+        "--adaptive", nargs="+", default=[], help="cat_calibration tables of simulate_cat"
+    )
     parser.add_argument("--joint-terms", help="terms of the joint read-out")
     parser.add_argument("--source", default="not stated", help="where the results came from")
     parser.add_argument("--licence", default="not stated", help="licence of items and results")
@@ -62,6 +65,9 @@ def run(options) -> None:
         "selection": selection[~selection["form"].str.startswith("random")].reset_index(drop=True),
         "terms": terms,
         "linear_predictors": stacked(options.linear, "linear_predictors"),
+        "cat_calibration": stacked(options.adaptive, "cat_calibration")
+        if options.adaptive
+        else None,
     }
     card = {
         "source": options.source,

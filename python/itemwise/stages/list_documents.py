@@ -27,7 +27,7 @@ def add_options(parser) -> None:
     parser.add_argument("--num-fewshot", type=whole_number(0), help="default: each task's own")
     parser.add_argument("--system-instruction", help="text before every prompt")
     parser.add_argument(
-        "--seed", type=whole_number(0), default=1234, help="of few-shot examples (default: 1234)"
+        "--fewshot-seed", type=whole_number(0), default=1234, help="default: 1234, the harness's"
     )
     add(parser, "out", help="documents table to write")
 
@@ -36,7 +36,7 @@ def run(options) -> None:
     """Build and write."""
     suite = Suite(
         options.tasks,
-        Prompting(options.num_fewshot, options.seed, False, options.system_instruction),
+        Prompting(options.num_fewshot, options.fewshot_seed, False, options.system_instruction),
         include_path=options.include_path,
         benchmarks=key_values(options.benchmark_of, "--benchmark-of"),
     )

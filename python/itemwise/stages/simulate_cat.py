@@ -21,6 +21,7 @@ from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
 from itemwise.errors import UserError
+from itemwise.files import read_record
 from itemwise.readout import Readout
 from itemwise.responses import Responses, write_responses
 from itemwise.selection import MAIN_FORM
@@ -48,6 +49,7 @@ def add_options(parser) -> None:
     parser.add_argument("--cat-test", help="--engine catR: further arguments of its test list")
     parser.add_argument("--rule", action="append", help="rule to simulate; repeatable")
     parser.add_argument("--selection", help="selection table, the order of criterion=fixed")
+    parser.add_argument("--selection-record", help="record of select_items: its optimism")
     parser.add_argument("--terms", help="terms table of fit_readout, for scores in points")
     parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
     parser.add_argument("--full-scores", help="full_scores table, for --out-study")
@@ -94,6 +96,8 @@ def run(options) -> None:
         if calibrating is not None:
             made = _simulate(options, calibrating, bank, rule, scale, domains, "calibrating")
             calibration = calibrate(made, full_scores(options), scale.level)
+            if rule.items == "form":
+                calibration = replace(calibration, factor=calibration.factor * optimism(options))
             calibrations.append(calibration.table(options.benchmark, rule.name))
             scale = replace(scale, calibration=calibration)
         traces.append(_simulate(options, tested, bank, rule, scale, domains, "testing"))
@@ -165,6 +169,13 @@ def calibration_subjects(options, responses: Responses) -> Responses | None:
         return None
     known = responses.select_subjects(full_scores(options).index)
     return chosen_subjects(options, known, "train", options.calibrate_on)
+
+
+def optimism(options) -> float:
+    """Return how optimistic errors on models are that took part in the choice of the form."""
+    if options.selection_record is None:
+        return 1.0
+    return read_record(options.selection_record)["optimism"]
 
 
 def full_scores(options) -> pd.Series:

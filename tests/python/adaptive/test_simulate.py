@@ -215,10 +215,10 @@ def test_start_items_come_before_any_estimate(population):
 
 def test_a_batch_is_spread_where_single_items_would_crowd():
     """Ten twins of the best item, ten good elsewhere: a batch of two takes one of each kind."""
-    parameters = pd.DataFrame({"item": [f"i{i}" for i in range(20)], "a": [3.0] * 20,
-                               "d": [0.0] * 10 + [-3.0] * 10, "g": 0.0, "u": 1.0})  # fmt: skip
+    parameters = pd.DataFrame({"item": [f"i{i}" for i in range(20)], "a": [6.0] * 20,
+                               "d": [0.0] * 10 + [-4.2] * 10, "g": 0.0, "u": 1.0})  # fmt: skip
     posterior = Posterior(Items(parameters, Rule()), 1)
-    chosen = criteria.batch(posterior, np.array([0]), np.ones((1, 11), bool), 2)
+    chosen = criteria.batch(posterior, np.array([0]), np.ones((1, 20), bool), 2)
     assert sorted(chosen[0] // 10) == [0, 1]
 
 

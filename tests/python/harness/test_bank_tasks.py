@@ -23,7 +23,8 @@ def documents(tasks, tmp_path_factory):
     from itemwise.cli import main
 
     out = tmp_path_factory.mktemp("documents") / "documents.parquet"
-    command = ["list-documents", "--tasks", "words", "sums", "--include-path", tasks, "--out", out]
+    command = ["list-documents", "--tasks", "words", "sums", "--include-path", tasks,
+               "--benchmark-of", "words=vocabulary", "--out", out]  # fmt: skip
     assert main([str(word) for word in command]) == 0
     return read_table(out, "documents")
 
@@ -34,20 +35,20 @@ def bank(documents, tmp_path_factory):
     if shutil.which("Rscript") is None:
         pytest.skip("Rscript is not installed")
     folder = tmp_path_factory.mktemp("made")
-    for number, name in enumerate(("words", "sums")):
+    for number, name in enumerate(("vocabulary", "sums")):
         items = documents[documents["benchmark"] == name]
         parameters = draw_items(np.random.default_rng(number), name, len(items), 0.0)
         parameters["item"] = items["item"].to_numpy(object)
         parameters["a"] = parameters["a"].abs()
         theta = np.random.default_rng([number, 1]).normal(size=200)
         responses = simulate_responses(parameters, theta, seed=number)
-        size = 10 if name == "words" else 6
+        size = 10 if name == "vocabulary" else 6
         build(folder, name, number, responses, items.drop(columns="benchmark"), size)
-    metrics = {"words": ("acc_norm", "none"), "sums": ("exact_match", "strict")}
+    metrics = {"vocabulary": ("acc_norm", "none"), "sums": ("exact_match", "strict")}
     for name, (metric, chosen) in metrics.items():
         record = {"metric": metric, "filter": chosen, "harness": ["0.4.13"]}
         (folder / f"{name}.build.json").write_text(json.dumps(record))
-    assert export(folder, folder / "bank", names=("words", "sums")) == 0
+    assert export(folder, folder / "bank", names=("vocabulary", "sums")) == 0
     return folder / "bank"
 
 
@@ -83,7 +84,7 @@ def test_scores_from_the_results(results, bank, itemwise, tmp_path):
     assert scores["n_items"].tolist() == [10, 6]
     assert (scores["lower"] <= scores["predicted"]).all()
     record = json.loads((tmp_path / "s.json").read_text())
-    assert record["metrics"] == {"words": "acc_norm", "sums": "exact_match (strict)"}
+    assert record["metrics"] == {"vocabulary": "acc_norm", "sums": "exact_match (strict)"}
     assert not any("prompts differ" in message for message in record["warnings"])
     assert f"{scores['predicted'][0]:.1f}" in done.out
     assert "lab/tiny" in (tmp_path / "s.html").read_text()
@@ -126,7 +127,7 @@ def test_other_prompts_metrics_and_missing_items_are_told(results, bank, itemwis
                       "--out", tmp_path / "before.parquet")  # fmt: skip
     assert before.status == 0
     done = itemwise("score-model", "--bank", bank, "--results", tmp_path / "changed.parquet",
-                    "--metric", "words=acc", "--out", tmp_path / "after.parquet")  # fmt: skip
+                    "--metric", "vocabulary=acc", "--out", tmp_path / "after.parquet")  # fmt: skip
     assert done.status == 0, done.err
     for told in ("10 of 10 prompts differ", "scored by acc, the bank was calibrated on acc_norm",
                  "evaluated by harness 0.4.9, calibrated with 0.4.13",
