@@ -170,3 +170,55 @@ def test_items_without_prompts_make_no_task(bank, tmp_path):
                   for s in made.items["settings"]]
     )  # fmt: skip
     assert "code of its own" in write_tasks(tmp_path / "tasks", scored, made.selection)[0]
+
+
+@pytest.fixture
+def adapt(bank, tiny_model, tasks, itemwise, tmp_path):
+    """Return a function that runs a live adaptive evaluation."""
+
+    def run(*more, ledger="ledger"):
+        return itemwise(
+            "adapt-model", "--bank", bank, "--lm", tiny_model, "--device", "cpu",
+            "--include-path", tasks, "--ledger", tmp_path / ledger, "--subject", "lab/tiny",
+            "--rule", "adaptive:min_length=2,max_length=5,batch=2",
+            "--out", tmp_path / "trace.parquet", *more,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwise, tmp_path):
+    done = adapt("--record", tmp_path / "r.json", "--out-scores", tmp_path / "s.parquet",
+                 "--figure", tmp_path / "trace.png")  # fmt: skip
+    assert done.status == 0, done.err
+    live = read_table(tmp_path / "trace.parquet", "cat_traces").drop(columns="seconds")
+    assert live.groupby("benchmark")["step"].max().to_dict() == {"vocabulary": 5, "sums": 5}
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["batches"] == 6
+    assert 0 < record["seconds_of_the_model"] <= record["seconds"]
+    assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
+    assert read_table(tmp_path / "s.parquet", "scores")["readout"].tolist() == ["adaptive"] * 2
+    replayed = itemwise("adapt-model", "--bank", bank, "--replay", results, "--rule",
+                        "adaptive:min_length=2,max_length=5,batch=2",
+                        "--out", tmp_path / "replay.parquet")  # fmt: skip
+    assert replayed.status == 0, replayed.err
+    again = read_table(tmp_path / "replay.parquet", "cat_traces").drop(columns="seconds")
+    pd.testing.assert_frame_equal(again, live)
+    assert adapt("--record", tmp_path / "r.json").status == 0
+    assert json.loads((tmp_path / "r.json").read_text())["batches"] == 0  # all from the ledger
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--rule", "adaptive:min_length=50,max_length=60"), "asks at least 50"),
+        (("--budget", "1", "--rule", "adaptive:min_length=2"), "need 4; raise it"),
+        (("--rule", "adaptive:speed=9"), "is not one of the settings"),
+        (("--form", "Z"), "no form 'Z'"),
+    ],
+)
+def test_adaptive_mistakes_are_refused(more, message, adapt, tmp_path):
+    done = adapt(*more)
+    assert done.status == 2
+    assert message in done.err
+    assert not (tmp_path / "trace.parquet").exists()

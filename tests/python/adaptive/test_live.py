@@ -1,0 +1,147 @@
+"""Live tests: the same as their simulation, the same after an interruption, within budget."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from itemwise.adaptive.live import make_tests, run_tests, scores
+from itemwise.adaptive.rules import Rule, parse_rule
+from itemwise.adaptive.simulate import simulate
+from itemwise.bank import Bank
+from itemwise.errors import UserError
+from itemwise.population import simulate_population
+from itemwise.tables import check_table
+
+NODES = np.linspace(-3, 3, 13)
+
+
+def terms(benchmark: str) -> pd.DataFrame:
+    """Return a read-out that rises by 15 points a unit of ability."""
+    rows = [("intercept", "i", "", 1, np.nan, np.nan, 50.0)]
+    rows += [("smooth", "s", "theta", k, x, np.nan, 15 * x) for k, x in enumerate(NODES, 1)]
+    rows += [("range", "theta", "theta", 1, -3.0, 3.0, 0.0)]
+    rows += [("scale", "scale", "predicted", k, x, np.nan, 1.0) for k, x in ((1, 0.0), (2, 100.0))]
+    rows += [("quantile", "q", "", 1, 0.9, np.nan, 1.5)]
+    table = pd.DataFrame(rows, columns=["kind", "term", "variable", "node", "x", "x2", "value"])
+    return table.assign(benchmark=benchmark, form="A", readout="ability", variable2="")
+
+
+@pytest.fixture(scope="module")
+def populations():
+    return {
+        name: simulate_population(name, number, 30, 40, 0.0, 0.0, seed=5)
+        for number, name in enumerate(("one", "two"))
+    }
+
+
+@pytest.fixture(scope="module")
+def bank(populations):
+    """Return a bank in memory of two benchmarks; forms of 30 items."""
+    items, selection = [], []
+    for name, population in populations.items():
+        ids = population.parameters["item"]
+        items.append(pd.DataFrame({"benchmark": name, "item": ids}))
+        selection.append(pd.DataFrame({"benchmark": name, "form": "A", "item": ids[:30],
+                                       "rank": range(1, 31)}))  # fmt: skip
+    about = {"scoring": "EAP", "metric": None, "filter": None}
+    return Bank(
+        {"benchmarks": dict.fromkeys(populations, about)},
+        pd.concat(items, ignore_index=True),
+        pd.concat([p.parameters for p in populations.values()], ignore_index=True),
+        pd.concat(selection, ignore_index=True),
+        pd.concat([terms(name) for name in populations], ignore_index=True),
+        pd.DataFrame(),
+    )
+
+
+def answering(populations, row: int, asked: list | None = None, dies_after: int | None = None):
+    """Return a function that looks the responses of one subject up, and keeps count."""
+    known = {
+        item: int(value)
+        for population in populations.values()
+        for item, value in zip(population.responses.items, population.responses.matrix[row],
+                               strict=True)
+    }  # fmt: skip
+
+    def answer(benchmark, items):
+        if asked is not None:
+            if len(asked) == dies_after:
+                raise KeyboardInterrupt
+            asked.append(list(items))
+        return [known[item] for item in items]
+
+    return answer
+
+
+@pytest.mark.parametrize("text", ["r:max_length=12", "r:criterion=MFI,se=0.4,max_length=25,start=3",
+                                  "r:batch=4,max_length=16,items=pool"])  # fmt: skip
+def test_a_live_test_is_the_simulated_one(text, bank, populations):
+    rule = parse_rule(text)
+    tests = make_tests(bank, rule)
+    trace = run_tests(tests, answering(populations, 7), "lab/m")
+    check_table(trace, "cat_traces", "trace")
+    for name, population in populations.items():
+        wanted = bank.form_items(name) if rule.items == "form" else bank.pool_items(name)
+        parameters = population.parameters.set_index("item", drop=False).loc[wanted]
+        scale = next(t for t in tests if t.name == name).scale
+        simulated = simulate(
+            population.responses.take(subjects=np.array([7])), parameters, rule, name, scale
+        )
+        mine = trace[trace["benchmark"] == name]
+        assert mine["item"].tolist() == simulated["item"].tolist()
+        for column in ("theta", "se", "predicted", "half_width"):
+            np.testing.assert_allclose(mine[column], simulated[column], atol=1e-12)
+    table = scores(tests, "lab/m", "A")
+    check_table(table, "scores", "scores")
+    assert table["readout"].eq("adaptive").all()
+
+
+def test_the_budget_goes_where_the_score_is_least_certain(bank, populations):
+    tests = make_tests(bank, Rule(min_length=4, max_length=30))
+    trace = run_tests(tests, answering(populations, 3), "m", budget=26)
+    assert len(trace) == 26
+    assert trace["benchmark"].value_counts().min() >= 4
+    after = trace.groupby("benchmark")["half_width"].last()
+    assert after.max() - after.min() < 1.5
+    with pytest.raises(UserError, match="need 8; raise it"):
+        run_tests(make_tests(bank, Rule(min_length=4)), answering(populations, 3), "m", budget=5)
+
+
+def test_what_was_answered_before_leads_to_the_same_test(bank, populations):
+    """A run that dies is run again: stored answers first, then the model, no item twice."""
+    rule = Rule(batch=3, max_length=15)
+    whole = run_tests(make_tests(bank, rule), answering(populations, 9), "m")
+    ledger: dict = {}
+    model_calls: list = []
+    model = answering(populations, 9, model_calls, dies_after=4)
+
+    def answer(benchmark, items):
+        wanted = [item for item in items if item not in ledger]
+        if wanted:
+            ledger.update(zip(wanted, model(benchmark, wanted), strict=True))
+        return [ledger[item] for item in items]
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tests(make_tests(bank, rule), answer, "m")
+    first = len(ledger)
+    model = answering(populations, 9, model_calls)
+    again = run_tests(make_tests(bank, rule), answer, "m")
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), whole.drop(columns="seconds"))
+    asked = [item for batch in model_calls for item in batch]
+    assert len(asked) == len(set(asked)) == len(whole) > first
+
+
+def test_the_items_that_can_be_asked_and_a_bank_too_small(bank, populations):
+    some = set(bank.form_items("one")[:10]) | set(bank.form_items("two")[:9])
+    tests = make_tests(bank, Rule(max_length=30), available=some)
+    trace = run_tests(tests, answering(populations, 0), "m")
+    assert set(trace["item"]) == some
+    with pytest.raises(UserError, match="benchmark 'two': holds 9 items"):
+        make_tests(bank, Rule(min_length=10), available=some)
+    empty = dataclasses.replace(bank, selection=bank.selection[bank.selection["benchmark"] == "x"])
+    with pytest.raises(UserError, match="no form 'A'"):
+        make_tests(empty, Rule())
