@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from adaptive import cat_engines, cat_study, live
 from choices import readout_choices, settings_search
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
@@ -240,6 +241,9 @@ PROOFS = {
     "harness": harness,
     "sample_logs": sample_logs,
     "evaluation_kills": evaluation_kills,
+    "cat_engines": cat_engines,
+    "cat_study": cat_study,
+    "live": live,
     "kills": kills,
 }
 

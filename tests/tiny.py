@@ -98,3 +98,44 @@ metadata: {{version: 1.0}}
         "group: both\ntask: [words, sums]\naggregate_metric_list: []\nmetadata: {version: 1.0}\n"
     )
     return folder
+
+
+def teach(folder: Path, documents, share: float, seed: int, steps: int = 150) -> Path:
+    """Train a tiny GPT-2 on the right answers to a share of multiple-choice documents.
+
+    Parameters
+    ----------
+    folder : Path
+    documents : data frame
+        Table `documents`.
+    share : float
+        Share of the documents that the model sees.
+    """
+    import numpy as np
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    make_model(folder, seed, width=96, context=256)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    rng = np.random.default_rng(seed)
+    seen = documents.sample(frac=share, random_state=seed) if share else documents[:0]
+    texts = [
+        row.prompt[-300:] + " " + json.loads(row.choices)[json.loads(row.target)]
+        for row in seen.itertuples()
+    ]
+    if texts:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+        for _ in range(steps):
+            batch = [texts[i] for i in rng.integers(len(texts), size=16)]
+            codes = [tokenizer(text)["input_ids"][-255:] for text in batch]
+            longest = max(map(len, codes))
+            pad = tokenizer.pad_token_id
+            inputs = torch.tensor([c + [pad] * (longest - len(c)) for c in codes])
+            labels = torch.tensor([c + [-100] * (longest - len(c)) for c in codes])
+            loss = model(inputs, labels=labels).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    model.save_pretrained(folder)
+    return folder

@@ -1,0 +1,288 @@
+"""Proofs of adaptive testing: beside catR, on real rows, and live on tiny transformers."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from common import EVIDENCE, data_folder, markdown, write_evidence
+from distil import BENCHMARKS, calibrated, options
+from evaluation import itemwise, local_metabench
+
+from itemwise.adaptive.study import items_to_reach
+from itemwise.bank import read_bank
+from itemwise.config import ROOT
+from itemwise.files import read_record
+from itemwise.irt.model import item_information
+from itemwise.report.figures import adaptive as study_figure
+from itemwise.responses import read_responses, write_responses
+from itemwise.tables import read_table
+
+SUBJECTS = 100
+"""Random complete rows on which both engines are timed."""
+POINTS = 1.5
+KILLS = 20
+MODELS = 30
+RULE = "adaptive:min_length=8,batch=4,points=3,max_length=60"
+
+
+def cat_engines() -> None:
+    """Run the same rules natively and by catR on real GSM8K rows."""
+    files = calibrated("organization", "gsm8k")
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        responses = read_responses(files["responses"])
+        complete = np.flatnonzero(responses.administered.all(axis=1))
+        chosen = np.random.default_rng(1).choice(complete, SUBJECTS, replace=False)
+        write_responses(responses.take(subjects=np.sort(chosen)), folder / "r.parquet")
+        parameters = read_table(files["parameters"], "parameters").set_index("item", drop=False)
+        for estimator in ("EAP", "MAP"):
+            rule = (
+                f"r:criterion=MFI,items=pool,estimator={estimator},max_length=50,limit=4,nodes=33"
+            )
+            seconds, tables = {}, {}
+            for engine in ("native", "catR"):
+                start = time.perf_counter()
+                itemwise("simulate-cat", "--engine", engine, "--responses", folder / "r.parquet",
+                         *options(files, "parameters"), "--benchmark", "gsm8k", "--rule", rule,
+                         "--out", folder / f"{engine}.parquet")  # fmt: skip
+                seconds[engine] = time.perf_counter() - start
+                tables[engine] = read_table(folder / f"{engine}.parquet", "cat_traces")
+            rows.append(
+                {
+                    "estimator": estimator,
+                    "tests": SUBJECTS,
+                    "items": 50,
+                    **compared(tables, parameters),
+                    "catR (s)": f"{seconds['catR']:.1f}",
+                    "native (s)": f"{seconds['native']:.2f}",
+                    "native without start-up (s)": f"{bare_seconds(folder, files, rule):.3f}",
+                    "ratio": f"{seconds['catR'] / bare_seconds(folder, files, rule):.0f}",
+                }
+            )
+    text = (
+        "The same rule on the same rows (MFI from theta = 0, 33 nodes on [-4, 4]). `same items`: "
+        "tests with the same items in the same order; otherwise the paths parted where the two "
+        "candidates' informations at the native estimate differ by at most the figure given. "
+        "Seconds of whole commands; the ratio is catR's command over the native simulation itself, "
+        "without the start of Python and reading of tables.\n\n" + markdown(pd.DataFrame(rows))
+    )
+    write_evidence("cat_engines", "Native simulation beside catR", text, "make prove")
+
+
+def bare_seconds(folder: Path, files: dict, rule: str) -> float:
+    """Return the seconds of the native simulation itself."""
+    from itemwise.adaptive.rules import parse_rule
+    from itemwise.adaptive.simulate import simulate
+
+    responses = read_responses(folder / "r.parquet")
+    parameters = read_table(files["parameters"], "parameters")
+    start = time.perf_counter()
+    simulate(responses, parameters, parse_rule(rule), "gsm8k")
+    return time.perf_counter() - start
+
+
+def compared(tables: dict[str, pd.DataFrame], parameters: pd.DataFrame) -> dict:
+    """Compare traces up to where paths part."""
+    same, gaps, theta, se = 0, [], 0.0, 0.0
+    theirs = dict(iter(tables["catR"].groupby("subject")))
+    for subject, mine in tables["native"].groupby("subject"):
+        other = theirs[subject]
+        equal = mine["item"].to_numpy() == other["item"].to_numpy()
+        until = len(equal) if equal.all() else int(np.argmin(equal))
+        same += bool(equal.all())
+        part = slice(0, until)
+        theta = max(theta, np.abs(mine["theta"].to_numpy() - other["theta"].to_numpy())[part].max())
+        se = max(se, np.abs(mine["se"].to_numpy() - other["se"].to_numpy())[part].max())
+        if until < len(equal):
+            at = mine["theta"].to_numpy()[until - 1 : until]
+            pair = parameters.loc[[mine["item"].iloc[until], other["item"].iloc[until]]]
+            gaps.append(float(np.ptp(item_information(pair, at))))
+    return {
+        "same items": f"{same} of {len(theirs)}",
+        "largest difference of theta": f"{theta:.1e}",
+        "of its standard error": f"{se:.1e}",
+        "information gap where paths part": f"{max(gaps):.1e}" if gaps else "-",
+    }
+
+
+def cat_study() -> None:
+    """Compare rules on the real rows of test models."""
+    text = [
+        "Test models of unseen organizations (`tests/config/leaderboard.yaml`), rules of the "
+        "default configuration; scores and intervals corrected by simulated tests of 1,500 "
+        "training models. `adaptive`: smallest expected posterior variance among the items of the "
+        "short form. The whole benchmarks have 1,172 (ARC) and 1,319 items (GSM8K)."
+    ]
+    targets = [f"results/leaderboard/simulate_cat/{b}.study.parquet" for b in BENCHMARKS]
+    data_folder()
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile",
+         "tests/config/leaderboard.yaml", "--", *targets], cwd=ROOT, check=True,
+    )  # fmt: skip
+    for benchmark, target in zip(BENCHMARKS, targets, strict=True):
+        table = read_table(ROOT / target, "cat_study")
+        rows = []
+        for rule, part in table.groupby("rule", sort=False):
+            at = part.set_index("n_items")
+            row = {"rule": rule}
+            row |= {f"RMSE, {n}": f"{at['rmse'][n]:.2f}" for n in (10, 20, 40, 80) if n in at.index}
+            for name in ("median_error", "p90_error"):
+                few = items_to_reach(part, name, POINTS)
+                row[f"items to {name.split('_')[0]} {POINTS}"] = few or "not within 80"
+            row["coverage, 40"] = f"{at['coverage'][40]:.1%}"
+            row["largest exposure"] = f"{at['exposure'].iloc[-1]:.0%}"
+            row["overlap"] = f"{at['overlap'].iloc[-1]:.0%}"
+            rows.append(row)
+        figure = EVIDENCE / f"cat_study_{benchmark}.png"
+        drawn = study_figure(table)
+        drawn.savefig(figure, dpi=130)
+        plt.close(drawn)
+        text += [f"## {benchmark}", markdown(pd.DataFrame(rows)), f"![{benchmark}]({figure.name})"]
+    write_evidence("cat_study", "Adaptive tests on real rows", "\n\n".join(text), "make prove")
+
+
+def live() -> None:
+    """Adapt to tiny transformers that know part of the answers, and kill some runs."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from tiny import teach
+
+    bank = arc_bank()
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        tasks = local_metabench(folder / "tasks")
+        common = ["--device", "cpu", "--include-path", tasks, "--batch-size", "16",
+                  "--tasks", "metabench_arc", "metabench_arc_secondary"]  # fmt: skip
+        itemwise("list-documents", *common[2:4], *common[6:], "--out", folder / "d.parquet")
+        documents = read_table(folder / "d.parquet", "documents")
+        for number in range(MODELS):
+            model = folder / "lab" / f"m{number:02d}"
+            teach(model, documents, share=number / (MODELS - 1), seed=number)
+            itemwise("evaluate-model", "--lm", model, *common, "--ledger", folder / "full",
+                     "--out", folder / "full.parquet")  # fmt: skip
+            itemwise("score-model", "--bank", bank, "--results", folder / "full.parquet",
+                     "--out", folder / "scores.parquet")  # fmt: skip
+            whole = read_table(folder / "scores.parquet", "scores").iloc[0]
+            itemwise("adapt-model", "--bank", bank, "--lm", model, *common, "--rule", RULE,
+                     "--ledger", folder / "adaptive", "--out", folder / "live.parquet",
+                     "--record", folder / "live.json", "--out-scores", folder / "s.parquet",
+                     "--figure", EVIDENCE / "live_trace.png")  # fmt: skip
+            itemwise("adapt-model", "--bank", bank, "--replay", folder / "full.parquet",
+                     "--rule", RULE, "--out", folder / "replay.parquet")  # fmt: skip
+            live_trace, replayed = (
+                read_table(folder / f"{name}.parquet", "cat_traces").drop(columns="seconds")
+                for name in ("live", "replay")
+            )
+            record = read_record(folder / "live.json")
+            found = read_table(folder / "s.parquet", "scores").iloc[0]
+            rows.append(
+                {
+                    "equal": live_trace.equals(replayed),
+                    "asked": len(live_trace),
+                    "full form": whole["predicted"],
+                    "adaptive": found["predicted"],
+                    "inside": found["lower"] <= whole["predicted"] <= found["upper"],
+                    "own": (record["seconds"] - record["seconds_of_the_model"])
+                    / max(record["batches"], 1),
+                    "model": record["seconds_of_the_model"] / max(record["batches"], 1),
+                }
+            )
+        killed = kill_runs(folder, bank, model, common)
+    table = pd.DataFrame(rows)
+    apart = (table["adaptive"] - table["full form"]).abs()
+    text = (
+        f"{MODELS} transformers of 2 layers, trained on the right answers to 0 to 100 % of the "
+        "245 published ARC items, through the harness's own tasks; bank of ARC alone. Rule "
+        f"`{RULE}`.\n\n"
+        f"- Live run equal to the offline replay of the same model's full evaluation: "
+        f"{table['equal'].sum()} of {MODELS}.\n"
+        f"- Items asked: median {table['asked'].median():.0f} of 245 "
+        f"({table['asked'].median() / 245:.0%}; {table['asked'].min()} to {table['asked'].max()}).\n"
+        f"- Scores by the complete short form from {table['full form'].min():.1f} to "
+        f"{table['full form'].max():.1f} points; distance of the adaptive score: median "
+        f"{apart.median():.2f}, 90th percentile {apart.quantile(0.9):.2f}; inside its interval "
+        f"{table['inside'].sum()} of {MODELS}. Models that learnt some answers by heart and guess "
+        "the others are not like those of the calibration.\n"
+        f"- A batch of 4 items takes the model {1000 * table['model'].median():.0f} ms in the "
+        f"median, all else {1000 * table['own'].median():.0f} ms.\n"
+        f"- {killed}\n\n![A live trace](live_trace.png)"
+    )
+    write_evidence("live", "Live adaptive evaluation", text, "make prove")
+
+
+def arc_bank() -> Path:
+    """Distil ARC alone; return the bank."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        data = data_folder() / "leaderboard"
+        config.write(
+            f"run: arc-alone\nirt: {{reference: never}}\n"
+            "split: {method: organization, test: 0.1}\nbenchmarks:\n  arc:\n"
+            f"    sources: [{data}/arc_primary.responses.parquet, "
+            f"{data}/arc_secondary.responses.parquet]\n"
+            f"    full_scores: {data}/full-scores.parquet\n    selection: {{budget: 100}}\n"
+        )
+        config.flush()
+        subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile",
+             config.name, "--", "results/arc-alone/bank"], cwd=ROOT, check=True,
+        )  # fmt: skip
+    read_bank(ROOT / "results/arc-alone/bank")
+    return ROOT / "results/arc-alone/bank"
+
+
+def kill_runs(folder: Path, bank: Path, model: Path, common: list) -> str:
+    """Kill live runs at random times; return what came of it."""
+    rng = random.Random(1)
+    words = ["adapt-model", "--bank", bank, "--lm", model, *common,
+             "--rule", "adaptive:max_length=60,batch=2"]  # fmt: skip
+    start = time.perf_counter()
+    itemwise(*words, "--ledger", folder / "w", "--out", folder / "whole.parquet")
+    seconds = time.perf_counter() - start
+    whole = read_table(folder / "whole.parquet", "cat_traces").drop(columns="seconds")
+    kills = finished = equal = 0
+    twice = []
+    while kills < KILLS:
+        ledger, out = folder / f"k{finished}", folder / "killed.parquet"
+        command = [sys.executable, "-m", "itemwise", *map(str, words),
+                   "--ledger", str(ledger), "--out", str(out)]  # fmt: skip
+        while True:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            try:
+                limit = None if kills == KILLS else seconds * rng.uniform(0.4, 1.0)
+                process.wait(timeout=limit)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                kills += 1
+        finished += 1
+        equal += read_table(out, "cat_traces").drop(columns="seconds").equals(whole)
+        twice.append(asked_twice(ledger))
+        shutil.rmtree(ledger)
+    return (
+        f"{kills} kills (SIGKILL at random moments) over {finished} runs of {len(whole)} items: "
+        f"finished traces equal to the undisturbed one {equal} of {finished}; items in a ledger "
+        f"twice: {sum(twice)}."
+    )
+
+
+def asked_twice(ledger: Path) -> int:
+    """Count the documents that a ledger holds more than once."""
+    (path,) = ledger.glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    keys = [key for line in lines for key in line.get("answers", {})]
+    return len(keys) - len(set(keys))
