@@ -53,7 +53,8 @@ spec <- list(
     choices = names(cat_estimators),
     "estimator of theta"
   ),
-  stage_option("start", "integer", default = 1, "items asked at theta = 0"),
+  stage_option("start", "integer", default = 1, "items asked at --theta0"),
+  stage_option("theta0", "number", "ability at which tests start (0)"),
   stage_option(
     "randomesque",
     "integer",

@@ -62,7 +62,11 @@ cat_rule <- function(opts) {
     proThr = opts$max_length
   )
   list(
-    start = list(nrItems = opts$start, theta = 0, startSelect = "MFI"),
+    start = list(
+      nrItems = opts$start,
+      theta = if (is.null(opts$theta0)) 0 else opts$theta0,
+      startSelect = "MFI"
+    ),
     test = utils::modifyList(test, cat_extra(opts$cat_test)),
     stop = list(
       rule = names(stops),

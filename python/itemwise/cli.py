@@ -18,6 +18,7 @@ STAGES = {
     "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
     "list-documents": "list the documents of harness tasks with their prompts",
     "adapt-model": "evaluate a model adaptively, asking only what still tells",
+    "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
     "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
     "fit-irt": "calibrate items with item response theory",

@@ -26,6 +26,8 @@ def values(
     """
     items = posterior.items
     shape = (len(subjects), len(items))
+    if done == 0 and rule.theta0 is not None and rule.criterion not in ("fixed", "random"):
+        return items.information_at(np.full(len(subjects), rule.theta0))
     if rule.criterion == "fixed":
         return np.broadcast_to(-np.arange(len(items), dtype=float), shape)
     if rule.criterion == "random":

@@ -83,7 +83,7 @@ class BenchmarkTest:
         size = self.rule.start if not self.asked and self.rule.start > 1 else self.rule.batch
         size = min(size, at_most, self.rule.max_length - len(self.asked), int(self.free.sum()))
         only = np.array([0])
-        if self.rule.batch > 1 and self.rule.criterion not in ("fixed", "random"):
+        if self.rule.joint(len(self.asked)):
             chosen = criteria.batch(self.posterior, only, self.free, size)[0]
         else:
             wanted = criteria.values(self.rule, self.posterior, only, len(self.asked), rng)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.irt.quadrature import Grid
-from itemwise.irt.scoring import posterior_mode
+from itemwise.irt.scoring import ABILITY_TOLERANCE, NEWTON_STEPS, posterior_mode
 from itemwise.responses import MISSING
 
 
@@ -37,9 +38,26 @@ class Items:
     def __len__(self) -> int:
         return len(self.parameters)
 
+    @property
+    def logistic(self) -> bool:
+        """Whether the items have no asymptotes (1PL, 2PL)."""
+        return self.beta.shape[1] == 2
+
     def information_at(self, theta: np.ndarray) -> np.ndarray:
         """Return the information of every item, shape (n_subjects, n_items)."""
-        return item_information(self.parameters, theta).T
+        if not self.logistic:
+            return item_information(self.parameters, theta).T
+        # a^2 P (1 - P) with e = exp(-|z|): one exponential and no temporary of P, since
+        # this is where a simulation spends its time.
+        a, d = self.beta[:, 0], self.beta[:, 1]
+        e = np.multiply.outer(theta, a)
+        e += d
+        np.abs(e, out=e)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        e /= (1 + e) ** 2
+        e *= a**2
+        return e
 
 
 class Posterior:
@@ -62,6 +80,8 @@ class Posterior:
         self.log_weights = np.tile(items.log_prior, (n_subjects, 1))
         self.theta = np.zeros(n_subjects)
         self.se = np.ones(n_subjects)
+        self.n_asked = np.zeros(n_subjects, dtype=int)
+        self.asked = np.zeros((n_subjects, 16), dtype=int)
 
     def add(self, subjects: np.ndarray, chosen: np.ndarray, responses: np.ndarray) -> None:
         """Take in one response of each of some subjects.
@@ -73,6 +93,10 @@ class Posterior:
         responses : array of 0 and 1, shape (n,)
         """
         self.matrix[subjects, chosen] = responses
+        if self.n_asked[subjects].max(initial=0) == self.asked.shape[1]:
+            self.asked = np.hstack([self.asked, np.zeros_like(self.asked)])
+        self.asked[subjects, self.n_asked[subjects]] = chosen
+        self.n_asked[subjects] += 1
         gained = np.where(
             responses[:, None] == 1, self.items.log_right[chosen], self.items.log_wrong[chosen]
         )
@@ -103,17 +127,90 @@ class Posterior:
             self.theta[subjects] = mean
             self.se[subjects] = np.sqrt(np.maximum(weights @ nodes**2 - mean**2, 0))
             return
-        asked = (self.matrix[subjects] != MISSING).any(axis=0)
-        matrix, beta = self.matrix[subjects][:, asked], self.items.beta[asked]
-        grid = Grid(nodes, self.items.log_prior)
-        start = nodes[self.log_weights[subjects].argmax(axis=1)]
-        theta, se = posterior_mode(matrix, beta, start, grid, 1.0)
+        theta, se = self._mode(subjects, 1.0)
         if self.estimator == "ML":
-            likelihood = self.likelihoods(subjects)
-            best = likelihood.argmax(axis=1)
-            inner = (best > 0) & (best < len(nodes) - 1)
-            mixed = (matrix == 1).any(axis=1) & (matrix == 0).any(axis=1) & inner
-            free, error = posterior_mode(matrix, beta, nodes[best], grid, 0.0)
-            usable = mixed & np.isfinite(error)
+            free, error = self._mode(subjects, 0.0)
+            usable = np.isfinite(error)
             theta, se = np.where(usable, free, theta), np.where(usable, error, se)
         self.theta[subjects], self.se[subjects] = theta, se
+
+    def _mode(self, subjects: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mode of posterior (precision 1) or likelihood (0) and its error.
+
+        The error is not a number where the likelihood has no maximum within the nodes.
+        """
+        nodes = self.items.nodes
+        if self.items.logistic:
+            most = self.n_asked[subjects].max()
+            asked = self.asked[subjects, :most]
+            given = np.arange(most) < self.n_asked[subjects][:, None]
+            a = np.where(given, self.items.beta[asked, 0], 0.0)
+            x = self.matrix[subjects[:, None], asked]
+            return logistic_mode(
+                a, self.items.beta[asked, 1], x, precision, self.theta[subjects], nodes[-1]
+            )
+        columns = (self.matrix[subjects] != MISSING).any(axis=0)
+        matrix, beta = self.matrix[subjects][:, columns], self.items.beta[columns]
+        logs = self.log_weights[subjects] + (1 - precision) * nodes**2 / 2
+        best = logs.argmax(axis=1)
+        theta, se = posterior_mode(
+            matrix, beta, nodes[best], Grid(nodes, self.items.log_prior), precision
+        )
+        at_end = (best == 0) | (best == len(nodes) - 1)
+        return theta, np.where(at_end & (precision == 0), np.nan, se)
+
+
+def logistic_mode(
+    a: np.ndarray, d: np.ndarray, x: np.ndarray, precision: float, start: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mode of concave log posteriors of 1PL and 2PL items, one a row.
+
+    Newton's method on sum a (x - P) - precision theta, which falls in theta; bisection
+    where a step would leave the bracket.
+
+    Parameters
+    ----------
+    a, d, x : array, shape (n_subjects, n_asked)
+        Slopes (0 where nothing was asked), intercepts, responses.
+    precision : float
+        1 with the N(0, 1) prior, 0 without.
+    start : array, shape (n_subjects,)
+    limit : float
+        Modes are sought on [-limit, limit]; beyond, its end counts.
+
+    Returns
+    -------
+    theta, se : array, shape (n_subjects,)
+        se from the observed information, not a number where a likelihood without prior
+        has no maximum inside.
+    """
+    n = len(start)
+    theta, se = np.clip(start, -limit, limit), np.full(n, np.nan)
+    low, high = np.full(n, -limit), np.full(n, limit)
+    active = np.arange(n)
+    for _ in range(NEWTON_STEPS):
+        slope, bend = _logistic_derivatives(a[active], d[active], x[active], theta[active])
+        slope -= precision * theta[active]
+        bend -= precision
+        low[active] = np.where(slope > 0, theta[active], low[active])
+        high[active] = np.where(slope < 0, theta[active], high[active])
+        step = theta[active] - slope / np.minimum(bend, -1e-12)
+        inside = (step >= low[active]) & (step <= high[active])
+        new = np.where(inside, step, (low[active] + high[active]) / 2)
+        new = np.where(slope == 0, theta[active], new)
+        se[active] = 1 / np.sqrt(np.maximum(-bend, 1e-12))
+        moved = np.abs(new - theta[active])
+        theta[active] = new
+        active = active[moved > ABILITY_TOLERANCE]
+        if not active.size:
+            break
+    if precision == 0:
+        se[np.abs(theta) > limit - 1e-6] = np.nan
+    return theta, se
+
+
+def _logistic_derivatives(a, d, x, theta) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and second derivative of each row's log-likelihood."""
+    right = expit(a * theta[:, None] + d)
+    first = (a * (x - right)).sum(axis=1)
+    return first, -(a**2 * right * (1 - right)).sum(axis=1)

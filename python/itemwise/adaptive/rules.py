@@ -30,6 +30,9 @@ class Rule:
         `ML` falls back to `MAP` where the likelihood has no maximum.
     start : int
         Items asked first, all chosen before any estimate.
+    theta0 : float, optional
+        Ability at which the first items are chosen, by information; default: by the
+        criterion, at the prior. The estimate's prior stays N(0, 1).
     batch : int
         Items between two estimates, chosen to be jointly informative.
     randomesque : int
@@ -56,6 +59,7 @@ class Rule:
     items: str = "form"
     estimator: str = "EAP"
     start: int = 1
+    theta0: float | None = None
     batch: int = 1
     randomesque: int = 1
     max_exposure: float = 1.0
@@ -92,6 +96,11 @@ class Rule:
                 raise UserError(f"rule '{self.name}': {field_name} must be above 0")
         if not 0 < self.max_exposure <= 1:
             raise UserError(f"rule '{self.name}': max_exposure must lie between 0 and 1")
+
+    def joint(self, done: int) -> bool:
+        """Return whether the next batch is chosen to be jointly informative."""
+        at_theta0 = done == 0 and self.theta0 is not None
+        return self.batch > 1 and self.criterion not in ("fixed", "random") and not at_theta0
 
     def check_bank(self, n_items: int, source: str) -> None:
         """Refuse a bank with fewer items than the rule asks for at least."""

@@ -160,7 +160,7 @@ class _Tests:
     def _choose(self, size: int) -> np.ndarray:
         """Return the items of the next batch, -1 where none is left."""
         allowed = self._allowed()
-        if self.rule.batch > 1 and self.rule.criterion not in ("fixed", "random"):
+        if self.rule.joint(self.done):
             chosen = criteria.batch(self.posterior, self.active, allowed, size)
             self.room -= np.bincount(chosen[chosen >= 0], minlength=len(self.room))
             return chosen

@@ -160,7 +160,7 @@ def posterior_mode(
         high[active] = np.where(slope < 0, theta[active], high[active])
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.where(bend < 0, theta[active] - slope / bend, np.nan)
-        inside = (step > low[active]) & (step < high[active])
+        inside = (step >= low[active]) & (step <= high[active])
         new = np.where(inside, step, (low[active] + high[active]) / 2)
         new = np.where(slope == 0, theta[active], new)
         moved = np.abs(new - theta[active])

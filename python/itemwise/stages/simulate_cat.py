@@ -142,7 +142,7 @@ def catr_options(options, rule: Rule) -> dict:
     if rule.criterion == "fixed":
         raise UserError(f"rule '{rule.name}': catR knows no criterion=fixed")
     kept = ("name", "criterion", "estimator", "start", "randomesque", "min_length", "max_length",
-            "se", "cut", "z", "information", "nodes", "limit")  # fmt: skip
+            "se", "cut", "z", "information", "nodes", "limit", "theta0")  # fmt: skip
     settings = {name: getattr(rule, name) for name in kept}
     return {
         **settings, "benchmark": options.benchmark, "seed": options.seed,

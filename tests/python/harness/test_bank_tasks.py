@@ -222,3 +222,25 @@ def test_adaptive_mistakes_are_refused(more, message, adapt, tmp_path):
     assert done.status == 2
     assert message in done.err
     assert not (tmp_path / "trace.parquet").exists()
+
+
+def test_checkpoints_are_followed_and_a_broken_one_left_out(
+    bank, tiny_model, tasks, itemwise, tmp_path
+):
+    (tmp_path / "lab" / "broken").mkdir(parents=True)
+    later = shutil.copytree(tiny_model, tmp_path / "lab" / "step2")
+    done = itemwise(
+        "adapt-checkpoints", "--bank", bank, "--lms", tiny_model, tmp_path / "lab" / "broken",
+        later, "--ledger", tmp_path / "ledger", "--include-path", tasks, "--device", "cpu",
+        "--rule", "adaptive:max_length=4", "--traces", tmp_path / "traces",
+        "--out", tmp_path / "scores.parquet", "--out-measures", tmp_path / "measures.parquet",
+        "--record", tmp_path / "r.json",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    scores = read_table(tmp_path / "scores.parquet", "scores")
+    assert scores["subject"].nunique() == 2
+    assert scores["n_items"].eq(4).all()
+    (reason,) = json.loads((tmp_path / "r.json").read_text())["failed"].values()
+    assert "does not load" in reason
+    measured = read_table(tmp_path / "measures.parquet", "checkpoint_measures")
+    assert measured["n_checkpoints"].eq(2).all()
