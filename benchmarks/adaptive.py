@@ -76,8 +76,8 @@ def cat_engines() -> None:
         "tests with the same items in the same order; otherwise the paths parted where the two "
         "candidates' informations at the native estimate differ by at most the figure given. "
         "catR's time is that of its command over these tests (its start takes about a second); "
-        f"the native time is that of all {len(complete)} complete rows at once, one thread, without "
-        "start and reading.\n\n" + markdown(pd.DataFrame(rows))
+        f"the native time is that of all {len(complete)} complete rows at once, one thread, "
+        "without start and reading.\n\n" + markdown(pd.DataFrame(rows))
     )
     write_evidence("cat_engines", "Native simulation beside catR", text, "make prove")
 
