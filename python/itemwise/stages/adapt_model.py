@@ -8,7 +8,6 @@ where it was and asks nothing twice. With --replay stored results answer instead
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
 from itemwise.model_scores import binary, matched, with_main_metric
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.evaluate_model import add_model_options, language_model, make_suite
+from itemwise.stages.evaluate_model import add_model_options, prepare
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.score_model import text_table
 from itemwise.tables import read_table, write_table
@@ -102,18 +101,10 @@ def live(options, bank: Bank, clock: Clock) -> tuple[Answer, str, set[str], dict
     """Load the model and build the tasks once; answer by asking it."""
     from itemwise.harness.evaluate import ask_documents
     from itemwise.harness.ledger import Ledger
-    from itemwise.harness.model import check_context, provenance
 
     if not options.ledger:
         raise UserError("--lm needs --ledger, the folder that keeps answers")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    model = language_model(options)
-    lm = model.load()
-    suite = make_suite(options, lm)
-    check_context(lm, suite)
-    about = provenance(model, lm, suite)
-    if options.subject:
-        about["subject"] = options.subject
+    lm, suite, about = prepare(options)
     ledger = Ledger(options.ledger, about)
     documents = {document.item: document for document in suite.documents}
     warn_of_prompts(bank, documents)

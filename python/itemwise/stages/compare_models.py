@@ -12,7 +12,7 @@ from itemwise.bank import read_bank
 from itemwise.comparison import compare_models
 from itemwise.errors import UserError
 from itemwise.stages.options import add
-from itemwise.stages.settings import key_values
+from itemwise.stages.settings import add_metric_options, key_values
 from itemwise.tables import read_table, write_table
 
 
@@ -26,12 +26,7 @@ def add_options(parser) -> None:
     )
     add(parser, "bank", required=False)
     parser.add_argument("--level", type=float, default=0.95, help="of intervals (default: 0.95)")
-    for name in ("metric", "filter"):
-        parser.add_argument(
-            f"--{name}", nargs="+", default=[], metavar=f"BENCHMARK={name.upper()}",
-            help=f"{name} to take as response (default: the bank's, else the leaderboards')",
-        )  # fmt: skip
-    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
+    add_metric_options(parser)
     add(parser, "out", required=False, help="comparisons table to write")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -59,6 +60,12 @@ def add_model_options(parser) -> None:
     )
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--apply-chat-template", action="store_true")
+    add_task_options(parser)
+    parser.add_argument("--subject", help="name of the model in the table")
+
+
+def add_task_options(parser) -> None:
+    """Declare which tasks are built, and how they become prompts."""
     parser.add_argument("--system-instruction", help="text before every prompt")
     parser.add_argument("--tasks", nargs="+", help="tasks or groups of the harness")
     parser.add_argument("--include-path", help="folder with further task files")
@@ -70,7 +77,6 @@ def add_model_options(parser) -> None:
         help="benchmark of a task (default: metabench's, else the name in --tasks)",
     )
     parser.add_argument("--num-fewshot", type=whole_number(0), help="default: each task's own")
-    parser.add_argument("--subject", help="name of the model in the table")
     parser.add_argument(
         "--fewshot-seed", type=whole_number(0), default=1234, help="default: 1234, the harness's"
     )
@@ -78,15 +84,8 @@ def add_model_options(parser) -> None:
 
 def run(options) -> None:
     """Load, ask and write."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    model = language_model(options)
-    lm = model.load()
-    suite = make_suite(options, lm)
+    lm, suite, about = prepare(options, lambda suite: wanted(options, suite))
     documents = wanted(options, suite)
-    check_context(lm, suite)
-    about = provenance(model, lm, suite)
-    if options.subject:
-        about["subject"] = options.subject
     ledger = Ledger(options.ledger, about)
     start = time.perf_counter()
     with tqdm(total=len(documents), unit="item", desc=about["subject"], disable=None) as bar:
@@ -113,6 +112,27 @@ def run(options) -> None:
         write_table(describe_documents(documents, suite), options.out_documents, "documents")
     write_table(table, options.out, "evaluations")
     ledger.close()
+
+
+def prepare(options, check: Callable[[Suite], object] = lambda suite: None) -> tuple:
+    """Build the tasks and load the model; return model, tasks and provenance.
+
+    Tasks come first, and are checked, so that a mistake in them does not cost the loading
+    of a model; only a chat template needs the model before.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    model = language_model(options)
+    suite = None
+    if not options.apply_chat_template:
+        suite = make_suite(options, None)
+        check(suite)
+    lm = model.load()
+    suite = suite or make_suite(options, lm)
+    check_context(lm, suite)
+    about = provenance(model, lm, suite)
+    if options.subject:
+        about["subject"] = options.subject
+    return lm, suite, about
 
 
 def language_model(options) -> LanguageModel:

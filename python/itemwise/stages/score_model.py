@@ -20,7 +20,7 @@ from itemwise.harness.samples import import_samples
 from itemwise.model_scores import Scored, score_models
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.options import add
-from itemwise.stages.settings import key_values
+from itemwise.stages.settings import add_metric_options, key_values
 from itemwise.tables import read_table, write_table
 
 
@@ -32,15 +32,7 @@ def add_options(parser) -> None:
     source.add_argument("--results", help="evaluations table of evaluate-model or import-samples")
     parser.add_argument("--subject", help="with --samples: name of the model")
     parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
-    for name in ("metric", "filter"):
-        parser.add_argument(
-            f"--{name}",
-            nargs="+",
-            default=[],
-            metavar=f"BENCHMARK={name.upper()}",
-            help=f"{name} to take as response (default: the bank's, else the leaderboards')",
-        )
-    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
+    add_metric_options(parser)
     parser.add_argument("--out", help="scores table to write")
     parser.add_argument("--json", help="the same as JSON, with all warnings")
     parser.add_argument("--html", help="a page for people")

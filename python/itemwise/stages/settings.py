@@ -1,4 +1,4 @@
-"""Options of the form name=value."""
+"""Options of the form name=value, and those that several stages declare with them."""
 
 from __future__ import annotations
 
@@ -14,3 +14,16 @@ def key_values(texts: list[str], option: str) -> dict[str, str]:
             raise UserError(f"{option} {text}: is not of the form name=value")
         made[name] = value
     return made
+
+
+def add_metric_options(parser) -> None:
+    """Declare which metric of each benchmark counts as the response."""
+    for name in ("metric", "filter"):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[],
+            metavar=f"BENCHMARK={name.upper()}",
+            help=f"{name} to take as response (default: the bank's, else the leaderboards')",
+        )
+    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
