@@ -207,6 +207,7 @@ rule simulate_cat:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
         selection_record=f"{RUN}/select_items/{{benchmark}}.json",
         terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
@@ -230,7 +231,8 @@ rule simulate_cat:
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --benchmark {wildcards.benchmark} {params.rules} --selection {input.selection:q}"
+        " --benchmark {wildcards.benchmark} {params.rules} --items {input.item_table:q}"
+        " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"
         " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
         " --splits {input.splits:q} --calibrate-on {params.calibrate_on} --seed {params.seed}"
