@@ -173,20 +173,25 @@ def differences(bank: Bank, name: str, rows: pd.DataFrame, said: str, metrics: d
 
 
 def other_documents(bank: Bank, rows: pd.DataFrame) -> list[str]:
-    """Say how many prompts and documents are not those of the calibration."""
+    """Say how many prompts are not those of the calibration; documents where no prompt is known.
+
+    The same prompt may come from another form of the document: the bank's own tasks freeze
+    prompts.
+    """
     known = bank.items.drop_duplicates("item").set_index("item")
-    found = []
+    found, compared = [], np.zeros(len(rows), bool)
     for column, what, why in (
         ("prompt_hash", "prompts differ", "other shots, chat template or system instruction"),
         ("doc_hash", "documents differ", "another version of the data set under the same ids"),
     ):
         if column not in known or column not in rows:
             continue
-        asked = rows.dropna(subset=[column])
-        expected = asked["item"].map(known[column])
-        other = (expected.notna() & (expected != asked[column])).sum()
+        expected = rows["item"].map(known[column])
+        both = (expected.notna() & rows[column].notna()).to_numpy() & ~compared
+        other = (both & (expected != rows[column]).to_numpy()).sum()
         if other:
-            found.append(f"{other} of {len(asked)} {what} from the calibration's ({why})")
+            found.append(f"{other} of {both.sum()} {what} from the calibration's ({why})")
+        compared |= both
     return found
 
 
