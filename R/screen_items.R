@@ -5,7 +5,7 @@
 #   sd(x_j) <= min_sd,  mean(x_j) > max_mean,  or
 #   |cor(x_j, p)| < min_item_total
 # (the rules of metabench; a negative correlation alone does not exclude). With
-# --item-total discounted the correlation is multiplied by 1 - mean(x_j), the
+# --discrimination discounted the correlation is multiplied by 1 - mean(x_j), the
 # statistic that metabench in fact computes.
 #
 # Inputs.  responses, items, splits
@@ -54,7 +54,7 @@ spec <- list(
     "exclude items with a smaller absolute item-total correlation (0 to 1)"
   ),
   stage_option(
-    "item-total",
+    "discrimination",
     "string",
     "correlation, or discounted by the share of right answers (metabench)",
     default = "correlation",
@@ -73,7 +73,7 @@ run_stage("screen_items", \() {
     training_responses(splits)
 
   thresholds <- opts[
-    c("min_sd", "max_mean", "min_item_total", "item_total")
+    c("min_sd", "max_mean", "min_item_total", "discrimination")
   ]
   screened <- do.call(screen_items, c(list(items, responses), thresholds))
 

@@ -68,11 +68,11 @@ block_statistics <- function(x, total) {
 #' of the easy items.
 #'
 #' @param statistics Data frame from [item_statistics()].
-#' @param item_total `"correlation"`, or `"discounted"`: metabench's.
+#' @param discrimination `"correlation"`, or `"discounted"`: metabench's.
 #' @return Numeric vector along the items.
-weighed_correlation <- function(statistics, item_total) {
+weighed_correlation <- function(statistics, discrimination) {
   r <- statistics$item_total_correlation
-  if (item_total == "discounted") r * (1 - statistics$mean) else r
+  if (discrimination == "discounted") r * (1 - statistics$mean) else r
 }
 
 #' Tell which rules exclude each item
@@ -85,7 +85,7 @@ weighed_correlation <- function(statistics, item_total) {
 #' @param statistics Data frame from [item_statistics()].
 #' @param min_sd,max_mean,min_item_total Thresholds, in units of a proportion
 #'   (standard deviation, mean) and of a correlation.
-#' @param item_total As for [weighed_correlation()].
+#' @param discrimination As for [weighed_correlation()].
 #' @return Logical matrix, items x rules, named by the options. An undefined
 #'   standard deviation excludes; an undefined correlation does where the
 #'   standard deviation does not.
@@ -97,9 +97,9 @@ screen_rules <- function(
   min_sd,
   max_mean,
   min_item_total,
-  item_total = "correlation"
+  discrimination = "correlation"
 ) {
-  r <- weighed_correlation(statistics, item_total)
+  r <- weighed_correlation(statistics, discrimination)
   flat <- is.na(statistics$sd) | statistics$sd <= min_sd
   cbind(
     "--min-sd" = flat,
@@ -122,7 +122,7 @@ screen_items <- function(
   min_sd = 0.01,
   max_mean = 0.95,
   min_item_total = 0.05,
-  item_total = "correlation"
+  discrimination = "correlation"
 ) {
   unknown <- setdiff(colnames(responses), items$item)
   if (length(unknown) > 0) {
@@ -142,7 +142,7 @@ screen_items <- function(
     min_sd,
     max_mean,
     min_item_total,
-    item_total
+    discrimination
   )
   if (all(rowSums(excluded) > 0)) {
     user_error(all_excluded(excluded))
@@ -151,12 +151,12 @@ screen_items <- function(
     sprintf("sd %.4g <= %g", statistics$sd, min_sd),
     sprintf("mean %.4g > %g", statistics$mean, max_mean),
     sprintf(
-      if (item_total == "discounted") {
+      if (discrimination == "discounted") {
         "|item-total correlation| x share wrong %.4g < %g"
       } else {
         "|item-total correlation| %.4g < %g"
       },
-      abs(weighed_correlation(statistics, item_total)),
+      abs(weighed_correlation(statistics, discrimination)),
       min_item_total
     )
   )

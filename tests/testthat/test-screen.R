@@ -136,7 +136,7 @@ test_that("the discounted correlation is metabench's, computed by hand", {
     make_items(colnames(x)),
     x,
     min_item_total = 0.3,
-    item_total = "discounted"
+    discrimination = "discounted"
   )
   expect_identical(
     items$reason,

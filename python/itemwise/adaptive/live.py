@@ -85,6 +85,11 @@ class BenchmarkTest:
         only = np.array([0])
         if self.rule.joint(len(self.asked)):
             chosen = criteria.batch(self.posterior, only, self.free, size)[0]
+        elif not self.asked and self.rule.spread is not None:
+            free, chosen = self.free.copy(), []
+            for wanted in criteria.first_values(self.rule, self.posterior, only)[:size]:
+                chosen.append(int(np.where(free, wanted[0], -np.inf).argmax()))
+                free[chosen[-1]] = False
         else:
             wanted = criteria.values(self.rule, self.posterior, only, len(self.asked), rng)
             wanted = np.where(self.free, wanted, -np.inf)[0]

@@ -33,6 +33,9 @@ class Rule:
     theta0 : float, optional
         Ability at which the first items are chosen, by information; default: by the
         criterion, at the prior. The estimate's prior stays N(0, 1).
+    spread : float, optional
+        The `start` first items are chosen by information at as many equally spaced
+        abilities from -spread to spread, one each (metabench: 5 items, spread 2).
     batch : int
         Items between two estimates, chosen to be jointly informative.
     randomesque : int
@@ -60,6 +63,7 @@ class Rule:
     estimator: str = "EAP"
     start: int = 1
     theta0: float | None = None
+    spread: float | None = None
     batch: int = 1
     randomesque: int = 1
     max_exposure: float = 1.0
@@ -90,17 +94,21 @@ class Rule:
                 f"rule '{self.name}': min_length {self.min_length} exceeds max_length "
                 f"{self.max_length}"
             )
-        for field_name in ("se", "points", "information"):
+        for field_name in ("se", "points", "information", "spread"):
             value = getattr(self, field_name)
             if value is not None and value <= 0:
                 raise UserError(f"rule '{self.name}': {field_name} must be above 0")
+        if self.spread is not None and (self.theta0 is not None or self.start < 2):
+            raise UserError(
+                f"rule '{self.name}': spread needs a start of at least 2 items, and no theta0"
+            )
         if not 0 < self.max_exposure <= 1:
             raise UserError(f"rule '{self.name}': max_exposure must lie between 0 and 1")
 
     def joint(self, done: int) -> bool:
         """Return whether the next batch is chosen to be jointly informative."""
-        at_theta0 = done == 0 and self.theta0 is not None
-        return self.batch > 1 and self.criterion not in ("fixed", "random") and not at_theta0
+        placed = done == 0 and (self.theta0 is not None or self.spread is not None)
+        return self.batch > 1 and self.criterion not in ("fixed", "random") and not placed
 
     def check_bank(self, n_items: int, source: str) -> None:
         """Refuse a bank with fewer items than the rule asks for at least."""

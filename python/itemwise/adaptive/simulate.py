@@ -165,9 +165,13 @@ class _Tests:
             self.room -= np.bincount(chosen[chosen >= 0], minlength=len(self.room))
             return chosen
         chosen = np.full((len(self.active), size), -1)
-        wanted = criteria.values(self.rule, self.posterior, self.active, self.done, self.rng)
+        if self.done == 0 and self.rule.spread is not None:
+            wanted = criteria.first_values(self.rule, self.posterior, self.active)
+        else:
+            same = criteria.values(self.rule, self.posterior, self.active, self.done, self.rng)
+            wanted = [same] * size
         for place in range(size):
-            chosen[:, place] = self._pick(np.where(allowed, wanted, -np.inf))
+            chosen[:, place] = self._pick(np.where(allowed, wanted[place], -np.inf))
             got = chosen[:, place] >= 0
             allowed[np.flatnonzero(got), chosen[got, place]] = False
         return chosen
