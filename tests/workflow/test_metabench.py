@@ -28,7 +28,7 @@ SMALL = {
     "benchmarks": {b: {"selection": {"budget": 8, "bins": 20}} for b in PARTS},
     "irt": {"engine": "native", "reference": "never"},
     "thinning": {"items": 20, "draws": 100},
-    "selection": {"random_forms": 2, "draws": 50},
+    "selection": {"random_forms": 1, "draws": 50},
     "readout": {
         "formula": "full_score ~ s(theta, bs = 'cr', k = 5)",
         "form_formula": "full_score ~ s(theta, bs = 'cr', k = 5) + s(sub_score, bs = 'cr', k = 5)",
