@@ -1,10 +1,11 @@
 # What do the benchmarks have in common?
 #
 # Model. Exploratory factor analysis of the full scores, of the abilities, and
-# of the abilities from the short forms (where given), of the training subjects that have all benchmarks: z = L f + e, minimum
-# residuals, oblimin rotation, one factor and more as far as they are
-# identified. The first factor's regression score is related to the mean of all
-# full scores over test subjects (training subjects where there are none).
+# of the abilities from the short forms (where given), of the training subjects
+# that have all benchmarks: z = L f + e, minimum residuals, oblimin rotation,
+# one factor and more as far as they are identified. The first factor's
+# regression score is related to the mean of all full scores over test subjects
+# (training subjects where there are none).
 #
 # Inputs.  full_scores and abilities of every benchmark, perhaps abilities from
 #          their forms; splits

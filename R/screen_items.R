@@ -5,8 +5,8 @@
 #   sd(x_j) <= min_sd,  mean(x_j) > max_mean,  or
 #   |cor(x_j, p)| < min_item_total
 # (the rules of metabench; a negative correlation alone does not exclude). With
-# --discrimination discounted the correlation is multiplied by 1 - mean(x_j), the
-# statistic that metabench in fact computes.
+# --discrimination discounted the correlation is multiplied by 1 - mean(x_j),
+# the statistic that metabench in fact computes.
 #
 # Inputs.  responses, items, splits
 # Outputs. items (with n, mean, sd, item_total_correlation, keep, reason);

@@ -34,7 +34,7 @@ SMALL = {
         "form_formula": "full_score ~ s(theta, bs = 'cr', k = 5) + s(sub_score, bs = 'cr', k = 5)",
     },
     "joint": {"basis": "cr", "k": 4},
-    "cat": {"rules": []},
+    "cat": {"calibrate_on": 50},
 }
 """What makes the run small; everything else is config/metabench.yaml's."""
 
@@ -175,6 +175,18 @@ def test_joint_readout_and_factors_are_the_papers(results):
         assert [solution["n_factors"] for solution in solutions] == [1, 2, 3]
     # All six share one factor by construction: loadings of about 0.8, less noise.
     assert factors["abilities"][0]["spearman_grand"] > 0.8
+
+
+def test_adaptive_tests_are_simulated_as_in_the_paper(results):
+    study = read_table(results / "simulate_cat/arc.study.parquet", "cat_study")
+    assert {"metabench-MAP", "metabench-EAP", "adaptive"} == set(study["rule"])
+    traces = read_table(results / "simulate_cat/arc.parquet", "cat_traces")
+    paper = traces[traces["rule"] == "metabench-MAP"]
+    lengths = paper.groupby("subject")["step"].max()
+    ends = paper.sort_values("step").groupby("subject").last()
+    # Until the standard error is 0.1 or all 20 items are asked, five at least.
+    assert ((ends["se"] <= 0.1) | (lengths == 20)).all()
+    assert lengths.min() >= 5
 
 
 def test_archive_that_is_not_named_is_asked_for(project):
