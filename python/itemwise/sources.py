@@ -156,13 +156,14 @@ def archive_prefix(path: Path, benchmark: str) -> str | None:
 
 def item_texts(path: Path, benchmark: str) -> pd.DataFrame | None:
     """Return `item` and `text` of one of the archive's tables of prompts, None of others."""
-    if path.suffix != ".csv" or set(column_names(path)) != TEXTS:
-        return None
     prefix = archive_prefix(path, benchmark)
-    if prefix is None:
+    if prefix is None or set(column_names(path)) != TEXTS:
         return None
-    with _reading_csv(path):
-        table = pd.read_csv(path, dtype="str", keep_default_na=False)
+    if path.suffix == ".parquet":
+        table = open_parquet(path).to_pandas().astype("str")
+    else:
+        with _reading_csv(path):
+            table = pd.read_csv(path, dtype="str", keep_default_na=False)
     return pd.DataFrame({"item": prefix + table["item"], "text": table["prompt"]})
 
 

@@ -191,8 +191,13 @@ def test_archive_has_published_names_and_texts(archive):
 def test_archive_as_parquet_has_numbers_for_items(archive):
     frame = pd.read_csv(archive / "arc.csv")
     frame.to_parquet(archive / "arc.parquet", index=False)
-    responses, _ = build_responses([archive / "arc.parquet"], Reading("arc"))
+    prompts = pd.DataFrame({"item": [1, 2], "prompt": ["Why?", "What?"]})
+    prompts.to_parquet(archive / "arc_prompts.parquet", index=False)
+    files = [archive / "arc.parquet", archive / "arc_prompts.parquet"]
+    responses, _ = build_responses(files, Reading("arc"))
     assert responses.items.tolist() == ["arc.1", "arc.2"]
+    items, _ = facts(files, Reading("arc"))
+    assert items.to_dict("list") == {"item": ["arc.1", "arc.2"], "text": ["Why?", "What?"]}
 
 
 def test_pattern_without_a_file_is_refused(tmp_path):
