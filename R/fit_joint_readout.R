@@ -6,6 +6,8 @@
 #       and of o.linear and o.theta of every other benchmark o, plus e
 # and for the mean of all scores (`grand`)
 #   y is a sum of smooths of the mean linear predictor and of every b.theta.
+# With --terms means, as metabench, y_b from b.linear, b.sub_score, their means
+# over all benchmarks and every theta; y from the means and every theta.
 # Cross-fitting and intervals are those of fit_readout.R.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
@@ -44,6 +46,20 @@ spec <- list(
     "JSON records of select_items (files): how optimistic residuals are"
   ),
   stage_option("form", "string", default = "A", "form to read out"),
+  stage_option(
+    "terms",
+    "string",
+    "predictors: those of the others each, or their means (metabench)",
+    default = "others",
+    choices = c("others", "means")
+  ),
+  stage_option(
+    "basis",
+    "string",
+    "kind of every smooth, as mgcv calls it; ad is metabench's",
+    default = "cr",
+    choices = c("cr", "ps", "ad")
+  ),
   stage_option("k", "integer", default = 10, "basis size of every smooth"),
   stage_option(
     "level",
@@ -81,7 +97,16 @@ run_stage("fit_joint_readout", \() {
   targets <- c(benchmarks, "grand")
   fits <- lapply(stats::setNames(targets, targets), \(target) {
     widen <- optimism[[target]]
-    fit_joint(data, target, benchmarks, opts$k, opts$level, widen)
+    fit_joint(
+      data,
+      target,
+      benchmarks,
+      opts$k,
+      opts$level,
+      widen,
+      opts$terms,
+      opts$basis
+    )
   })
   tables <- lapply(targets, \(target) {
     as_reconstructions(
@@ -104,6 +129,9 @@ run_stage("fit_joint_readout", \() {
       benchmarks = benchmarks,
       form = opts$form,
       level = opts$level,
+      terms = opts$terms,
+      basis = opts$basis,
+      k = opts$k,
       optimism = as.list(optimism),
       targets = lapply(fits, describe_readout)
     ),

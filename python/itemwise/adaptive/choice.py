@@ -62,7 +62,11 @@ class Chooser:
             -1 where no item is left.
         """
         free = free.copy()
-        wanted = criteria.values(self.rule, self.posterior, subjects, done, self.rng)
+        if done == 0 and self.rule.spread is not None:
+            wanted = criteria.first_values(self.rule, self.posterior, subjects)
+        else:
+            same = criteria.values(self.rule, self.posterior, subjects, done, self.rng)
+            wanted = [same] * size
         told = None
         if size > 1 and self.rule.joint(done):
             told = criteria.BatchInformation(self.posterior, subjects)
@@ -71,7 +75,9 @@ class Chooser:
             used = (self.posterior.matrix[subjects] != MISSING).astype(int) @ self.member
         chosen = np.full((len(subjects), size), -1)
         for place in range(size):
-            values = wanted * told.discount() if place and told is not None else wanted
+            values = wanted[place]
+            if place and told is not None:
+                values = values * told.discount()
             picked = self._pick(np.where(self._allowed(free, used), values, -np.inf))
             rows = np.flatnonzero(picked >= 0)
             items = picked[rows]

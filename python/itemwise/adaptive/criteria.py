@@ -54,6 +54,15 @@ def values(
     return divergence(posterior, subjects, weights)
 
 
+def first_values(rule: Rule, posterior: Posterior, subjects: np.ndarray) -> list[np.ndarray]:
+    """Return how much each item is wanted in each place of a start that is spread.
+
+    Its information at equally spaced abilities from -spread to spread, one a place.
+    """
+    abilities = np.linspace(-rule.spread, rule.spread, rule.start)
+    return [posterior.items.information_at(np.full(len(subjects), theta)) for theta in abilities]
+
+
 def expected_variance(posterior: Posterior, subjects: np.ndarray) -> np.ndarray:
     """Return the expected posterior variance after each item.
 

@@ -38,6 +38,9 @@ class Rule:
     theta0 : float, optional
         Ability at which the first items are chosen, by information; default: by the
         criterion, at the prior. The estimate's prior stays N(0, 1).
+    spread : float, optional
+        The `start` first items are chosen by information at as many equally spaced
+        abilities from -spread to spread, one each (metabench: 5 items, spread 2).
     batch : int
         Items between two estimates: each is the best by the criterion, discounted by what
         the others of the batch will tell.
@@ -68,6 +71,7 @@ class Rule:
     estimator: str = "EAP"
     start: int = 1
     theta0: float | None = None
+    spread: float | None = None
     batch: int = 1
     randomesque: int = 1
     max_exposure: float = 1.0
@@ -103,17 +107,21 @@ class Rule:
                     f"rule '{self.name}': {field_name} {getattr(self, field_name)} exceeds "
                     f"max_length {self.max_length}"
                 )
-        for field_name in ("se", "points", "information", "z", "limit"):
+        for field_name in ("se", "points", "information", "z", "limit", "spread"):
             value = getattr(self, field_name)
             if value is not None and value <= 0:
                 raise UserError(f"rule '{self.name}': {field_name} must be above 0")
+        if self.spread is not None and (self.theta0 is not None or self.start < 2):
+            raise UserError(
+                f"rule '{self.name}': spread needs a start of at least 2 items, and no theta0"
+            )
         if not 0 < self.max_exposure <= 1:
             raise UserError(f"rule '{self.name}': max_exposure must lie between 0 and 1")
 
     def joint(self, done: int) -> bool:
         """Return whether the items of the next batch are discounted by one another."""
-        at_theta0 = done == 0 and self.theta0 is not None
-        return self.batch > 1 and self.criterion not in ("fixed", "random") and not at_theta0
+        placed = done == 0 and (self.theta0 is not None or self.spread is not None)
+        return self.batch > 1 and self.criterion not in ("fixed", "random") and not placed
 
     def next_size(self, done: int) -> int:
         """Return how many items are asked next, at most, after so many."""

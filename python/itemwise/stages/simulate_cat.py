@@ -1,8 +1,8 @@
 """Simulate adaptive tests on response rows: which rule tells most with fewest items?
 
---rule name:key=value,... (criterion, items, estimator, start, batch, randomesque, max_exposure,
-balance, min_length, max_length, se, points, information, cut, z, nodes, limit), as often as
-wanted. balance names a column of --items whose shares every test keeps.
+--rule name:key=value,... (criterion, items, estimator, start, theta0, spread, batch, randomesque,
+max_exposure, balance, min_length, max_length, se, points, information, cut, z, nodes, limit), as
+often as wanted. balance names a column of --items whose shares every test keeps.
 criterion=fixed asks the short form in its order, criterion=random at random. With --engine
 catR the same rules run in R (one subject after the other, the reference).
 """
@@ -148,7 +148,7 @@ def catr_options(options, rule: Rule) -> dict:
     if rule.criterion in ("fixed", "MPLI"):
         raise UserError(f"rule '{rule.name}': catR knows no criterion={rule.criterion}")
     kept = ("name", "criterion", "estimator", "start", "randomesque", "min_length", "max_length",
-            "se", "cut", "z", "information", "nodes", "limit", "theta0")  # fmt: skip
+            "se", "cut", "z", "information", "nodes", "limit", "theta0", "spread")  # fmt: skip
     settings = {name: getattr(rule, name) for name in kept}
     return {
         **settings, "benchmark": options.benchmark, "seed": options.seed,

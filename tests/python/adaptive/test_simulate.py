@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
+from itemwise.config import ROOT
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.population import simulate_population
@@ -68,6 +70,38 @@ def test_equals_plain_loops(population):
         assert mine["item"].tolist() == [e[0] for e in expected]
         np.testing.assert_allclose(mine["theta"], [e[2] for e in expected], atol=1e-12)
         np.testing.assert_allclose(mine["se"], [e[3] for e in expected], atol=1e-12)
+
+
+def test_a_spread_start_asks_what_tells_most_at_each_ability(population):
+    rule = Rule(criterion="MFI", items="pool", max_length=6, start=3, spread=2)
+    table = run(population, rule)
+    information = item_information(population.parameters, np.array([-2.0, 0, 2]))
+    names = population.parameters["item"].to_numpy(object)
+    for row, subject in enumerate(population.responses.subjects[:8]):
+        free, expected = population.responses.matrix[row] != MISSING, []
+        for place in range(3):
+            best = np.where(free, information[:, place], -np.inf).argmax()
+            free[best] = False
+            expected.append(names[best])
+        mine = table[table["subject"] == subject]
+        assert mine["item"].tolist()[:3] == expected
+        assert mine["theta"].iloc[0] == mine["theta"].iloc[2]  # estimated once, after all three
+
+
+@pytest.mark.parametrize("settings", ["spread=2", "spread=2,start=3,theta0=1", "spread=-1,start=2"])
+def test_a_spread_that_cannot_be_is_refused(settings):
+    with pytest.raises(UserError, match="spread"):
+        parse_rule(f"r:{settings}")
+
+
+def test_rules_of_the_reproduction_are_the_papers():
+    config = yaml.safe_load((ROOT / "config" / "metabench.yaml").read_text(encoding="utf-8"))
+    rules = {rule.name: rule for rule in map(parse_rule, config["cat"]["rules"])}
+    for estimator in ("MAP", "EAP"):
+        rule = rules[f"metabench-{estimator}"]
+        assert (rule.criterion, rule.items, rule.estimator) == ("MFI", "pool", estimator)
+        assert (rule.start, rule.spread, rule.se, rule.max_length) == (5, 2, 0.1, 350)
+        assert (rule.nodes, rule.limit) == (241, 6)
 
 
 @pytest.fixture(scope="module")
