@@ -16,11 +16,11 @@
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -55,23 +55,21 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("split_subjects", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Split subjects into sets.")
-  subjects <- opts$subjects |>
-    lapply(read_table, "subjects") |>
-    unite_subjects(split_columns[[opts$method]])
-  score <- opts$full_scores |>
-    lapply(read_table, "full_scores") |>
-    mean_full_score(subjects$subject)
+opts <- start_stage("split_subjects", spec, "Split subjects into sets.")
+subjects <- opts$subjects |>
+  lapply(read_table, "subjects") |>
+  unite_subjects(split_columns[[opts$method]])
+score <- opts$full_scores |>
+  lapply(read_table, "full_scores") |>
+  mean_full_score(subjects$subject)
 
-  unit <- subject_units(subjects, opts$method)
-  settings <- opts[
-    c("method", "test", "validation", "folds", "strata", "seed")
-  ]
-  splits <- do.call(split_subjects, c(list(subjects, unit, score), settings))
+unit <- subject_units(subjects, opts$method)
+settings <- opts[
+  c("method", "test", "validation", "folds", "strata", "seed")
+]
+splits <- do.call(split_subjects, c(list(subjects, unit, score), settings))
 
-  write_table(splits, opts$out, "splits")
-  describe_split(splits, subjects, unit) |>
-    append(settings, after = 0) |>
-    write_record(opts$record)
-})
+write_table(splits, opts$out, "splits")
+describe_split(splits, subjects, unit) |>
+  append(settings, after = 0) |>
+  write_record(opts$record)

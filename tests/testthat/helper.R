@@ -16,6 +16,7 @@ if (!nzchar(root)) {
 options(itemwise.root = root)
 libraries <- c(
   "options",
+  "run",
   "io",
   "parquet",
   "split",
