@@ -60,7 +60,7 @@ def check_make(words: list[str]) -> None:
 def check_snakemake(words: list[str]) -> None:
     from snakemake.cli import get_argument_parser
 
-    get_argument_parser().parse_args([word for word in words if word != "profiles/slurm"] and words)
+    get_argument_parser().parse_args(words)
 
 
 CHECKS = {
