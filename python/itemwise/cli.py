@@ -33,6 +33,8 @@ STAGES = {
     "simulate-cat": "simulate adaptive tests on response rows",
     "recover-parameters": "simulate, fit and compare with the truth, over designs",
     "compare-engines": "compare the native calibration with the reference engine's",
+    "build-trajectories": "gather all measures of checkpoints against training tokens",
+    "write-profile": "write the 360 page of training runs",
     "write-report": "write one self-contained HTML report of a run",
     "convert-table": "convert a table between parquet and CSV",
     "describe-tables": "write the data contract as Markdown",
