@@ -121,6 +121,7 @@ def render(
         unplaced=record["unplaced"],
         models=model_rows(content),
         gaps=record["gaps"][:SHOWN_GAPS],
+        gap_kinds=gap_kinds(record["gaps"]),
         gaps_more=max(0, len(record["gaps"]) - SHOWN_GAPS),
         smoothed=record["smoothed"],
         trajectories=record["trajectories"],
@@ -175,10 +176,19 @@ def model_rows(content: Content) -> list[dict]:
         rows.append(
             {"model": model, "checkpoints": part["revision"].nunique(),
              "first": at.min() if len(at) else None, "last": at.max() if len(at) else None,
-             "analyses": part["analysis"].nunique(), "gaps": len(gaps),
-             "whole": [gap["revision"] for gap in gaps if gap["whole"]]}
+             "analyses": part["analysis"].nunique(), "gaps": len(gaps)}
         )  # fmt: skip
     return rows
+
+
+def gap_kinds(gaps: list[dict]) -> list[dict]:
+    """Return gaps by what is missing: how many checkpoints of which models."""
+    kinds: dict[tuple, dict] = {}
+    for gap in gaps:
+        kind = kinds.setdefault((gap["whole"], *gap["analyses"]), {"n": 0, "where": {}} | gap)
+        kind["n"] += 1
+        kind["where"].setdefault(gap["model"], []).append(gap["revision"])
+    return sorted(kinds.values(), key=lambda kind: -kind["n"])
 
 
 def legend(looks: dict[str, figures.Look]) -> list[dict]:

@@ -56,10 +56,9 @@ def looks(models: list[str]) -> dict[str, Look]:
     if len(roots) <= len(OKABE_ITO):
         colours = OKABE_ITO
     else:
-        scale = plt.get_cmap("viridis")
-        colours = [
-            matplotlib.colors.to_hex(scale(v)) for v in np.linspace(0, 0.92, len(roots))
-        ]
+        scale = plt.get_cmap("plasma")
+        # Its yellow end is too pale for lines on white.
+        colours = [matplotlib.colors.to_hex(scale(v)) for v in np.linspace(0, 0.86, len(roots))]
     dashes = ((3.2, 1.6), (1, 1.4), (6, 1.5))
     variants = {root: [n for n in models if base[n] == root and n != root] for root in roots}
     return {
@@ -101,6 +100,8 @@ def small_multiples(
 ) -> Figure:
     """Draw one panel a measure, all on the same axis of tokens."""
     few = len(models) <= SHOWN_BANDS
+    # Many bands above each other must not become a blot.
+    shade = 0.2 if few else 0.4 / len(models)
     with plt.rc_context(STYLE):
         figure, grid = _grid(len(panels))
         for axes, panel in zip(grid, panels, strict=False):
@@ -110,7 +111,7 @@ def small_multiples(
                 points = panel.points[panel.points["model"] == name]
                 curve = panel.curves[panel.curves["model"] == name]
                 axes.fill_between(curve["position"], curve["lower"], curve["upper"], lw=0,
-                                  color=look.colour, alpha=0.2 if few else 0.06)  # fmt: skip
+                                  color=look.colour, alpha=shade)  # fmt: skip
                 axes.plot(curve["position"], curve["value"], lw=1.5 if few else 1.1, **look.line)
                 if few:
                     axes.vlines(points["position"], points["lower"], points["upper"],
@@ -152,8 +153,7 @@ def differences(
                 axes.plot(x, np.where(apart, value, np.nan), lw=2.6, color=look.colour)
             axes.set_title(name, fontsize=9)
             axes.margins(y=0.15)
-            if percent[name]:
-                axes.yaxis.set_major_formatter("{x:.3g} %")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
             token_axis(axes, axis, span)
         label_bottom(grid, len(panels), axis.label)
     return figure
@@ -205,7 +205,7 @@ def final_map(
                 value, shade = values.iat[i, j], shades.iat[i, j]
                 text = "·" if pd.isna(value) else f"{100 * value:.1f}" if percent[i] else \
                     f"{value:.3g}"  # fmt: skip
-                dark = pd.notna(shade) and abs(shade) > 0.72
+                dark = pd.notna(shade) and abs(shade) > 0.62
                 axes.text(j, i, text, ha="center", va="center", fontsize=size,
                           color="white" if dark else INK)  # fmt: skip
         axes.set_xticks(range(n_columns), values.columns, rotation=35, ha="left", fontsize=size,
@@ -270,7 +270,7 @@ def correlation_map(levels: pd.DataFrame, changes: pd.DataFrame) -> Figure:
         for i in range(n):
             for j in range(n):
                 if np.isfinite(both[i, j]):
-                    colour = "white" if abs(both[i, j]) > 0.72 else INK
+                    colour = "white" if abs(both[i, j]) > 0.62 else INK
                     axes.text(j, i, f"{both[i, j]:.2f}".replace("0.", "."), ha="center",
                               va="center", fontsize=size, color=colour)  # fmt: skip
         axes.plot([-0.5, n - 0.5], [-0.5, n - 0.5], color=INK, lw=1)
@@ -298,6 +298,7 @@ def _grid(n: int):
     """Return a figure with a place for each of `n` panels, unused places left empty."""
     rows = -(-n // COLUMNS)
     figure, grid = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 2.35 * rows), squeeze=False)
+    figure.get_layout_engine().set(h_pad=0.09, w_pad=0.06)
     grid = grid.ravel()
     for axes in grid[n:]:
         axes.set_visible(False)
@@ -306,9 +307,6 @@ def _grid(n: int):
 
 def _scale(axes, panel: Panel) -> None:
     """Scale the values of a panel: shares in percent, room for the chance line."""
-    if panel.chance is not None and len(panel.points):
-        axes.annotate("chance", (0.995, panel.chance), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", fontsize=6.5, color=QUIET)  # fmt: skip
     # A band may run far out where there are few points; the points decide what is seen.
     seen = [panel.points["lower"], panel.points["upper"], panel.points["value"],
             panel.curves["value"]]  # fmt: skip
@@ -318,7 +316,7 @@ def _scale(axes, panel: Panel) -> None:
         room = 0.06 * (high - low) or 0.05
         axes.set_ylim(low - room, high + room)
     if panel.percent:
-        axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
 
 
 def _arrow(better: float | None) -> str:
