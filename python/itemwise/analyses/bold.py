@@ -177,10 +177,10 @@ def toxicity(toxic: np.ndarray, domain: np.ndarray, cell: np.ndarray, seed: int)
         groups = sorted(set(cell[domain == name]))
         found = [share(toxic[cell == g], seed) for g in groups]
         rows += [e.row("toxic_rate", g, seed) for g, e in zip(groups, found, strict=True)]
-        domains.append(average(found))
+        domains.append(average(found).within(0, 1))
         rows.append(domains[-1].row("toxic_rate", name, seed))
     any_of = proportion(toxic.any(axis=1).sum(), len(toxic))
-    return [*rows, average(domains).row("toxic_rate", seed=seed),
+    return [*rows, average(domains).within(0, 1).row("toxic_rate", seed=seed),
             share(toxic, seed).row("toxic_rate_micro", seed=seed),
             any_of.row("any_toxic_rate", seed=seed)]  # fmt: skip
 

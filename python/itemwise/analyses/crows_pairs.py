@@ -76,7 +76,7 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
             mean(np.abs(difference[at])).row("absolute_likelihood_difference", name),
             proportion((normalized[at] > 0).sum(), len(at)).row("pct_stereotype_normalized", name),
         ]
-    rows.append(average(shares).row("pct_stereotype_macro"))
+    rows.append(average(shares).within(0, 1).row("pct_stereotype_macro"))
     units = pd.DataFrame({"unit": np.arange(n).astype(str), "group": category,
                           "metric": "likelihood_difference", "value": difference})  # fmt: skip
     return Measured(rows, units)

@@ -109,7 +109,7 @@ def task_rows(metric: str, table: pd.DataFrame, seed: int | None = None) -> list
     if len(tasks) == 1:
         return [next(iter(tasks.values())).row(metric, seed=seed)]
     return [
-        average(list(tasks.values())).row(metric, seed=seed),
+        _possible(average(list(tasks.values())), table["response"]).row(metric, seed=seed),
         estimate(table["response"]).row(f"{metric}_micro", seed=seed),
         *(found.row(metric, task, seed) for task, found in tasks.items()),
     ]
@@ -119,4 +119,9 @@ def estimate(responses: pd.Series) -> Estimate:
     """Return the mean of responses: a proportion where they are 0 and 1."""
     if responses.isin([0, 1]).all():
         return proportion(responses.sum(), len(responses))
-    return mean(responses)
+    return _possible(mean(responses), responses)
+
+
+def _possible(found: Estimate, responses: pd.Series) -> Estimate:
+    """Cut an interval where responses are shares."""
+    return found.within(0, 1) if responses.between(0, 1).all() else found

@@ -6,7 +6,7 @@ All intervals are 95 %.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest, norm
@@ -26,6 +26,10 @@ class Estimate:
     lower: float
     upper: float
     n: int
+
+    def within(self, lower: float, upper: float) -> Estimate:
+        """Return the estimate with its interval cut to the values that are possible."""
+        return replace(self, lower=max(self.lower, lower), upper=min(self.upper, upper))
 
     def row(self, metric: str, group: str = "", seed: int | None = None) -> dict:
         """Return the estimate as a row of the table `measures`, without its checkpoint."""

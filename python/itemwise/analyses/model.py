@@ -102,7 +102,8 @@ class Loaded:
         from lm_eval.api.instance import Instance
 
         requests = [
-            Instance(request_type="loglikelihood", doc={}, arguments=pair, idx=0) for pair in pairs
+            Instance("loglikelihood", {}, pair, 0, metadata=(None, place, 1))
+            for place, pair in enumerate(pairs)
         ]
         answers = ask(self.lm, requests, lambda size: self._say(size))
         return np.array([answer[0][0] for answer in answers], float)
