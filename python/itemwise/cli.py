@@ -19,6 +19,8 @@ STAGES = {
     "list-documents": "list the documents of harness tasks with their prompts",
     "adapt-model": "evaluate a model adaptively, asking only what still tells",
     "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
+    "list-checkpoints": "list the checkpoints of training runs, or a subset of them",
+    "profile-checkpoints": "measure checkpoints by the analyses of the 360 suite",
     "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
     "fit-irt": "calibrate items with item response theory",

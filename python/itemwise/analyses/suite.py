@@ -36,8 +36,10 @@ def _read(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}: column '{name}', row {empty.idxmax() + 1}: is empty; fill it")
     twice = text["name"].duplicated()
     if twice.any():
-        raise UserError(f"{path}: row {twice.idxmax() + 1}: name "
-                        f"'{text['name'][twice.idxmax()]}' occurs twice; names are unique")  # fmt: skip
+        row = twice.idxmax()
+        raise UserError(
+            f"{path}: row {row + 1}: name '{text['name'][row]}' occurs twice; names are unique"
+        )
     strange = ~text["theme"].isin(THEMES)
     if strange.any():
         raise UserError(f"{path}: column 'theme', row {strange.idxmax() + 1}: "
