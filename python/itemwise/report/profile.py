@@ -257,7 +257,7 @@ def final_section(content: Content) -> dict:
         values[row.name] = final["value"].astype(float)
         shade[row.name] = shades(final["value"].astype(float), part["value"], row)
         table.append({"row": row, "cells": final[["value", "lower", "upper"]].to_dict("records")})
-    values, shade = pd.DataFrame(values).T[columns], pd.DataFrame(shade).T[columns]
+    values, shade = (pd.DataFrame(part).T[columns].astype(float) for part in (values, shade))
     figure = figures.final_map(
         values, shade, [row.percent for row in ordered], [row.theme for row in ordered]
     )

@@ -31,7 +31,15 @@ from itemwise.trajectories.build import (
     trajectories_of,
 )
 from itemwise.trajectories.folder import write_folder
-from itemwise.trajectories.gather import COLUMNS, SERIES, gaps, place, read_measures, score_rows
+from itemwise.trajectories.gather import (
+    COLUMNS,
+    SERIES,
+    gaps,
+    place,
+    read_failures,
+    read_measures,
+    score_rows,
+)
 
 
 def add_options(parser) -> None:
@@ -69,7 +77,8 @@ def run(options) -> None:
     placed, axis, record = place(table)
     trajectories = trajectories_of(placed)
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
-    missing = gaps(table, checkpoints, options.analyses)
+    failures = read_failures(options.measures)
+    missing = gaps(table, checkpoints, options.analyses, failures)
     tables = {
         "trajectories": table,
         "trajectory_curves": curve_table(trajectories, axis),

@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 from itemwise.bank import GRAND
 from itemwise.errors import UserError
+from itemwise.files import read_record
 from itemwise.tables import contract, read_table
 from itemwise.trajectories.axis import Axis, choose_axis
 
@@ -19,6 +20,8 @@ CHECKPOINT = ["model", "revision"]
 COLUMNS = list(contract()["trajectories"].columns)
 BANK = "bank"
 """Analysis of the suite under which scores by a bank stand."""
+FAILURES = "record.json"
+"""Record of a checkpoint beside its measures."""
 NORMAL = 1.959964
 """Half the width of a 95 % interval in standard errors."""
 
@@ -103,8 +106,26 @@ def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([full, ability[ability["value"].notna()]], ignore_index=True)[COLUMNS]
 
 
+def read_failures(paths: list[str | Path]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return why analyses failed, by checkpoint: the records beside the measures.
+
+    A folder `<model>/<revision>` of profile-checkpoints holds `record.json` with
+    `failures`: message by analysis.
+    """
+    found = {}
+    for path in map(Path, paths):
+        for file in sorted(path.rglob(FAILURES)) if path.is_dir() else []:
+            record = read_record(file)
+            if {"model", "revision", "failures"} <= record.keys():
+                found[record["model"], record["revision"]] = record["failures"]
+    return found
+
+
 def gaps(
-    table: pd.DataFrame, checkpoints: pd.DataFrame | None = None, analyses: list[str] | None = None
+    table: pd.DataFrame,
+    checkpoints: pd.DataFrame | None = None,
+    analyses: list[str] | None = None,
+    failures: dict[tuple[str, str], dict[str, str]] | None = None,
 ) -> list[dict]:
     """Name every checkpoint that lacks an analysis.
 
@@ -116,11 +137,14 @@ def gaps(
         Checkpoints that were to be analysed; else those that occur.
     analyses : list of str, optional
         Analyses that were to be run; else those that occur.
+    failures : dict, optional
+        Of `read_failures`.
 
     Returns
     -------
     list of dict
-        `model`, `revision`, `analyses` (those without a value), `whole` (all are).
+        `model`, `revision`, `analyses` (those without a value), `whole` (all are),
+        `reasons` (messages by analysis, of those that failed).
     """
     has = table[table["value"].notna()]
     there = set(zip(has["model"], has["revision"], has["analysis"], strict=True))
@@ -132,9 +156,11 @@ def gaps(
     for model, revision in expected.drop_duplicates().itertuples(index=False):
         missing = [name for name in wanted if (model, revision, name) not in there]
         if missing:
+            told = (failures or {}).get((model, revision), {})
             found.append(
                 {"model": model, "revision": revision, "analyses": missing,
-                 "whole": len(missing) == len(wanted)}
+                 "whole": len(missing) == len(wanted),
+                 "reasons": {name: told[name] for name in missing if name in told}}
             )  # fmt: skip
     return found
 
