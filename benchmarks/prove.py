@@ -19,6 +19,7 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from pythia import pythia
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -244,6 +245,7 @@ PROOFS = {
     "cat_engines": cat_engines,
     "cat_study": cat_study,
     "live": live,
+    "pythia": pythia,
     "kills": kills,
 }
 

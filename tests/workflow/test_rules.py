@@ -44,7 +44,7 @@ def test_results_lie_in_a_folder_of_the_rules_name(name):
     paths = re.findall(r'f"\{RUN\}/([^"]+)"', outputs)
     assert paths
     stage = name.removesuffix(ENGINE)
-    products = {"report.html", "bank"}  # what people take away
+    products = {"report.html", "profile.html", "bank"}  # what people take away
     assert all(path.startswith(f"{stage}/") or path in products for path in paths)
 
 

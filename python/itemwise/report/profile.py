@@ -18,7 +18,7 @@ from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
 from itemwise.trajectories.build import headline_metrics
 from itemwise.trajectories.changepoints import FALSE_ALARM
-from itemwise.trajectories.gather import place
+from itemwise.trajectories.gather import SERIES, place
 
 OTHER = "other"
 """Theme of analyses that the suite does not know."""
@@ -65,9 +65,8 @@ class Content:
         self.looks = figures.looks(self.models)
         curves = tables["trajectory_curves"]
         if curves is None:
-            columns = ["model", "analysis", "metric", "group", "position", "value", "lower",
-                       "upper"]  # fmt: skip
-            curves = pd.DataFrame(columns=columns)
+            numbers = dict.fromkeys(["position", "value", "lower", "upper"], float)
+            curves = pd.DataFrame(columns=[*SERIES, *numbers]).astype(numbers)
         self.curves = curves
 
     def themes(self) -> list[str]:

@@ -324,5 +324,3 @@ def _arrow(better: float | None) -> str:
     if better is None or pd.isna(better):
         return ""
     return " ↑" if better == 1 else " ↓"
-
-

@@ -103,9 +103,7 @@ def gathered(options, checkpoints: pd.DataFrame | None) -> pd.DataFrame:
     parts = [read_measures(options.measures)] if options.measures else []
     if options.accuracies:
         source = open_parquet(options.accuracies).to_pandas()
-        parts.append(
-            read_accuracies(source, batches(options.tokens_per_step), options.accuracies)
-        )
+        parts.append(read_accuracies(source, batches(options.tokens_per_step), options.accuracies))
     if options.scores:
         if checkpoints is None:
             raise UserError("--scores: needs --checkpoints, which says where each subject stands")

@@ -61,13 +61,8 @@ def curve_table(trajectories: list[Trajectory], axis: Axis) -> pd.DataFrame:
         if one.curve is not None:
             at = np.linspace(one.curve.low, one.curve.high, GRID)
             lower, upper = one.curve.band(at)
-            parts.append(
-                pd.DataFrame(
-                    one.key
-                    | {"position": at, "at": axis.value(at), "value": one.curve.mean(at),
-                       "lower": lower, "upper": upper}
-                )  # fmt: skip
-            )
+            columns = {"position": at, "at": axis.value(at), "value": one.curve.mean(at)}
+            parts.append(pd.DataFrame(one.key | columns | {"lower": lower, "upper": upper}))
     return _joined(parts)
 
 
@@ -144,13 +139,9 @@ def comparison_tables(
                    "final_lower": found.lower[-1], "final_upper": found.upper[-1], "area": area,
                    "area_lower": lower, "area_upper": upper, "parted_at": parted}
             )  # fmt: skip
-            parts.append(
-                pd.DataFrame(
-                    key
-                    | {"position": found.at, "at": at, "difference": found.value,
-                       "lower": found.lower, "upper": found.upper}
-                )  # fmt: skip
-            )
+            columns = {"position": found.at, "at": at, "difference": found.value}
+            bounds = {"lower": found.lower, "upper": found.upper}
+            parts.append(pd.DataFrame(key | columns | bounds))
     if not rows:
         return None, None
     table = pd.DataFrame(rows)

@@ -24,9 +24,7 @@ OPTIONAL = (
 """Tables that are absent where they would have no rows."""
 
 
-def write_folder(
-    folder: str | Path, tables: dict[str, pd.DataFrame | None], record: dict
-) -> None:
+def write_folder(folder: str | Path, tables: dict[str, pd.DataFrame | None], record: dict) -> None:
     """Write tables and record: complete beside their place, then moved there.
 
     Raises

@@ -173,7 +173,9 @@ def test_page_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(page, bu
 def test_final_values_are_those_of_the_last_checkpoint(page, tables):
     found, _ = tables
     last = found["trajectories"].query("step == 64000 and analysis == 'mt_bench'")
-    row = re.search(r'<tr><td class="text">mt_bench</td><td>\d.*?</tr>', page.split('id="final"')[1])
+    row = re.search(
+        r'<tr><td class="text">mt_bench</td><td>\d.*?</tr>', page.split('id="final"')[1]
+    )
     cells = re.findall(r"<td>(\d\.\d+) ", row[0])
     expected = last.set_index("model")["value"][MODELS]
     assert cells == [f"{value:.3f}" for value in expected]

@@ -292,7 +292,9 @@ def autoregressive(rng, n: int, phi: float) -> np.ndarray:
 def test_trend_correlates_levels_and_not_changes():
     rng = np.random.default_rng(16)
     trend = np.linspace(0, 3, 40)
-    wide = pd.DataFrame({"a": trend + rng.normal(0, 0.05, 40), "b": trend + rng.normal(0, 0.05, 40)})
+    wide = pd.DataFrame(
+        {"a": trend + rng.normal(0, 0.05, 40), "b": trend + rng.normal(0, 0.05, 40)}
+    )
     wide.loc[3, "b"] = np.nan
     levels, changes = correlations(wide, rng)
     assert (levels["kind"], levels["n"]) == ("levels", 39)
