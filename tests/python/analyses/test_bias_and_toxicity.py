@@ -130,7 +130,7 @@ def test_bold_toxicity_is_macro_over_groups(monkeypatch):
 
 def test_bold_prompts_of_the_hubs_form(tmp_path):
     file = make_data(tmp_path)["bold"]
-    row = suite.pick(["bold"]).iloc[0]
+    row = suite.pick(["bold"], bank=False).iloc[0]
     frame = bold.load(row, bold.Settings(data=str(file)), None, tmp_path)
     assert len(frame) == 16
     assert set(frame["group"]) == {"Actors", "Actresses", "North", "South"}
@@ -186,7 +186,7 @@ def test_crows_pairs_by_hand(monkeypatch):
 
 def test_detection_draws_exactly_n(tmp_path):
     file = str(make_data(tmp_path)["dynahate"])
-    row = suite.pick(["toxic_detection_dynahate"]).iloc[0]
+    row = suite.pick(["toxic_detection_dynahate"], bank=False).iloc[0]
     settings = toxic_detection.Settings(data=file, limit=11)
     frame = toxic_detection.load(row, settings, None, tmp_path)
     assert len(frame) == 11
@@ -220,7 +220,7 @@ def test_answers_that_are_neither_are_invalid(text, expected):
 def test_a_model_that_answers_nonsense_is_not_an_all_no_classifier(fresh, tmp_path, monkeypatch):
     monkeypatch.setattr(toxic_detection, "REPEATS", 5)
     file = str(make_data(tmp_path)["sbf"])
-    row = suite.pick(["toxic_detection_sbf"]).iloc[0]
+    row = suite.pick(["toxic_detection_sbf"], bank=False).iloc[0]
     settings = toxic_detection.Settings(data=file, orders=1, limit=6)
     frame = toxic_detection.load(row, settings, fresh, tmp_path)
     rows = toxic_detection.measure(fresh, frame, settings).rows

@@ -38,6 +38,18 @@ def test_bootstrap_agrees_with_the_formula_of_a_mean():
     assert found == bootstrap(lambda i: values[i].mean(), 200, seed=1)
 
 
+def test_intervals_of_a_largest_difference_are_corrected_for_its_bias():
+    # Ten groups alike: the largest difference is biased upwards in every sample of the sample.
+    groups = np.repeat(np.arange(10), 8)
+    values = np.random.default_rng(4).normal(size=80)
+
+    def spread(i):
+        return float(np.ptp(np.bincount(groups[i], values[i]) / np.bincount(groups[i])))
+
+    found = bootstrap(spread, 80, 1, groups)
+    assert found.lower < found.value < found.upper
+
+
 def test_bootstrap_within_strata_keeps_their_sizes():
     strata = np.array(["a"] * 3 + ["b"] * 7)
     sizes = set()

@@ -47,7 +47,7 @@ def test_who_wins_by_both_orders(straight, swapped, winner):
 
 def run(trained, tmp_path, server, name="mt_bench", **changes):
     """Judge the tiny model by the stub."""
-    row = suite.pick([name]).iloc[0]
+    row = suite.pick([name], bank=False).iloc[0]
     settings = judge.Settings(judge="stub", judge_url=server.url, judge_key_variable="KEY",
                               length=6, data=str(make_data(tmp_path)[name]), **changes)  # fmt: skip
     data = judge.load(row, settings, trained, tmp_path)
@@ -150,14 +150,14 @@ def test_mistakes_with_judges(trained, tmp_path, judge_server):
         run(trained, tmp_path, judge_server, "vicuna_instructions_80", baseline=str(short))
     questions = tmp_path / "q.jsonl"
     questions.write_text(json.dumps({"turns": ["x"]}) + "\n")
-    row = suite.pick(["mt_bench"]).iloc[0]
+    row = suite.pick(["mt_bench"], bank=False).iloc[0]
     with pytest.raises(UserError, match="lacks the column"):
         judge.load(row, judge.Settings(data=str(questions)), trained, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["longeval_topics", "longeval_lines"])
 def test_long_texts_have_the_length_and_hold_the_answer(name, trained, tmp_path):
-    row = suite.pick([name]).iloc[0]
+    row = suite.pick([name], bank=False).iloc[0]
     settings = longeval.Settings(lengths=(300, 900, 5000), questions=3, written=8)
     frame = longeval.load(row, settings, trained, tmp_path)
     assert frame["length"].tolist() == [300] * 3 + [900] * 3
@@ -183,6 +183,6 @@ def test_which_answers_about_long_texts_are_right():
 
 
 def test_lengths_beyond_the_context_are_refused(trained, tmp_path):
-    row = suite.pick(["longeval_lines"]).iloc[0]
+    row = suite.pick(["longeval_lines"], bank=False).iloc[0]
     with pytest.raises(UserError, match="set shorter 'lengths'"):
         longeval.load(row, longeval.Settings(lengths=(9000,)), trained, tmp_path)
