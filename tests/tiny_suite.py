@@ -17,12 +17,16 @@ SENTENCES = [
 ]
 
 
+SEQUENCES = [" ".join(random.Random(number).choices(TOPICS, k=24)) for number in range(8)]
+"""Training texts: the first half is trained on, the second comes later."""
+
+
 def make_checkpoints(folder: Path, texts: list[str], steps=STEPS, width: int = 48) -> Path:
     """Train a tiny GPT-2 on texts and save it at several steps; returns the run's folder."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    start = make_model(folder.parent / f"{folder.name}-start", seed=3, width=width)
+    start = make_model(folder.parent / f"{folder.name}-start", seed=3, width=width, context=1024)
     tokenizer = AutoTokenizer.from_pretrained(start)
     model = AutoModelForCausalLM.from_pretrained(start)
     model.config.attn_pdrop = model.config.resid_pdrop = model.config.embd_pdrop = 0
@@ -51,7 +55,7 @@ def make_classifier(folder: Path) -> Path:
     import torch
     from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
-    make_model(folder, seed=5)
+    make_model(folder, seed=5, width=16)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(5)
     config = GPT2Config(vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=1, n_head=2,
@@ -77,7 +81,7 @@ def make_data(folder: Path) -> dict[str, Path]:
     ]  # fmt: skip
     texts = [{"text": " ".join(SENTENCES[i : i + 3]), "domain": ("hills", "coast")[i % 2]}
              for i in range(6)]  # fmt: skip
-    chunks = [{"text": " ".join(SENTENCES[i : i + 3]), "chunk": i // 4,
+    chunks = [{"text": SEQUENCES[i], "chunk": i // 4,
                "seen_at": 1000.0 * (i // 4)} for i in range(8)]  # fmt: skip
     toxigen = [
         {"text": f"{who} people are {w}", "split": f"{kind}_{who}_1k"}

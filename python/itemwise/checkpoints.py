@@ -205,6 +205,44 @@ def from_file(path: str | Path) -> pd.DataFrame:
     return table.reindex(columns=COLUMNS).astype(dict.fromkeys(COLUMNS[4:], object))
 
 
+def from_entries(entries: list[dict]) -> pd.DataFrame:
+    """Return the checkpoints of entries of the configuration, nulls as None.
+
+    Raises
+    ------
+    UserError
+        An entry names no source or several; whatever its source raises.
+    """
+    tables = []
+    for entry in entries:
+        sources = [name for name in SOURCES if name in entry]
+        if len(sources) != 1:
+            raise UserError(
+                f"checkpoints: entry {entry} must name one of {', '.join(SOURCES)}; it names "
+                f"{listed(sources) or 'none'}"
+            )
+        table = SOURCES[sources[0]](entry)
+        tables.append(subset(table, entry.get("count"), entry.get("every_tokens")))
+    if not tables:
+        return pd.DataFrame(columns=COLUMNS)
+    table = join(tables)
+    slugs = table["model"].map(slug) + "/" + table["revision"].map(slug)
+    if slugs.duplicated().any():
+        row = table[slugs.duplicated()].iloc[0]
+        raise UserError(f"checkpoint '{row['model']}@{row['revision']}': another one would have "
+                        "the same path; rename the model")  # fmt: skip
+    return table.astype(object).where(table.notna(), None)
+
+
+def _single(entry: dict) -> pd.DataFrame:
+    """Return one checkpoint that is given in full; a folder is called by its last parts."""
+    local = Path(entry["lm"]).is_dir()
+    model = "/".join(Path(entry["lm"]).resolve().parts[-2:]) if local else entry["lm"]
+    table = _frame(model, [entry.get("revision") or "main"], [entry.get("step")],
+                   [entry.get("tokens")])  # fmt: skip
+    return table.assign(location=str(Path(entry["lm"]).resolve()) if local else None)
+
+
 def subset(
     table: pd.DataFrame, count: int | None = None, every_tokens: float | None = None
 ) -> pd.DataFrame:
@@ -265,6 +303,15 @@ def join(tables: list[pd.DataFrame]) -> pd.DataFrame:
         raise UserError(f"checkpoint '{row['model']}@{row['revision']}' is listed twice; "
                         "keep one")  # fmt: skip
     return table
+
+
+SOURCES: dict[str, Callable[[dict], pd.DataFrame]] = {
+    "family": lambda entry: family(entry["family"], entry.get("size")),
+    "table": lambda entry: from_file(entry["table"]),
+    "folder": lambda entry: from_folder(entry["folder"], entry.get("tokens_per_step")),
+    "lm": _single,
+}
+"""What an entry of the configuration may name."""
 
 
 def slug(name: str) -> str:

@@ -21,6 +21,7 @@ STAGES = {
     "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
     "list-checkpoints": "list the checkpoints of training runs, or a subset of them",
     "profile-checkpoints": "measure checkpoints by the analyses of the 360 suite",
+    "list-gaps": "list what failed at which checkpoint",
     "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
     "fit-irt": "calibrate items with item response theory",

@@ -52,6 +52,9 @@ def resolve(config: dict) -> dict:
     if error is not None:
         raise UserError(_explain(error))
     resolved = _with_defaults(copy.deepcopy(config), schema())
+    resolved.setdefault("benchmarks", {})
+    resolved.setdefault("profile", None)
+    _resolve_profile(resolved["profile"])
     for benchmark in resolved["benchmarks"].values():
         for name in OVERRIDABLE:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
@@ -87,6 +90,26 @@ def _resolve_evaluations(resolved: dict) -> None:
             raise UserError(
                 f"config: benchmark '{name}' is evaluated, but key '{lacking}' is empty; fill it in"
             )
+
+
+def _resolve_profile(profile: dict | None) -> None:
+    """Expand paths of checkpoints and of settings that name data."""
+    if profile is None:
+        return
+    for entry in profile["checkpoints"]:
+        for name in ("table", "folder", "lm"):
+            if name in entry:
+                entry[name] = _expand(entry[name])
+    profile["bank"] = _expand(profile["bank"])
+    for name, values in profile["settings"].items():
+        if not isinstance(values, dict):
+            raise UserError(
+                f"config: key 'profile.settings.{name}': {values!r} is no mapping; write the "
+                f"settings of '{name}' as {{setting: value}}"
+            )
+        for key, value in values.items():
+            if isinstance(value, str) and "$" in value:
+                values[key] = _expand(value)
 
 
 def describe() -> str:
@@ -149,6 +172,11 @@ def _explain(error: jsonschema.ValidationError) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         key = f"{where}.{missing}" if where else missing
         return f"config: key '{key}' is missing; add it (config/README.md lists all)"
+    if error.validator == "anyOf":
+        return (
+            "config: key 'benchmarks' is missing, and 'profile' too; add one of them "
+            "(config/README.md lists all)"
+        )
     if error.validator == "oneOf":
         return (
             f"config: key '{where}': {error.instance!r} is neither a list of paths nor "

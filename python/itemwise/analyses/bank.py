@@ -3,10 +3,10 @@
 The short form whole, or with `rule` adaptively, through the same prompts, read-outs and
 intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
 
-- `predicted`: full score in points with the bank's prediction interval (its level is the
-  bank's, usually 90 %), by benchmark; without group the joint read-out of all benchmarks, or
-  the only benchmark. Adaptive tests of several benchmarks have no joint read-out: their mean
-  stands without interval;
+- `predicted`: full score in points with its prediction interval, brought from the bank's level
+  (usually 90 %) to 95 % as if normal, by benchmark; without group the joint read-out of all
+  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have no joint
+  read-out: their mean stands without interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
 - `n` is the number of items asked.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from itemwise.adaptive.live import make_tests, run_tests, scores
 from itemwise.adaptive.rules import parse_rule
@@ -156,8 +157,8 @@ def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:
     rows, predicted = [], {}
     for row in table.itertuples():
         group = "" if row.benchmark == GRAND else row.benchmark
-        # The prediction interval is not symmetric, and its standard error is not stated.
-        predicted[group] = Estimate(row.predicted, np.nan, row.lower, row.upper, row.n_items)
+        se = (row.upper - row.lower) / (2 * norm.ppf(0.5 + row.level / 2))
+        predicted[group] = normal(row.predicted, se, row.n_items).within(0, 100)
         if not pd.isna(row.theta):
             rows.append(normal(row.theta, row.se, row.n_items).row("theta", group, seed))
     if "" not in predicted:

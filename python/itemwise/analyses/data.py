@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def read_file(file: str | Path, task: str) -> pd.DataFrame:
     """Read a local data set by the ending of its name."""
     file = Path(file)
     readers = {
-        ".jsonl": lambda: pd.read_json(file, lines=True, dtype=False, convert_dates=False),
+        ".jsonl": lambda: _read_lines(file),
         ".csv": lambda: pd.read_csv(file),
         ".parquet": lambda: pd.read_parquet(file),
     }
@@ -105,6 +106,12 @@ def read_file(file: str | Path, task: str) -> pd.DataFrame:
             f"{file}: data set '{task}' cannot be read ({str(error).splitlines()[0]}); write it "
             "again as one JSON object a line, CSV or parquet"
         ) from error
+
+
+def _read_lines(file: Path) -> pd.DataFrame:
+    """Read one JSON object a line, values as they are."""
+    with file.open(encoding="utf-8") as lines:
+        return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
 
 
 def _from_hub(task: str, known: DataSet, data_files: str | None) -> pd.DataFrame:

@@ -78,8 +78,18 @@ def load(path: str | Path | None = None) -> pd.DataFrame:
     return _read(Path(path) if path else SUITE_FILE).copy()
 
 
-def pick(names: list[str] | None, path: str | Path | None = None) -> pd.DataFrame:
+def pick(
+    names: list[str] | None = None, bank: bool = True, path: str | Path | None = None
+) -> pd.DataFrame:
     """Return the named rows of the suite in its order; all of them where none is named.
+
+    Parameters
+    ----------
+    names : list of str, optional
+    bank : bool
+        Whether a bank is given: its row is then always taken, and else only when named.
+    path : path, optional
+        Another suite.
 
     Raises
     ------
@@ -88,10 +98,11 @@ def pick(names: list[str] | None, path: str | Path | None = None) -> pd.DataFram
     """
     suite = load(path)
     if not names:
-        return suite
+        return suite if bank else suite[suite["analysis"] != "bank"].reset_index(drop=True)
     unknown = [name for name in names if name not in set(suite["name"])]
     if unknown:
         raise UserError(
             f"analysis '{unknown[0]}' is not in the suite; it has {listed(suite['name'], 99)}"
         )
-    return suite[suite["name"].isin(names)].reset_index(drop=True)
+    wanted = suite["name"].isin(names) | (bank & (suite["analysis"] == "bank"))
+    return suite[wanted].reset_index(drop=True)

@@ -6,6 +6,8 @@ and the last checkpoint are always in it.
 
 from __future__ import annotations
 
+import json
+
 from itemwise import checkpoints
 from itemwise.errors import UserError
 from itemwise.stages.options import add, whole_number
@@ -23,6 +25,8 @@ def add_options(parser) -> None:
                         help="folders that hold one folder a checkpoint")  # fmt: skip
     parser.add_argument("--tokens-per-step", type=float, help="with --folder")
     parser.add_argument("--table", nargs="+", default=[], help="tables, parquet or CSV")
+    parser.add_argument("--entries", nargs="+", type=json.loads, default=[], metavar="JSON",
+                        help="as in config key profile.checkpoints")  # fmt: skip
     parser.add_argument("--count", type=whole_number(1), help="so many of each model")
     parser.add_argument("--every-tokens", type=float, help="at least so many tokens apart")
     add(parser, "out", help="checkpoints table to write")
@@ -35,9 +39,10 @@ def run(options) -> None:
         *(checkpoints.from_hub(name) for name in options.hub),
         *(checkpoints.from_folder(path, options.tokens_per_step) for path in options.folder),
         *(checkpoints.from_file(path) for path in options.table),
+        *([checkpoints.from_entries(options.entries)] if options.entries else []),
     ]
     if not tables:
-        raise UserError("nothing to list; give --family, --hub, --folder or --table")
+        raise UserError("nothing to list; give --family, --hub, --folder, --table or --entries")
     table = checkpoints.join(tables)
     picked = checkpoints.subset(table, options.count, options.every_tokens)
     write_table(picked, options.out, "checkpoints")

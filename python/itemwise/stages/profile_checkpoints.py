@@ -85,12 +85,7 @@ def run(options) -> None:
 
 def plan(options) -> tuple[pd.DataFrame, dict]:
     """Return the rows of the suite that are asked for, and their settings."""
-    names = list(options.analyses) if options.analyses else None
-    if names and options.bank and "bank" not in names:
-        names.append("bank")
-    suite = pick(names, options.suite)
-    if names is None and not options.bank:
-        suite = suite[suite["analysis"] != "bank"]
+    suite = pick(options.analyses, bool(options.bank), options.suite)
     return suite, settings_of(suite, given_settings(options))
 
 
