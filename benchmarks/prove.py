@@ -20,6 +20,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 from pythia import pythia
+from profiling import suite_rows
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -247,6 +248,7 @@ PROOFS = {
     "live": live,
     "pythia": pythia,
     "kills": kills,
+    "suite_rows": suite_rows,
 }
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ BAD = {
         "key 'profile.settings.mmlu': 3 is no mapping; write the settings of 'mmlu' as",
     ),
     "checkpoint of unknown kind": (
-        {"run": "r", "profile": {"checkpoints": [{"familly": "amber"}]}},
-        "unknown key 'profile.checkpoints.0.familly'; did you mean 'family'?",
+        {"run": "r", "profile": {"checkpoints": [{"familyy": "amber"}]}},
+        "unknown key 'profile.checkpoints.0.familyy'; did you mean 'family'?",
     ),
     "no run": ({"benchmarks": SMALL["benchmarks"]}, "key 'run' is missing; add it"),
     "no sources": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class DataSet:
     files: str | None = None
 
 
+BUFFER = 10_000
+"""Rows among which a stream is shuffled."""
 FASTCHAT = "https://raw.githubusercontent.com/lm-sys/FastChat/main/fastchat/llm_judge/data"
 DATA_SETS = {
     "crows_pairs": DataSet("jannalu/crows_pairs_multilingual",
@@ -56,7 +59,7 @@ DATA_SETS = {
 """Data sets by the suite's task."""
 
 
-def load(task: str, file: str | None = None, data_files: str | None = None) -> pd.DataFrame:
+def load(task: str, file: str | None = None) -> pd.DataFrame:
     """Return the rows of a data set.
 
     Parameters
@@ -65,8 +68,6 @@ def load(task: str, file: str | None = None, data_files: str | None = None) -> p
         Key of `DATA_SETS`.
     file : path, optional
         Local file of the same form, `.jsonl`, `.csv` or `.parquet`; default: the hub's.
-    data_files : str, optional
-        Which file of the hub's data set.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def load(task: str, file: str | None = None, data_files: str | None = None) -> p
         The data set cannot be reached, or lacks rows or columns.
     """
     known = DATA_SETS[task]
-    frame = read_file(file, task) if file else _from_hub(task, known, data_files)
+    frame = read_file(file, task) if file else _from_hub(task, known)
     source = file or known.files or known.path
     lacking = [name for name in known.columns if name not in frame]
     if lacking:
@@ -114,18 +115,40 @@ def _read_lines(file: Path) -> pd.DataFrame:
         return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
 
 
-def _from_hub(task: str, known: DataSet, data_files: str | None) -> pd.DataFrame:
-    """Load a data set of the hub, or say how to do without."""
-    try:
+def stream(task: str, data_files: str, limit: int, seed: int) -> pd.DataFrame:
+    """Return rows of one file of a hub's data set that is too large to be loaded whole.
+
+    `limit` rows in an order shuffled by seed among `BUFFER` rows.
+    """
+    known = DATA_SETS[task]
+    with _reachable(task, known):
+        import datasets
+
+        rows = datasets.load_dataset(
+            known.path, known.name, split=known.split, data_files=data_files, streaming=True
+        )
+        return pd.DataFrame(list(rows.shuffle(seed=seed, buffer_size=BUFFER).take(limit)))
+
+
+def _from_hub(task: str, known: DataSet) -> pd.DataFrame:
+    """Load a data set of the hub."""
+    with _reachable(task, known):
         import datasets
 
         loaded = datasets.load_dataset(
-            known.path, known.name, split=known.split, data_files=data_files or known.files
+            known.path, known.name, split=known.split, data_files=known.files
         )
         if known.split is None:
             parts = [part.to_pandas().assign(split=name) for name, part in loaded.items()]
             return pd.concat(parts, ignore_index=True)
         return loaded.to_pandas()
+
+
+@contextmanager
+def _reachable(task: str, known: DataSet):
+    """Say how to do without a data set that cannot be loaded."""
+    try:
+        yield
     except Exception as error:  # offline, gated, moved: whatever the libraries raise
         text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(

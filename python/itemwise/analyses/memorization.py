@@ -31,6 +31,10 @@ NOTHING = -1
 """Fills up generations that ended early; no token has this number."""
 
 
+FILES = "train/train_{:03d}.jsonl"
+"""Chunks of LLM360/AmberDatasets, tens of GB each."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of memorization.
@@ -68,12 +72,12 @@ def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
         if "token_ids" not in frame:
             raise UserError(f"{settings.data}: lacks the column 'token_ids' or 'text'; add one")
     elif settings.chunks:
-        # One line a sequence; the files are read whole, then drawn from.
-        frame = pd.concat(
-            data_sets.load(row.task, data_files=f"train/train_{chunk:03d}.jsonl")
-            .pipe(data_sets.draw, settings.limit, settings.seed)
-            .assign(chunk=chunk)
+        parts = [
+            data_sets.stream(row.task, FILES.format(chunk), settings.limit, settings.seed)
             for chunk in settings.chunks
+        ]
+        frame = pd.concat(
+            part.assign(chunk=c) for c, part in zip(settings.chunks, parts, strict=True)
         )
     else:
         raise UserError(

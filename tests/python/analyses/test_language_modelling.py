@@ -147,6 +147,28 @@ def test_short_sequences_are_left_out_and_told(trained):
         memorization.measure(trained, data[:1], K8)
 
 
+def test_chunks_of_the_hub_are_streamed(trained, tmp_path, monkeypatch):
+    from tiny_suite import write_lines
+
+    from itemwise.analyses import data, suite
+
+    for chunk in (0, 7):
+        rows = [{"token_ids": [chunk, i, *range(20)], "source": "x"} for i in range(50)]
+        write_lines(tmp_path / f"train_{chunk:03d}.jsonl", rows)
+    monkeypatch.setattr(memorization, "FILES", str(tmp_path / "train_{:03d}.jsonl"))
+    monkeypatch.setitem(data.DATA_SETS, "training_chunks", data.DataSet("json", ("token_ids",)))
+    row = suite.pick(["memorization"], bank=False).iloc[0]
+    settings = memorization.Settings(chunks=(0, 7), limit=5, tokens_per_chunk=100.0)
+    frame = memorization.load(row, settings, trained, tmp_path)
+    assert frame.groupby("chunk")["seen_at"].agg(["size", "first"]).to_numpy().tolist() == [
+        [5, 100], [5, 800],
+    ]  # fmt: skip
+    assert all(row.token_ids[0] == row.chunk for row in frame.itertuples())
+    assert frame["token_ids"].map(lambda t: t[1]).max() > 4  # shuffled, not the first rows
+    with pytest.raises(UserError, match="which training data"):
+        memorization.load(row, memorization.Settings(), trained, tmp_path)
+
+
 def test_correlation_of_sequences_between_checkpoints():
     units = {n: pd.DataFrame({"unit": list("abc"), "value": v})
              for n, v in (("x", [0, 0.5, 1]), ("y", [0, 1, 2]), ("z", [1, 0.5, 0]))}  # fmt: skip

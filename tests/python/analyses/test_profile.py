@@ -268,7 +268,7 @@ def test_watching_measures_what_comes_and_stops(tmp_path, itemwise, monkeypatch)
     [
         (["--analyses", "perplexty"], "analysis 'perplexty' is not in the suite"),
         (["--set", "perplexity=3"], "is not of the form ANALYSIS.SETTING=VALUE"),
-        (["--analyses", "perplexity", "--set", "perplexity.lenght=3"], "did you mean 'length'"),
+        (["--analyses", "perplexity", "--set", "perplexity.lengthh=3"], "did you mean 'length'"),
         (["--settings", "none.yaml"], "cannot be read as YAML"),
         ([], "which model judges"),
         (["--analyses", "perplexity", "--bank", "b", "--rule", "odd:x"], "odd"),
