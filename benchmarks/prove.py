@@ -19,8 +19,8 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
-from pythia import pythia
 from profiling import suite_rows
+from pythia import pythia
 
 from itemwise import irt
 from itemwise.config import ROOT

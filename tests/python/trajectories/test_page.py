@@ -43,16 +43,15 @@ def measures(model: str, step: int, analysis: str, rng, groups=("", "history", "
 
 
 def write_measures(folder, drop=()):
-    """Write a folder of measures as profile-checkpoints lays it out."""
+    """Write measures, one file a checkpoint, in the folders of profile-checkpoints."""
     rng = np.random.default_rng(1)
     for model in MODELS:
         for step in STEPS:
-            for analysis in ANALYSES:
-                name = (model, f"step{step}", analysis)
-                frame = measures(model, step, analysis, rng)
-                if name not in drop:
-                    path = folder / model / f"step{step}" / f"{analysis}.parquet"
-                    write_table(frame, path, "measures")
+            parts = [measures(model, step, analysis, rng) for analysis in ANALYSES]
+            table = pd.concat(parts, ignore_index=True)
+            dropped = [name for *place, name in drop if place == [model, f"step{step}"]]
+            table = table[~table["analysis"].isin(dropped)]
+            write_table(table, folder / model / f"step{step}" / "all.parquet", "measures")
     return folder
 
 
@@ -345,7 +344,8 @@ def test_published_trajectories_of_pythia(itemwise, real_data, tmp_path):
     frame.to_parquet(tmp_path / "p.parquet")
     done = itemwise(
         "build-trajectories", "--accuracies", tmp_path / "p.parquet", "--tokens-per-step", 2**21,
-        f"{models[2]}={2**19}", "--suite", suite, "--models", *models, "--out", tmp_path / "t",
+        f"{models[2]}={2**19}", "--suite", suite, "--models", *models,
+        "--compare", f"{models[0]}={models[1]}", "--out", tmp_path / "t",
     )  # fmt: skip
     assert done.status == 0, done.err
     found, record = read_folder(tmp_path / "t")
