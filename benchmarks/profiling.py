@@ -88,8 +88,8 @@ def suite_rows() -> None:
     table = pd.DataFrame(rows)
     text = (
         f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
-        "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is a stub "
-        f"server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights loaded "
+        "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is "
+        f"a stub server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights loaded "
         "for each command. Without `--set` the same commands take their data from the hub.\n\n"
         + markdown(table)
     )
