@@ -54,16 +54,16 @@ def make_bank(folder: Path) -> None:
     make_tasks(folder / "tasks")
     documents = folder / "documents.parquet"
     command = ["list-documents", "--tasks", "words", "--include-path", str(folder / "tasks"),
-               "--out", str(documents)]  # fmt: skip
+               "--benchmark-of", "words=vocabulary", "--out", str(documents)]  # fmt: skip
     assert main(command) == 0
     items = read_table(documents, "documents")
-    parameters = draw_items(np.random.default_rng(0), "words", len(items), 0.0)
+    parameters = draw_items(np.random.default_rng(0), "vocabulary", len(items), 0.0)
     parameters["item"] = items["item"].to_numpy(object)
     parameters["a"] = parameters["a"].abs()
-    theta = np.random.default_rng(1).normal(size=200)
+    theta = np.random.default_rng([0, 1]).normal(size=200)
     responses = simulate_responses(parameters, theta, seed=0)
-    build(folder, "words", 0, responses, items.drop(columns="benchmark"), 10)
-    assert export(folder, folder / "bank", names=("words",)) == 0
+    build(folder, "vocabulary", 0, responses, items.drop(columns="benchmark"), 10)
+    assert export(folder, folder / "bank", names=("vocabulary",)) == 0
 
 
 def suite_rows() -> None:
@@ -87,9 +87,9 @@ def suite_rows() -> None:
             server.shutdown()
     table = pd.DataFrame(rows)
     text = (
-        f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers trained "
-        "on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is a stub "
-        f"server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights loaded "
+        f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
+        "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is "
+        f"a stub server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights loaded "
         "for each command. Without `--set` the same commands take their data from the hub.\n\n"
         + markdown(table)
     )

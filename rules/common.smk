@@ -19,20 +19,17 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-PROFILE = CONFIG["profile"] or {}
-"""Settings of the 360 suite; empty where no checkpoints are measured."""
+PROFILE = CONFIG["profile"]
+"""Settings of the 360 suite."""
 
 try:
     CHECKPOINTS = {
         (slug(row["model"]), slug(row["revision"])): row
-        for row in from_entries(PROFILE.get("checkpoints", [])).to_dict("records")
+        for row in from_entries(PROFILE["checkpoints"]).to_dict("records")
     }
-    MEASURED = pick(PROFILE.get("analyses"), bool(PROFILE.get("bank")))
+    ANALYSES = pick(PROFILE["analyses"], bool(PROFILE["bank"]))["name"].tolist()
 except UserError as error:
     raise WorkflowError(str(error)) from None
-
-ANALYSES = MEASURED["name"].tolist() if PROFILE else []
-"""Rows of the suite that checkpoints are measured by."""
 
 RUN = f"results/{CONFIG['run']}"
 BENCHMARKS = list(CONFIG["benchmarks"])
@@ -140,7 +137,7 @@ def benchmark_of_tasks():
 
 def checkpoint_tables():
     """Return the tables of checkpoints that are given as files."""
-    return [entry["table"] for entry in PROFILE.get("checkpoints", []) if "table" in entry]
+    return [entry["table"] for entry in PROFILE["checkpoints"] if "table" in entry]
 
 
 def checkpoint_options(wildcards):
@@ -159,13 +156,11 @@ def checkpoint_options(wildcards):
 
 def profile_bank():
     """Return the bank that checkpoints are measured by, if any."""
-    return [PROFILE["bank"]] if PROFILE.get("bank") else []
+    return [PROFILE["bank"]] if PROFILE["bank"] else []
 
 
 def profile_settings():
     """Return how checkpoints are loaded and analysed, as options."""
-    if not PROFILE:
-        return ""
     single = ("backend", "device", "batch_size", "bank", "rule")
     parts = [option_text(name.replace("_", "-"), PROFILE[name]) for name in single]
     values = [

@@ -14,7 +14,7 @@ rule list_checkpoints:
     conda:
         "../envs/python.yaml"
     params:
-        entries=option_list("entries", map(json.dumps, PROFILE.get("checkpoints", []))),
+        entries=option_list("entries", map(json.dumps, PROFILE["checkpoints"])),
     shell:
         "itemwise list-checkpoints {params.entries} --out {output.checkpoints:q} > {log:q} 2>&1"
 
@@ -41,9 +41,9 @@ rule profile_checkpoints:
         "../envs/evaluate.yaml"
     threads: 2
     resources:
-        gpu=PROFILE.get("gpus", 0),
-        mem_mb=PROFILE.get("mem_mb", 0),
-        runtime=PROFILE.get("runtime", 0),
+        gpu=PROFILE["gpus"],
+        mem_mb=PROFILE["mem_mb"],
+        runtime=PROFILE["runtime"],
     params:
         checkpoint=checkpoint_options,
         settings=profile_settings(),

@@ -53,8 +53,12 @@ def resolve(config: dict) -> dict:
         raise UserError(_explain(error))
     resolved = _with_defaults(copy.deepcopy(config), schema())
     resolved.setdefault("benchmarks", {})
-    resolved.setdefault("profile", None)
     _resolve_profile(resolved["profile"])
+    if not resolved["benchmarks"] and not resolved["profile"]["checkpoints"]:
+        raise UserError(
+            "config: key 'benchmarks' is missing; add it, or 'profile.checkpoints' "
+            "(config/README.md lists all)"
+        )
     for benchmark in resolved["benchmarks"].values():
         for name in OVERRIDABLE:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
@@ -92,10 +96,8 @@ def _resolve_evaluations(resolved: dict) -> None:
             )
 
 
-def _resolve_profile(profile: dict | None) -> None:
+def _resolve_profile(profile: dict) -> None:
     """Expand paths of checkpoints and of settings that name data."""
-    if profile is None:
-        return
     for entry in profile["checkpoints"]:
         for name in ("table", "folder", "lm"):
             if name in entry:
@@ -172,11 +174,6 @@ def _explain(error: jsonschema.ValidationError) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         key = f"{where}.{missing}" if where else missing
         return f"config: key '{key}' is missing; add it (config/README.md lists all)"
-    if error.validator == "anyOf":
-        return (
-            "config: key 'benchmarks' is missing, and 'profile' too; add one of them "
-            "(config/README.md lists all)"
-        )
     if error.validator == "oneOf":
         return (
             f"config: key '{where}': {error.instance!r} is neither a list of paths nor "

@@ -22,17 +22,17 @@ def made(harness, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bank")
     tasks = make_tasks(folder / "tasks")
     documents = folder / "documents.parquet"
-    command = ["list-documents", "--tasks", "words", "--include-path", str(tasks), "--out",
-               str(documents)]  # fmt: skip
+    command = ["list-documents", "--tasks", "words", "--include-path", str(tasks),
+               "--benchmark-of", "words=vocabulary", "--out", str(documents)]  # fmt: skip
     assert main(command) == 0
     items = read_table(documents, "documents")
-    parameters = draw_items(np.random.default_rng(0), "words", len(items), 0.0)
+    parameters = draw_items(np.random.default_rng(0), "vocabulary", len(items), 0.0)
     parameters["item"] = items["item"].to_numpy(object)
     parameters["a"] = parameters["a"].abs()
-    theta = np.random.default_rng(1).normal(size=200)
+    theta = np.random.default_rng([0, 1]).normal(size=200)
     responses = simulate_responses(parameters, theta, seed=0)
-    build(folder, "words", 0, responses, items.drop(columns="benchmark"), 10)
-    assert export(folder, folder / "bank", names=("words",)) == 0
+    build(folder, "vocabulary", 0, responses, items.drop(columns="benchmark"), 10)
+    assert export(folder, folder / "bank", names=("vocabulary",)) == 0
     return folder / "bank", tasks
 
 
@@ -54,15 +54,15 @@ def test_the_short_form_gives_what_score_model_gives(made, trained, training, it
                       "--out", tmp_path / "s.parquet")  # fmt: skip
     assert scored.status == 0
     theirs = read_table(tmp_path / "s.parquet", "scores").iloc[0]
-    ours = rows["predicted", "words"]
+    ours = rows["predicted", "vocabulary"]
     assert ours["value"] == pytest.approx(theirs["predicted"])
     assert ours["n"] == theirs["n_items"] == 10
     # The bank's 90 % interval, brought to 95 %.
     half = (theirs["upper"] - theirs["lower"]) / 2 * 1.959964 / 1.644854
     assert ours["upper"] == pytest.approx(min(ours["value"] + half, 100), abs=1e-3)
     assert rows["predicted", ""]["value"] == ours["value"]
-    assert rows["theta", "words"]["value"] == pytest.approx(theirs["theta"])
-    assert rows["theta", "words"]["se"] == pytest.approx(theirs["se"])
+    assert rows["theta", "vocabulary"]["value"] == pytest.approx(theirs["theta"])
+    assert rows["theta", "vocabulary"]["se"] == pytest.approx(theirs["se"])
 
 
 def test_adaptively_fewer_items_are_asked_and_a_second_time_none(
@@ -70,8 +70,8 @@ def test_adaptively_fewer_items_are_asked_and_a_second_time_none(
 ):
     rule = "adaptive:min_length=4,batch=2,max_length=6"
     rows = measure(made, trained, tmp_path, rule=rule)
-    assert 4 <= rows["predicted", "words"]["n"] <= 6
-    assert rows["predicted", "words"]["lower"] <= rows["predicted", "words"]["value"]
+    assert 4 <= rows["predicted", "vocabulary"]["n"] <= 6
+    assert rows["predicted", "vocabulary"]["lower"] <= rows["predicted", "vocabulary"]["value"]
 
     def refuse(*arguments):
         raise AssertionError("asked again")

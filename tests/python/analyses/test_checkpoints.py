@@ -85,7 +85,7 @@ def test_stage_lists_folders_and_refuses_twice(itemwise, tmp_path):
     table.to_csv(tmp_path / "c.csv", index=False)
     again = itemwise("list-checkpoints", "--table", tmp_path / "c.csv", out, "--out", out)
     assert again.status == 2
-    assert "@checkpoint-20' is listed twice" in again.err
+    assert "'LLM360/Amber@ckpt_000' is listed twice" in again.err
     for options, message in (
         ([], "nothing to list"),
         (["--folder", tmp_path / "empty"], "no folder in it holds a config.json"),
