@@ -16,7 +16,7 @@ rule build_trajectories:
         "../envs/python.yaml"
     params:
         # The folder, since a command line has no room for the files of hundreds of checkpoints.
-        folder=f"{RUN}/profile_checkpoints",
+        folder=lambda wildcards: f"{RUN}/profile_checkpoints",
         analyses=option_list("analyses", ANALYSES),
         seed=CONFIG["seed"],
     shell:

@@ -30,7 +30,7 @@ def test_rule_has_environment_log_and_benchmark_of_its_name(name):
     assert environment, "no conda environment"
     assert (ROOT / environment[1]).is_file()
     language = "r" if "Rscript" in body else "python"
-    expected = "evaluate" if name == "evaluate_model" else language
+    expected = "evaluate" if name in ("evaluate_model", "profile_checkpoints") else language
     assert environment[1] == f"envs/{expected}.yaml"
     stage = name.removesuffix(ENGINE)
     assert f"{{RUN}}/logs/{stage}/" in body
