@@ -48,7 +48,7 @@ rule profile_checkpoints:
         checkpoint=checkpoint_options,
         settings=profile_settings(),
         store=f"{RUN}/store/profile_checkpoints",
-        out=f"{RUN}/profile_checkpoints",
+        out=lambda wildcards, output: str(Path(output.record).parents[2]),
     shell:
         "itemwise profile-checkpoints {params.checkpoint} {params.settings}"
         " --store {params.store:q} --out {params.out:q} --keep-going > {log:q} 2>&1"

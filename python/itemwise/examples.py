@@ -126,6 +126,26 @@ itemwise adapt-checkpoints --bank results/mine/bank --ledger ledger --traces tra
     --lms org/model@step1000 org/model@step2000 org/model@step4000 \\
     --out scores.parquet --out-measures measures.parquet
 """,
+    "list-checkpoints": """
+itemwise list-checkpoints --family pythia --size 1.4b-deduped --count 12 --out pythia.parquet
+itemwise list-checkpoints --folder runs/mine --tokens-per-step 4194304 --out mine.parquet
+""",
+    "profile-checkpoints": """
+itemwise profile-checkpoints --checkpoints pythia.parquet --analyses perplexity mmlu \\
+    --device cuda --store store --out measures
+# a training in progress: measure each checkpoint when it is complete
+itemwise profile-checkpoints --watch runs/mine --tokens-per-step 4194304 --interval 300 \\
+    --store store --out measures
+""",
+    "list-gaps": """
+itemwise list-gaps --records measures/org__model/step1000/record.json --out gaps.json
+""",
+    "build-trajectories": """
+itemwise build-trajectories --measures measures --checkpoints pythia.parquet --out trajectories
+""",
+    "write-profile": """
+itemwise write-profile --trajectories trajectories --title "My run" --out profile.html
+""",
     "write-report": """
 itemwise write-report --results results/mine --benchmarks arc --out report.html
 """,
