@@ -22,7 +22,7 @@ from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
 from itemwise.model_scores import binary, matched, with_main_metric
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.evaluate_model import add_model_options, prepare
+from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.score_model import text_table
 from itemwise.tables import read_table, write_table
@@ -34,6 +34,7 @@ def add_options(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--lm", help="folder or hub id of the language model")
     source.add_argument("--replay", help="evaluations table that answers instead of a model")
+    add_identity_options(parser)
     add_model_options(parser)
     parser.add_argument("--ledger", help="folder that keeps answers (with --lm)")
     parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
