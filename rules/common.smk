@@ -228,6 +228,7 @@ def report_inputs(wildcards):
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
     files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
+    files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
     if len(BENCHMARKS) > 1:
         files += [f"{RUN}/fit_joint_readout/joint.parquet"]
     files += [
@@ -237,4 +238,5 @@ def report_inputs(wildcards):
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]
     files += [f"{RUN}/follow_run/{name}.parquet" for name in HELD_OUT]
+    files += [f"{RUN}/train_zoo/{name}.json" for name in CONFIG["zoo"]["runs"]]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

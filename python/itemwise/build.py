@@ -221,9 +221,7 @@ def given_scores(path: str | Path, responses: Responses, benchmark: str) -> pd.D
     return scores[["subject", "benchmark", "full_score"]].reset_index(drop=True)
 
 
-def describe_subjects(
-    subjects: np.ndarray, metadata: Sequence[str | Path] | None
-) -> pd.DataFrame:
+def describe_subjects(subjects: np.ndarray, metadata: Sequence[str | Path] | None) -> pd.DataFrame:
     """Return the `subjects` table: what is known of each model.
 
     Without metadata (tables), organization and model are read from `organization/model@revision`.

@@ -21,6 +21,7 @@ DATA_FILES = {
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
+    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
 }
 """Files that source files read when they run."""
 

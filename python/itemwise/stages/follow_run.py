@@ -12,9 +12,7 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "bank")
     parser.add_argument("--subjects", required=True, help="subjects table of the checkpoints")
-    parser.add_argument(
-        "--evaluations", required=True, help="evaluations table of the full suite"
-    )
+    parser.add_argument("--evaluations", required=True, help="evaluations table of the full suite")
     parser.add_argument("--form-scores", required=True, help="scores table of score-model")
     parser.add_argument(
         "--adaptive-scores", required=True, help="scores table of adapt-checkpoints"

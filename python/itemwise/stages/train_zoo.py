@@ -6,7 +6,6 @@ on at its last checkpoint; a finished one is kept.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +52,9 @@ def run(options) -> None:
         options.name, tuple(options.checkpoints), options.width, options.layers,
         options.learning_rate, options.lines, options.share, tuple(options.left_out), options.seed,
     )  # fmt: skip
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # one for every checkpoint, into the log
     start = time.perf_counter()
     with tqdm(total=made.checkpoints[-1], unit="step", desc=made.name, disable=None) as bar:
         subjects = train(made, Path(options.checkpoints_to), options.world_seed, bar.update)

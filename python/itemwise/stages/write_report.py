@@ -15,10 +15,21 @@ def add_options(parser) -> None:
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to show")
     parser.add_argument("--simulated", nargs="*", default=[], help="those with a known truth")
     parser.add_argument("--reference", nargs="*", default=[], help="those that mirt calibrated too")
+    parser.add_argument("--zoo", nargs="*", default=[], help="training runs of tiny models")
+    parser.add_argument("--followed", nargs="*", default=[], help="held-out training runs")
     add(parser, "out")
 
 
 def run(options) -> None:
     """Render and write."""
-    page = render(Path(options.results), options.benchmarks, options.simulated, options.reference)
+    run_folder, out = Path(options.results), Path(options.out)
+    page = render(
+        run_folder,
+        options.benchmarks,
+        options.simulated,
+        options.reference,
+        options.zoo,
+        options.followed,
+        None if out.parent == run_folder else out.parent,
+    )
     write_text(page, options.out)

@@ -57,7 +57,7 @@ class TrainingRun:
     checkpoints: Sequence[int]
     width: int = 48
     layers: int = 2
-    learning_rate: float = 0.006
+    learning_rate: float = 0.01
     lines: int = 30_000
     share: float = 1.0
     left_out: tuple[str, ...] = ()
@@ -73,7 +73,10 @@ class TrainingRun:
 
 
 def train(
-    run: TrainingRun, folder: Path, world_seed: int, progress: Callable[[int], None] = lambda n: None
+    run: TrainingRun,
+    folder: Path,
+    world_seed: int,
+    progress: Callable[[int], None] = lambda n: None,
 ) -> pd.DataFrame:
     """Train a run and save its checkpoints as transformers models.
 
@@ -102,7 +105,7 @@ def train(
     codes = codes[: max(BATCH, round(run.share * len(codes)))]
     model = new_model(run)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.1
+        model.parameters(), lr=run.learning_rate, betas=(0.9, 0.98), weight_decay=0.1, fused=True
     )
     done, tokens = resume(folder, made_by, model, optimizer)
     progress(done)

@@ -23,7 +23,9 @@ RESERVED = 4
 END = "."
 NUMBERS = [str(n) for n in range(LARGEST + 1)]
 LETTERS = list("abcdefghijkl")
-NAMES = ["".join(parts) for parts in itertools.product("bdfgklmnprst", ("alo", "eni", "iru", "oma"))]
+NAMES = [
+    "".join(parts) for parts in itertools.product("bdfgklmnprst", ("alo", "eni", "iru", "oma"))
+]
 PLACES = ["arn", "besk", "corrow", "dunmere", "eld", "farholt", "grey", "hollin"]
 BEASTS = ["otters", "goats", "crows", "bees", "hounds", "trout", "geese", "mules"]
 TRADES = ["baker", "mason", "piper", "tanner", "weaver", "miller", "scribe", "cooper"]
