@@ -5,7 +5,7 @@ rule write_suite:
     input:
         code=stage_code("write_suite"),
     output:
-        suite=directory(SUITE),
+        suite=directory(f"{RUN}/write_suite/tasks"),
     log:
         f"{RUN}/logs/write_suite/tasks.log",
     benchmark:

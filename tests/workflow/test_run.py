@@ -4,9 +4,8 @@ import json
 import re
 
 import pytest
-from projects import TINY
+from projects import TINY, shell_jobs
 
-from itemwise.provenance import stage_code
 from itemwise.readout import accuracy
 from itemwise.tables import read_table
 
@@ -143,12 +142,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
     printed = finished_run.snakemake(
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
-    jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
-    jobs = [job for job in jobs if job[1] != "None"]  # rule all
+    jobs = shell_jobs(printed)
     assert len(jobs) == 14
-    for inputs, command in jobs:
-        stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
-        code = stage_code((stage[1] or stage[2]).replace("-", "_"))
-        if "--engine mirt" in command:
-            code = [*code, *stage_code("fit_irt", "R")]
-        assert set(code) <= set(inputs.split(", ")), command
+    for inputs, command, code in jobs:
+        assert set(code) <= inputs, command

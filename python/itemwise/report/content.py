@@ -66,6 +66,12 @@ class Benchmark:
         return pd.DataFrame([accuracy(part) for _, part in drawn.groupby("form")])
 
     @property
+    def test_clusters(self) -> pd.Series:
+        """Return what each row of `test` may err alike with: itself, where nothing is known."""
+        subjects = self.test["subject"]
+        return subjects.map(self.cluster).fillna(subjects)
+
+    @property
     def excluded(self) -> pd.DataFrame:
         """Screened-out items with their statistics and reasons."""
         return self.screen[self.screen["keep"] == 0]
@@ -159,7 +165,7 @@ def summary(benchmark: Benchmark) -> dict:
     _check_content(benchmark)
     ours = accuracy(benchmark.test)
     random = benchmark.random_accuracy(MAIN_READOUT)
-    cluster = benchmark.cluster.reindex(benchmark.test["subject"])
+    cluster = benchmark.test_clusters
     error = benchmark.test["predicted"] - benchmark.test["full_score"]
     return {
         "name": benchmark.name,
@@ -248,7 +254,7 @@ def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
     parts = [("all test models", test)]
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
     if benchmark.cluster.name != "model":
-        cluster = test["subject"].map(benchmark.cluster)
+        cluster = benchmark.test_clusters
         for name in cluster.value_counts().head(shown).index:
             parts.append((f"{benchmark.cluster.name} {name}", test[cluster == name]))
     return [
