@@ -165,12 +165,13 @@ rule fit_joint_readout:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
+        k=CONFIG["readout"]["joint_k"],
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/fit_joint_readout.R --features {params.features:q}"
         " --selections {params.selections:q} --selection-records {params.selection_records:q}"
-        " --level {params.level} --seed {params.seed}"
+        " --k {params.k} --level {params.level} --seed {params.seed}"
         " --out {output.reconstructions:q} --out-terms {output.terms:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 
