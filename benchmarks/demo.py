@@ -20,7 +20,7 @@ from itemwise.run_summary import by_phase, read_jobs, time_at_work
 from itemwise.tables import read_table
 
 RUN = ROOT / "results" / "demo"
-BENCHMARKS = ("knowledge", "patterns", "numbers")
+BENCHMARKS = ("knowledge", "grammar", "sequences", "numbers")
 HELD_OUT = ("held-out", "held-out-small")
 WINDOW = "1100,3300"
 

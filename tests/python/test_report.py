@@ -257,6 +257,27 @@ def test_run_without_held_out_runs_has_no_such_section(page):
     assert "Tiny models" not in page
 
 
+def test_one_factor_is_told_like_several(results, tmp_path):
+    """R writes the variance of a single factor as a number, of several as a list."""
+    folder = tmp_path / "run"
+    shutil.copytree(results, folder)
+    about = {"n_subjects": 9, "rmsea": None, "tli": None, "cfi": None, "rmsr_corrected": None,
+             "spearman_grand": 0.9, "n_grand": 9}  # fmt: skip
+    solutions = [{"n_factors": 1, "variance": 0.7512, **about},
+                 {"n_factors": 2, "variance": [0.5, 0.25], **about}]  # fmt: skip
+    write_record({"scores": solutions}, folder / "analyze_factors" / "factors.json")
+    loadings = pd.DataFrame(
+        [("scores", n, b, f, 0.8) for n, f in ((1, 1), (2, 1), (2, 2)) for b in ("a", "b")],
+        columns=["measure", "n_factors", "benchmark", "factor", "loading"],
+    )
+    write_table(loadings, folder / "analyze_factors" / "factors.parquet", "loadings")
+    run_stage("write-report", "--results", folder, "--benchmarks", "sums",
+              "--out", folder / "r.html")  # fmt: skip
+    page = (folder / "r.html").read_text(encoding="utf-8")
+    assert "<td>0.75</td>" in page
+    assert "<td>0.50 + 0.25</td>" in page
+
+
 def test_models_of_one_group_count_as_one_cluster():
     subjects = pd.DataFrame({"subject": ["a/1", "a/2", "b/1"], "organization": ["a", "a", "b"],
                              "group": ["run", None, "run"]})  # fmt: skip

@@ -203,7 +203,11 @@ def factor_rows(run: Path) -> list[dict]:
             part = table[table["measure"] == measure]
             part = part[part["n_factors"] == solution["n_factors"]]
             loadings = part.groupby("benchmark", sort=False)["loading"].apply(list).to_dict()
-            rows.append({"measure": measure, **solution, "loadings": loadings})
+            # R writes a list of one number as that number.
+            variance = np.atleast_1d(solution["variance"]).tolist()
+            rows.append(
+                {"measure": measure, **solution, "variance": variance, "loadings": loadings}
+            )
     return rows
 
 
