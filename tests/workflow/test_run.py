@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 from projects import TINY, shell_jobs
@@ -97,6 +98,20 @@ def test_report_says_what_the_tables_say(finished_run):
     assert "Simulated data." in page
     assert "2 random forms of that size" in page
     assert "winner of 4 trials" in page
+
+
+def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
+    command = [sys.executable, "-m", "itemwise", "summarize-run", "--results", RESULTS]
+    finished = finished_run.run(command)
+    assert finished.returncode == 0, finished.stdout
+    assert re.search(r"^fit_irt +1 +[\d.]+ +[\d.]+", finished.stdout, re.M)
+    table = read_table(
+        finished_run.folder / RESULTS / "fit_readout/sums.parquet", "reconstructions"
+    )
+    table = table[(table["set"] == "test") & (table["readout"] == "form") & (table["form"] == "A")]
+    assert f"RMSE {accuracy(table)['rmse']:.2f} points" in finished.stdout
+    assert f"{len(table)} test models" in finished.stdout
+    assert f"The report: {RESULTS}/report.html" in finished.stdout
 
 
 READ_OUT = ["fit_readout", "simulate_cat", "export_bank", "write_report"]

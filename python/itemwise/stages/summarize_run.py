@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from itemwise.files import read_record
 from itemwise.report.content import load_benchmark, summary
 from itemwise.report.followed import held_out_errors
 from itemwise.run_summary import by_phase, read_jobs, time_at_work
@@ -39,8 +40,8 @@ def phase_lines(jobs) -> list[str]:
 def result_lines(folder: Path) -> list[str]:
     """Return what came out, benchmark by benchmark, then for held-out training runs."""
     lines = []
-    for path in sorted((folder / "fit_readout").glob("*.json")):
-        row = summary(load_benchmark(folder, path.stem, simulated=False, reference=False))
+    for name in read_record(folder / "bank" / "bank.json")["benchmarks"]:
+        row = summary(load_benchmark(folder, name, simulated=False, reference=False))
         lines.append(
             f"{row['name']}: {row['subjects']} models, {row['items']} items, {row['kept']} after "
             f"screening, {row['selected']} selected; RMSE {row['rmse']:.2f} points (SE "
