@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -138,9 +139,15 @@ def took() -> str:
     )
     return (
         f"{markdown(table)}\n\nAt least one job was at work for {time_at_work(jobs) / 60:.1f} "
-        "minutes. Seconds of one CPU are what the jobs themselves computed: where they are far "
+        f"minutes, between {clock(jobs['start'].min())} and {clock(jobs['end'].max())}; results of "
+        "an earlier, interrupted or changed run are kept where they still hold. Seconds of one CPU are what the jobs themselves computed: where they are far "
         "below the seconds, other programs had the processor."
     )
+
+
+def clock(seconds: float) -> str:
+    """Return a time of day."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M} UTC"
 
 
 def photograph(page: Path, image: Path) -> bool:

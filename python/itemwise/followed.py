@@ -69,11 +69,8 @@ def follow(
     order = table["subject"].map({name: i for i, name in enumerate(known.index)})
     columns = ["subject", "benchmark", "measure", "step", "tokens", "n_items", "score", "lower",
                "upper", "level"]  # fmt: skip
-    return (
-        table.assign(order=order)
-        .sort_values(["order", "benchmark"], kind="stable")[columns]
-        .reset_index(drop=True)
-    )
+    table = table.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
+    return table[columns]
 
 
 def full_scores(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:

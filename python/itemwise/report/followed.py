@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from scipy.stats import spearmanr
 
 from itemwise.bank import GRAND
@@ -58,6 +59,11 @@ def error_rows(table: pd.DataFrame) -> list[dict]:
     """Return errors by benchmark and measure, over the checkpoints of all runs."""
     short = errors(table)
     full = table[table["measure"] == FULL].groupby("benchmark")["n_items"].first()
+    groups = [
+        (benchmark, measure, part)
+        for benchmark, both in short.groupby("benchmark", sort=False)
+        for measure, part in both.groupby("measure", sort=False)
+    ]
     return [
         {
             "benchmark": "mean of all" if benchmark == GRAND else benchmark,
@@ -70,8 +76,7 @@ def error_rows(table: pd.DataFrame) -> list[dict]:
             "se": clustered_se(part["predicted"] - part["full_score"], part["run"]),
             **accuracy(part),
         }
-        for (benchmark, measure), part in short.groupby(["benchmark", "measure"], sort=False)
-        if len(part)
+        for benchmark, measure, part in groups
     ]
 
 
@@ -115,6 +120,9 @@ def figure(table: pd.DataFrame) -> Figure:
                 title="mean of all" if name == GRAND else name,
                 xlabel="training tokens", xscale="log", ylim=(0, 100),
             )  # fmt: skip
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axes.xaxis.set_minor_locator(NullLocator())
         row[0, 0].set_ylabel("score (points)")
         row[0, 0].legend(loc="upper left", fontsize=8)
     return drawn
