@@ -140,8 +140,9 @@ def took() -> str:
     return (
         f"{markdown(table)}\n\nAt least one job was at work for {time_at_work(jobs) / 60:.1f} "
         f"minutes, between {clock(jobs['start'].min())} and {clock(jobs['end'].max())}; results of "
-        "an earlier, interrupted or changed run are kept where they still hold. Seconds of one CPU are what the jobs themselves computed: where they are far "
-        "below the seconds, other programs had the processor."
+        "an earlier, interrupted or changed run are kept where they still hold. Seconds of one "
+        "CPU are what the jobs themselves computed, as sampled: where they are far below the "
+        "seconds, other programs had the processor."
     )
 
 
