@@ -12,7 +12,7 @@ from itemwise.tables import check_table, read_table
 from itemwise.zoo.tasks import write_suite
 from itemwise.zoo.train import TrainingRun, checkpoint, encode, rate_factor, train, words
 
-STEPS = (5, 20, 150)
+STEPS = (5, 20, 300)
 OTHERS = ("grammar", "sequences", "arithmetic", "sorting")
 RUN = TrainingRun("little", STEPS, width=32, layers=1, lines=600, left_out=OTHERS, seed=3,
                   learning_rate=0.01)  # fmt: skip
@@ -57,7 +57,7 @@ def test_killed_training_goes_on_and_ends_with_the_same_weights(trained, tmp_pat
     steps = []
     again = train(RUN, tmp_path / "little", 1, steps.append)
     assert steps[0] == 20  # from the last checkpoint on
-    assert weights(tmp_path / "little", 150) == weights(folder, 150)
+    assert weights(tmp_path / "little", 300) == weights(folder, 300)
     assert again.equals(table)
 
 
@@ -66,12 +66,12 @@ def test_finished_run_is_kept_and_changed_settings_begin_anew(trained, tmp_path)
     shutil.copytree(trained[0], folder)
     steps = []
     train(RUN, folder, 1, steps.append)
-    assert steps == [150]
+    assert steps == [300]
     other = TrainingRun(**{**vars(RUN), "seed": 2, "checkpoints": (5,)})
     train(other, folder, 1, steps.append)
     assert steps[1] == 0
     assert weights(folder, 5) != weights(trained[0], 5)
-    assert not checkpoint(folder, 150).exists()
+    assert not checkpoint(folder, 300).exists()
 
 
 def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise, tmp_path):
@@ -95,7 +95,7 @@ def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise
     assert set(table["response"]) <= {0.0, 1.0}
     # Chance is a quarter; of 144 facts, 600 lines tell nearly all.
     facts = table[table["benchmark"] == "knowledge"].groupby("subject")["response"].mean()
-    assert facts["little/step-150"] > 0.6
+    assert facts["little/step-300"] > 0.6
     assert facts["little/step-5"] < 0.6
     documents = read_table(tmp_path / "d.parquet", "documents")
     assert len(documents) == 48
