@@ -1,4 +1,4 @@
-# make demo   set up, then run the pipeline on a simulated leaderboard
+# make demo   set up, then train tiny models and run the pipeline on them
 # make test   set up, then run every test
 # make lint | docs | site | bench | prove | unlock | clean
 SHELL := /bin/bash
@@ -8,7 +8,7 @@ PY := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-python test-r lint docs site bench prove unlock clean
+.PHONY: help setup demo demo-simulated test test-python test-r lint docs site bench prove unlock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,9 +23,13 @@ setup: .venv/.installed ## install R and the Python environment, once
 	envs/setup-python.sh
 	@touch $@
 
-demo: setup ## run the pipeline on a simulated leaderboard
+demo: setup ## train tiny language models, distil their benchmarks, follow a held-out run
 	$(PY)/snakemake --cores $(CORES)
-	@echo "The report: results/demo/report.html"
+	@$(PY)/itemwise summarize-run --results results/demo
+
+demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
+	$(PY)/snakemake --cores $(CORES) --configfile config/simulated.yaml
+	@$(PY)/itemwise summarize-run --results results/simulated
 
 test: setup test-r test-python ## run every test
 

@@ -1,5 +1,5 @@
 # itemwise: distil LLM benchmarks to the items that matter.
-#   snakemake --cores 2                          the simulated demo (config/demo.yaml)
+#   snakemake --cores 2                          the demo on tiny models (config/demo.yaml)
 #   snakemake --cores 32 --configfile my.yaml    your own benchmarks
 # Everything is written to results/<run>/; config/README.md lists every key.
 from snakemake.utils import min_version
@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/zoo.smk"
 include: "rules/collect.smk"
 include: "rules/calibrate.smk"
 include: "rules/distill.smk"

@@ -16,6 +16,7 @@ import pandas as pd
 from adaptive import cat_engines, cat_study, live
 from choices import readout_choices, settings_search
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
+from demo import demo
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
@@ -251,6 +252,7 @@ PROOFS = {
     "pythia": pythia,
     "kills": kills,
     "suite_rows": suite_rows,
+    "demo": demo,
 }
 
 if __name__ == "__main__":

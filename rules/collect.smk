@@ -83,11 +83,7 @@ rule build_responses:
         binarize=option("binarize", "binarize"),
         full_scores=option("full-scores", "full_scores"),
         item_metadata=lambda wildcards: option_text("item-metadata", item_metadata(wildcards)),
-        subject_metadata=(
-            f"--subject-metadata {shlex.quote(CONFIG['subject_metadata'])}"
-            if CONFIG["subject_metadata"]
-            else ""
-        ),
+        subject_metadata=option_list("subject-metadata", subject_metadata()),
         coverage=setting("coverage"),
         left_out=build_options,
     shell:

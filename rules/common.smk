@@ -53,6 +53,15 @@ EVALUATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "eva
 LMS = list(CONFIG["language_models"])
 """Names of the language models to evaluate, as files are called."""
 
+ZOO = {name: run for name, run in CONFIG["zoo"]["runs"].items() if not run["held_out"]}
+"""Training runs of tiny models that calibrate the items."""
+
+HELD_OUT = [name for name in CONFIG["zoo"]["runs"] if name not in ZOO]
+"""Training runs that are followed by what the others calibrated."""
+
+SUITE = f"{RUN}/write_suite/tasks"
+"""The zoo's harness tasks."""
+
 REFERENCE = [
     name
     for name, benchmark in CONFIG["benchmarks"].items()
@@ -89,6 +98,7 @@ PROFILED = [
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS) or "none",
     lm="|".join(map(re.escape, LMS)) or "none",
+    training_run="|".join(map(re.escape, CONFIG["zoo"]["runs"])) or "none",
 
 
 def setting(group, key=None):
@@ -139,6 +149,34 @@ def evaluation_settings():
     if settings["apply_chat_template"]:
         parts.append("--apply-chat-template")
     return " ".join(filter(None, parts))
+
+
+def adaptive_settings():
+    """Return how models are loaded for adaptive tests, as options."""
+    settings = CONFIG["evaluate"]
+    parts = [option_text(name.replace("_", "-"), settings[name])
+             for name in ("backend", "dtype", "device", "batch_size")]  # fmt: skip
+    if settings["lm_args"]:
+        parts.append("--lm-args " + " ".join(map(shlex.quote, settings["lm_args"])))
+    return " ".join(filter(None, parts))
+
+
+def training_settings(wildcards):
+    """Return how a run of the zoo is trained, as options."""
+    run = CONFIG["zoo"]["runs"][wildcards.training_run]
+    single = ("width", "layers", "learning_rate", "share", "seed")
+    parts = [option_text(name.replace("_", "-"), run[name]) for name in single]
+    return " ".join([*parts, option_list("left-out", run["left_out"])]).strip()
+
+
+def checkpoint_folder(wildcards):
+    """Return the folder of a run's checkpoints."""
+    return f"{RUN}/train_zoo/{wildcards.training_run}"
+
+
+def checkpoints(wildcards):
+    """Return the folders of a run's checkpoints, in the order of training."""
+    return [f"{checkpoint_folder(wildcards)}/step-{n}" for n in CONFIG["zoo"]["checkpoints"]]
 
 
 def benchmark_of_tasks():
@@ -211,7 +249,8 @@ def source_paths(wildcards):
     if sources == "simulated":
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
     if sources == "evaluated":
-        return expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
+        models = expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
+        return models + expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=ZOO)
     return [file for path in sources for file in SEVERAL.get(path, [path])]
 
 
@@ -219,7 +258,8 @@ def item_metadata(wildcards):
     """Return the table of what is known of the items: that given, or the evaluated prompts."""
     given = CONFIG["benchmarks"][wildcards.benchmark]["item_metadata"]
     if given is None and wildcards.benchmark in EVALUATED:
-        return f"{RUN}/evaluate_model/{LMS[0]}.documents.parquet"
+        first = f"evaluate_model/{LMS[0]}" if LMS else f"evaluate_run/{next(iter(ZOO))}"
+        return f"{RUN}/{first}.documents.parquet"
     return given
 
 
@@ -243,13 +283,17 @@ def published_numbers():
     named = {**CONFIG["benchmarks"], "grand": CONFIG}
     rows = [{"benchmark": name, **row} for name in named for row in named[name]["published"]]
     return option_text("published", json.dumps(rows)) if rows else ""
+def subject_metadata():
+    """Return the tables of what is known of the models: that given, or those of the zoo."""
+    given = CONFIG["subject_metadata"]
+    return expand(f"{RUN}/train_zoo/{{run}}.parquet", run=ZOO) if given is None else [given]
 
 
 def metadata_paths(wildcards):
     """Return the optional inputs of a benchmark that are given."""
     benchmark = CONFIG["benchmarks"][wildcards.benchmark]
-    given = [benchmark["full_scores"], item_metadata(wildcards), CONFIG["subject_metadata"]]
-    return [path for path in given if path is not None]
+    given = [benchmark["full_scores"], item_metadata(wildcards)]
+    return [path for path in given if path is not None] + subject_metadata()
 
 
 def fit_code(wildcards):
@@ -277,6 +321,7 @@ def report_inputs(wildcards):
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
     files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
+    files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
     if len(BENCHMARKS) > 1:
         files += [f"{RUN}/fit_joint_readout/joint.parquet"]
     files += [
@@ -286,4 +331,6 @@ def report_inputs(wildcards):
     files += [f"{RUN}/simulate_cat/{b}.study.parquet" for b in ADAPTIVE]
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]
+    files += [f"{RUN}/follow_run/{name}.parquet" for name in HELD_OUT]
+    files += [f"{RUN}/train_zoo/{name}.json" for name in CONFIG["zoo"]["runs"]]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

@@ -19,6 +19,9 @@ rule write_report:
         simulated=names_option("simulated", SIMULATED),
         reference=names_option("reference", REFERENCE),
         published=published_numbers(),
+        zoo=names_option("zoo", CONFIG["zoo"]["runs"]),
+        followed=names_option("followed", HELD_OUT),
     shell:
         "itemwise write-report --results {params.run:q} --benchmarks {params.benchmarks:q}"
-        " {params.simulated} {params.reference} {params.published} --out {output.report:q} > {log:q} 2>&1"
+        " {params.simulated} {params.reference} {params.published} {params.zoo} {params.followed}"
+        " --out {output.report:q} > {log:q} 2>&1"

@@ -181,10 +181,10 @@ def given_scores(path: str | Path, responses: Responses, benchmark: str) -> pd.D
     return scores[["subject", "benchmark", "full_score"]].reset_index(drop=True)
 
 
-def describe_subjects(subjects: np.ndarray, metadata: str | Path | None) -> pd.DataFrame:
+def describe_subjects(subjects: np.ndarray, metadata: Sequence[str | Path] | None) -> pd.DataFrame:
     """Return the `subjects` table: what is known of each model.
 
-    Without metadata, organization and model are read from `organization/model@revision`.
+    Without metadata (tables), organization and model are read from `organization/model@revision`.
     """
     names = pd.Series(subjects, dtype="str")
     path, _, revision = (names.str.partition("@")[i] for i in range(3))
@@ -198,13 +198,18 @@ def describe_subjects(subjects: np.ndarray, metadata: str | Path | None) -> pd.D
         if column.name not in table:
             kind = "str" if column.type == "string" else float
             table[column.name] = pd.Series(np.nan, index=table.index, dtype=kind)
-    if metadata is None:
+    if not metadata:
         return table
-    given = _read_metadata(metadata, "subject").set_index("subject")
+    given = pd.concat([_read_metadata(path, "subject") for path in metadata]).set_index("subject")
+    twice = given.index.duplicated()
+    if twice.any():
+        raise UserError(
+            f"{listed(metadata)}: subject '{given.index[twice][0]}' is in two tables; keep one"
+        )
     for name in given.columns.intersection(table.columns):
         values = names.map(given[name])
         table[name] = values.where(values.notna(), table[name])
-    check_table(table, "subjects", str(metadata))
+    check_table(table, "subjects", listed(metadata))
     return table
 
 

@@ -20,6 +20,7 @@ from itemwise.terminal import styled
 PHASES = {
     "collect item-wise results": {
         "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
+        "evaluate-run": "evaluate the checkpoints of a training run in one process",
         "import-samples": "read sample logs of lm-evaluation-harness",
         "list-documents": "list the documents of harness tasks with their prompts",
         "simulate-population": "simulate a leaderboard-like population with known truth",
@@ -50,11 +51,17 @@ PHASES = {
         "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
         "profile-checkpoints": "measure checkpoints by the analyses of the 360 suite",
         "list-gaps": "list what failed at which checkpoint",
+        "follow-run": "set full suite, short form and adaptive test of a run side by side",
         "build-trajectories": "gather all measures of checkpoints against training tokens",
     },
     "report": {
+        "summarize-run": "say what each phase of a run took, and what came out",
         "write-profile": "write the 360 page of training runs",
         "write-report": "write one self-contained HTML report of a run",
+    },
+    "demo": {
+        "write-suite": "write the demo's benchmark suite of a made-up world",
+        "train-zoo": "train one tiny language model of that world, with checkpoints",
     },
     "tools": {
         "doctor": "say what is installed, what it is for, and how to get what is missing",

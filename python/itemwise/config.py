@@ -88,8 +88,16 @@ def _resolve_evaluations(resolved: dict) -> None:
             )
         named[name] = entry
     resolved["language_models"] = named
+    runs = resolved["zoo"]["runs"]
+    if runs and (named or evaluate["include_path"]):
+        key = "evaluate.lms" if named else "evaluate.include_path"
+        raise UserError(
+            f"config: keys 'zoo.runs' and '{key}' are both given; a zoo has models and tasks of "
+            "its own: leave one of them out"
+        )
+    calibrating = named or [name for name, run in runs.items() if not run["held_out"]]
     for name, benchmark in resolved["benchmarks"].items():
-        if benchmark["sources"] == "evaluated" and not (benchmark["tasks"] and named):
+        if benchmark["sources"] == "evaluated" and not (benchmark["tasks"] and calibrating):
             lacking = "evaluate.lms" if benchmark["tasks"] else f"benchmarks.{name}.tasks"
             raise UserError(
                 f"config: benchmark '{name}' is evaluated, but key '{lacking}' is empty; fill it in"

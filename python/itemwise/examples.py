@@ -14,6 +14,10 @@ itemwise evaluate-model --lm org/model --bank results/mine/bank --ledger ledger 
 itemwise evaluate-model --lm org/model --revision step1000 --tasks arc_challenge gsm8k \\
     --device cuda --dtype bfloat16 --batch-size 16 --ledger ledger --out step1000.parquet
 """,
+    "evaluate-run": """
+itemwise evaluate-run --lms runs/mine/step-100 runs/mine/step-200 --tasks arc_challenge \\
+    --device cuda --ledger ledger --out run.parquet
+""",
     "import-samples": """
 itemwise import-samples --samples logs --out results.parquet --record imported.json
 itemwise import-samples --samples samples_arc_challenge.jsonl --subject org/model \\
@@ -125,6 +129,21 @@ itemwise plan-comparison --difference 2 --discordance 0.2
 itemwise adapt-checkpoints --bank results/mine/bank --ledger ledger --traces traces \\
     --lms org/model@step1000 org/model@step2000 org/model@step4000 \\
     --out scores.parquet --out-measures measures.parquet
+""",
+    "follow-run": """
+itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
+    --evaluations run.parquet --form-scores run.form.parquet \\
+    --adaptive-scores run.adaptive.parquet --out followed.parquet
+""",
+    "write-suite": """
+itemwise write-suite --items 120 --out tasks
+""",
+    "train-zoo": """
+itemwise train-zoo --name small --width 32 --checkpoints 80 375 800 --checkpoints-to zoo/small \\
+    --out small.parquet
+""",
+    "summarize-run": """
+itemwise summarize-run --results results/mine
 """,
     "list-checkpoints": """
 itemwise list-checkpoints --family pythia --size 1.4b-deduped --count 12 --out pythia.parquet

@@ -23,6 +23,7 @@ DATA_FILES = {
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
     PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
+    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
 }
 """Files that source files read when they run."""
 

@@ -243,3 +243,29 @@ def test_evaluations_that_cannot_be_made_are_refused(evaluate, benchmark, messag
               "benchmarks": {"b": {**EVALUATED["benchmarks"]["b"], **benchmark}}}  # fmt: skip
     with pytest.raises(UserError, match=re.escape(message)):
         resolve(config)
+
+
+ZOO = {**EVALUATED, "zoo": {"runs": {"a": {}, "b": {"width": 32, "held_out": True}}}}
+
+
+def test_runs_of_a_zoo_take_its_defaults():
+    runs = resolve(ZOO)["zoo"]["runs"]
+    assert runs["a"] == {"width": 48, "layers": 2, "learning_rate": 0.01, "share": 1.0,
+                         "left_out": [], "seed": 1, "held_out": False}  # fmt: skip
+    assert (runs["b"]["width"], runs["b"]["held_out"]) == (32, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluate": {"lms": ["a/b"]}}, "'zoo.runs' and 'evaluate.lms' are both given"),
+        ({"evaluate": {"include_path": "x"}}, "'zoo.runs' and 'evaluate.include_path'"),
+        ({"zoo": {"runs": {"b": {"held_out": True}}}}, "key 'evaluate.lms' is empty"),
+        ({"zoo": {"runs": {"a": {"width": 40}}}}, "key 'zoo.runs.a.width'"),
+        ({"zoo": {"runs": {"a": {"left_out": ["poetry"]}}}}, "'poetry' is not one of facts"),
+        ({"zoo": {"runs": {"a": {"depth": 2}}}}, "unknown key 'zoo.runs.a.depth'"),
+    ],
+)
+def test_zoo_that_cannot_be_is_refused(change, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        resolve({**ZOO, **change})

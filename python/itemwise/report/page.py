@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +26,7 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
+from itemwise.report.followed import section
 from itemwise.report.published import published_rows
 from itemwise.selection import MAIN_FORM
 
@@ -34,14 +37,31 @@ SHOWN_ITEMS = 15
 def render(
     run: Path,
     benchmarks: list[str],
-    simulated: list[str],
-    reference: list[str],
-    published: list[dict] | None = None,
+    simulated: Sequence[str] = (),
+    reference: Sequence[str] = (),
+    published: Sequence[dict] = (),
+    zoo: Sequence[str] = (),
+    followed: Sequence[str] = (),
+    beside: Path | None = None,
 ) -> str:
     """Return the report of the run in folder `run` as HTML.
 
-    `simulated` names the benchmarks with a known truth, `reference` those that the
-    reference engine calibrated too; `published` are numbers of others.
+    Parameters
+    ----------
+    run : path
+    benchmarks : list of str
+    simulated : sequence of str
+        Benchmarks with a known truth.
+    reference : sequence of str
+        Benchmarks that the reference engine calibrated too.
+    published : sequence of dict
+        Numbers of others, to be shown beside ours.
+    zoo : sequence of str
+        Training runs of tiny models, the held-out ones included.
+    followed : sequence of str
+        Those held out.
+    beside : path, optional
+        Folder of the report, from which tables are linked; default: that of the run.
     """
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
@@ -66,6 +86,9 @@ def render(
         rows=[summary(benchmark) for benchmark in loaded],
         sections=[_section(benchmark) for benchmark in loaded],
         simulated=simulated,
+        zoo=zoo,
+        followed=section(run, followed),
+        base="" if beside is None else os.path.relpath(run, beside) + "/",
     )
 
 

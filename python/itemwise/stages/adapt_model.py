@@ -35,7 +35,7 @@ from itemwise.model_scores import (
     responses_of,
 )
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.evaluate_model import add_model_options, prepare
+from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.score_model import text_table
 from itemwise.stages.settings import add_metric_options, key_values
@@ -48,6 +48,7 @@ def add_options(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--lm", help="folder or hub id of the language model")
     source.add_argument("--replay", help="evaluations table that answers instead of a model")
+    add_identity_options(parser)
     add_model_options(parser)
     parser.add_argument("--ledger", help="folder that keeps answers (with --lm)")
     parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")

@@ -62,7 +62,9 @@ def add_options(parser) -> None:
         "0.001; default: 0, none)",
     )
     parser.add_argument("--item-metadata", help="parquet table with a column 'item'")
-    parser.add_argument("--subject-metadata", help="parquet table with a column 'subject'")
+    parser.add_argument(
+        "--subject-metadata", nargs="+", help="parquet tables with a column 'subject'"
+    )
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")
     parser.add_argument("--out-full-scores", required=True, help="full_scores table to write")

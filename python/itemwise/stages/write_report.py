@@ -20,13 +20,22 @@ def add_options(parser) -> None:
         "--published", default="[]", help="numbers of others to show beside ours, JSON: a list of "
         "{benchmark, readout, source, n_items, n_test, rmse, mae, spearman, random_rmse, differs}",
     )  # fmt: skip
+    parser.add_argument("--zoo", nargs="*", default=[], help="training runs of tiny models")
+    parser.add_argument("--followed", nargs="*", default=[], help="held-out training runs")
     add(parser, "out")
 
 
 def run(options) -> None:
     """Render and write."""
-    published = parse_published(options.published, options.benchmarks)
+    run_folder, out = Path(options.results), Path(options.out)
     page = render(
-        Path(options.results), options.benchmarks, options.simulated, options.reference, published
+        run_folder,
+        options.benchmarks,
+        options.simulated,
+        options.reference,
+        parse_published(options.published, options.benchmarks),
+        options.zoo,
+        options.followed,
+        None if out.parent == run_folder else out.parent,
     )
     write_text(page, options.out)
