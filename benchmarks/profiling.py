@@ -86,12 +86,12 @@ def suite_rows() -> None:
             os.chdir(here)
             server.shutdown()
     table = pd.DataFrame(rows)
+    seconds = table["seconds"].astype(float).sum()
     text = (
         f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
         "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is "
-        f"a stub server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights loaded "
-        "for each command. Without `--set` the same commands take their data from the hub.\n\n"
-        + markdown(table)
+        f"a stub server. Together {seconds:.0f} s on the CPU, weights loaded for each command. "
+        "Without `--set` the same commands take their data from the hub.\n\n" + markdown(table)
     )
     write_evidence("suite_rows", "Every row of the 360 suite", text, "make prove")
 
