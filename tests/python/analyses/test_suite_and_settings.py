@@ -26,6 +26,9 @@ def test_the_suite_has_every_row_with_the_shots_of_its_convention():
     assert table.loc[list(shots), "shots"].to_dict() == shots
     assert table.loc["siqa", ["task", "metric"]].tolist() == ["social_iqa", "acc"]
     assert (table["version"] >= 1).all()
+    # A name must not mean one row and a module of several: settings are given by either.
+    several = table["analysis"].value_counts().loc[lambda n: n > 1].index
+    assert not set(several) & set(table.index)
 
 
 @pytest.mark.parametrize(
