@@ -5,7 +5,6 @@ Items are matched by id, else by document hash, never by the order of rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,14 +188,6 @@ def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
                 "held at its end"
             )
     return found
-
-
-def responses_of(bank: Bank, benchmark: str, rows: pd.DataFrame, items: Sequence[str]) -> list[int]:
-    """Return 0/1 responses to items, by the metric that the bank was calibrated on."""
-    kept, _ = with_main_metric(bank, benchmark, rows[rows["item"].isin(items)], {}, {})
-    values = binary(kept, None)
-    by_item = pd.Series(values.to_numpy(), kept["item"].to_numpy())
-    return by_item.loc[list(items)].astype(int).tolist()
 
 
 def as_responses(rows: pd.DataFrame) -> Responses:

@@ -31,7 +31,7 @@ from itemwise.harness.evaluate import ask_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite
-from itemwise.model_scores import responses_of, score_models
+from itemwise.model_scores import binary, score_models, with_main_metric
 from itemwise.selection import MAIN_FORM
 
 
@@ -143,8 +143,10 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
         wanted = [document for document in asked if document.key not in ledger.answers]
         if wanted:
             ask_documents(model.lm, data.suite, wanted, ledger)
-        table = tabulate(asked, ledger, about)
-        return responses_of(data.bank, benchmark, table, items)
+        rows = tabulate(asked, ledger, about)
+        kept, _ = with_main_metric(data.bank, benchmark, rows, {}, {})
+        by_item = pd.Series(binary(kept, None).to_numpy(), kept["item"].to_numpy())
+        return by_item.loc[list(items)].astype(int).tolist()
 
     rule = parse_rule(settings.rule)
     tests = make_tests(data.bank, rule, settings.form, set(documents))

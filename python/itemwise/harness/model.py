@@ -129,9 +129,9 @@ def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
         "device": device.split(":")[0],
         "device_name": _device_name(device),
         "prompting": asdict(suite.prompting),
-        "harness": package_version("lm_eval"),
-        "transformers": package_version("transformers"),
-        "torch": package_version("torch"),
+        "harness": _version("lm_eval"),
+        "transformers": _version("transformers"),
+        "torch": _version("torch"),
     }
 
 
@@ -232,7 +232,7 @@ def _device_name(device: str) -> str | None:
     return torch.cuda.get_device_name()
 
 
-def package_version(package: str) -> str | None:
+def _version(package: str) -> str | None:
     """Return the version of a package, None where it is not installed."""
     try:
         return version(package)

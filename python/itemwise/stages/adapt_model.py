@@ -20,7 +20,7 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.bank import Bank, read_bank
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
-from itemwise.model_scores import matched, responses_of
+from itemwise.model_scores import binary, matched, with_main_metric
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.evaluate_model import add_model_options, prepare
 from itemwise.stages.options import add, whole_number
@@ -149,6 +149,14 @@ def replay(options, bank: Bank) -> tuple[Answer, str, set[str], dict]:
     known = rows.dropna(subset=["response"])
     subject = str(rows["subject"].iloc[0])
     return answer, subject, set(known["item"]), {"subject": subject, "replay": options.replay}
+
+
+def responses_of(bank: Bank, benchmark: str, rows: pd.DataFrame, items: Sequence[str]) -> list[int]:
+    """Return 0/1 responses to items, by the metric that the bank was calibrated on."""
+    kept, _ = with_main_metric(bank, benchmark, rows[rows["item"].isin(items)], {}, {})
+    values = binary(kept, None)
+    by_item = pd.Series(values.to_numpy(), kept["item"].to_numpy())
+    return by_item.loc[list(items)].astype(int).tolist()
 
 
 def warn_of_prompts(bank: Bank, documents: dict) -> None:
