@@ -50,6 +50,7 @@ def stage(*command) -> None:
 
 def calibrated(split: str, benchmark: str) -> dict[str, Path]:
     """Build, split, screen, calibrate and score; return the files."""
+    data_folder()  # the configuration names it
     run = SPLITS[split]
     results = ROOT / "results" / run
     targets = [f"results/{run}/score_subjects/{b}.parquet" for b in BENCHMARKS]

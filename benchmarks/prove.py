@@ -20,6 +20,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 from profiling import suite_rows
+from scale import build_scale
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -231,6 +232,7 @@ PROOFS = {
     "heldout": heldout,
     "agreement": agreement,
     "leaderboard": leaderboard,
+    "build_scale": build_scale,
     "recovery": recovery,
     "pipeline": pipeline,
     "published_forms": published_forms,

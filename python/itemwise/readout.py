@@ -59,6 +59,12 @@ class Readout:
         """Predictors that it needs."""
         return self._rows("range")["variable"].tolist()
 
+    def span(self, variable: str) -> tuple[float, float]:
+        """Return the range of a predictor in training."""
+        rows = self._rows("range")
+        row = rows[rows["variable"] == variable].iloc[0]
+        return float(row["x"]), float(row["x2"])
+
     @property
     def level(self) -> float:
         """Nominal coverage of its intervals."""

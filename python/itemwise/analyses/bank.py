@@ -31,7 +31,13 @@ from itemwise.harness.evaluate import ask_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite
-from itemwise.model_scores import binary, score_models, with_main_metric
+from itemwise.model_scores import (
+    binary,
+    documents_of,
+    matched,
+    score_models,
+    with_main_metric,
+)
 from itemwise.selection import MAIN_FORM
 
 
@@ -136,21 +142,21 @@ def by_form(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Se
 
 def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Settings) -> tuple:
     """Score an adaptive test."""
-    documents = {document.item: document for document in data.suite.documents}
+    documents = documents_of(data.bank, data.suite.documents)
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         asked = [documents[item] for item in items]
         wanted = [document for document in asked if document.key not in ledger.answers]
         if wanted:
             ask_documents(model.lm, data.suite, wanted, ledger)
-        rows = tabulate(asked, ledger, about)
+        rows = matched(data.bank, tabulate(asked, ledger, about))
         kept, _ = with_main_metric(data.bank, benchmark, rows, {}, {})
         by_item = pd.Series(binary(kept, None).to_numpy(), kept["item"].to_numpy())
         return by_item.loc[list(items)].astype(int).tolist()
 
     rule = parse_rule(settings.rule)
-    tests = make_tests(data.bank, rule, settings.form, set(documents))
-    run_tests(tests, answer, about["subject"], settings.budget, settings.seed, lambda t: None)
+    tests = make_tests(data.bank, rule, settings.form, set(documents), seed=settings.seed)
+    run_tests(tests, answer, about["subject"], settings.budget)
     return scores(tests, about["subject"], settings.form), []
 
 

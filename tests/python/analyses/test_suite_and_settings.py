@@ -69,7 +69,7 @@ def test_the_nearest_setting_holds():
     ("given", "message"),
     [
         ({"perplexty": {}}, "did you mean 'perplexity'"),
-        ({"perplexity": {"lengthy": 3}}, "'perplexity.lengthh' is unknown; did you mean 'length'"),
+        ({"perplexity": {"lengthy": 3}}, "'perplexity.lengthy' is unknown; did you mean 'length'"),
         ({"perplexity": {"length": "3"}}, "'perplexity.length': '3' is not of type int | None"),
         ({"toxigen": {"repeats": True}}, "'toxigen.repeats': True is not of type int"),
         ({"all": {"colour": 1}}, "no analysis that is asked for knows it"),
