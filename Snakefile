@@ -17,6 +17,7 @@ include: "rules/collect.smk"
 include: "rules/calibrate.smk"
 include: "rules/distill.smk"
 include: "rules/profile.smk"
+include: "rules/trajectories.smk"
 include: "rules/report.smk"
 
 
@@ -24,5 +25,5 @@ rule all:
     default_target: True
     input:
         [f"{RUN}/report.html", f"{RUN}/bank"] if BENCHMARKS else [],
-        [*PROFILED, f"{RUN}/list_gaps/gaps.json"] if PROFILED else [],
+        [*PROFILED, f"{RUN}/list_gaps/gaps.json", f"{RUN}/profile.html"] if PROFILED else [],
     localrule: True

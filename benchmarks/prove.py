@@ -20,6 +20,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 from profiling import suite_rows
+from pythia import pythia
 from scale import build_scale
 
 from itemwise import irt
@@ -247,6 +248,7 @@ PROOFS = {
     "cat_engines": cat_engines,
     "cat_study": cat_study,
     "live": live,
+    "pythia": pythia,
     "kills": kills,
     "suite_rows": suite_rows,
 }

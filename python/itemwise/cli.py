@@ -47,11 +47,13 @@ PHASES = {
     },
     "follow a training run": {
         "list-checkpoints": "list the checkpoints of training runs, or a subset of them",
+        "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
         "profile-checkpoints": "measure checkpoints by the analyses of the 360 suite",
         "list-gaps": "list what failed at which checkpoint",
-        "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
+        "build-trajectories": "gather all measures of checkpoints against training tokens",
     },
     "report": {
+        "write-profile": "write the 360 page of training runs",
         "write-report": "write one self-contained HTML report of a run",
     },
     "tools": {

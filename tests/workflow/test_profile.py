@@ -63,6 +63,9 @@ def test_a_corrupt_checkpoint_is_a_gap_and_new_ones_cost_themselves(project):
     ((label, failed),) = gaps["failures"].items()
     assert label.endswith("@step-2")
     assert "does not load" in failed["perplexity"]
+    page = (results / "profile.html").read_text(encoding="utf-8")
+    assert "does not load" in page
+    assert 'alt="trajectories: language modelling"' in page
     # Another checkpoint, then another analysis.
     shutil.copytree(folder / "run" / "step-1", folder / "run" / "step-3")
     assert made.planned(*options)["profile_checkpoints"] == 1

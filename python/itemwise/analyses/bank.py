@@ -26,17 +26,17 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.intervals import Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.bank import GRAND, Bank, read_bank
-from itemwise.errors import UserError
+from itemwise.errors import UserError, listed
 from itemwise.harness.evaluate import ask_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite
 from itemwise.model_scores import (
-    binary,
     documents_of,
+    form_documents,
     matched,
+    responses_of,
     score_models,
-    with_main_metric,
 )
 from itemwise.selection import MAIN_FORM
 
@@ -133,8 +133,7 @@ def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
 
 def by_form(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Settings) -> tuple:
     """Score the whole short form."""
-    items = [i for name in data.bank.benchmarks for i in data.bank.form_items(name, settings.form)]
-    documents = data.suite.pick(items, f"{settings.bank}, form {settings.form}")
+    documents = form_documents(data.bank, data.suite, settings.form, settings.bank)
     evaluate(model.lm, data.suite, documents, ledger)
     scored = score_models(data.bank, tabulate(documents, ledger, about), settings.form)
     return scored.scores, scored.warnings
@@ -149,14 +148,15 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
         wanted = [document for document in asked if document.key not in ledger.answers]
         if wanted:
             ask_documents(model.lm, data.suite, wanted, ledger)
-        rows = matched(data.bank, tabulate(asked, ledger, about))
-        kept, _ = with_main_metric(data.bank, benchmark, rows, {}, {})
-        by_item = pd.Series(binary(kept, None).to_numpy(), kept["item"].to_numpy())
-        return by_item.loc[list(items)].astype(int).tolist()
+        table = matched(data.bank, tabulate(asked, ledger, about))
+        return responses_of(data.bank, benchmark, table, items)
 
     rule = parse_rule(settings.rule)
     tests = make_tests(data.bank, rule, settings.form, set(documents), seed=settings.seed)
     run_tests(tests, answer, about["subject"], settings.budget)
+    failed = [f"{test.name}: {test.failed}" for test in tests if test.failed is not None]
+    if failed:
+        raise RuntimeError(f"adaptive test failed midway: {listed(failed)}")
     return scores(tests, about["subject"], settings.form), []
 
 

@@ -44,6 +44,8 @@ def run(options) -> None:
     if not tables:
         raise UserError("nothing to list; give --family, --hub, --folder, --table or --entries")
     table = checkpoints.join(tables)
+    # Entries have None for what is not known, so that their columns hold objects.
+    table = table.astype({"step": float, "tokens": float})
     picked = checkpoints.subset(table, options.count, options.every_tokens)
     write_table(picked, options.out, "checkpoints")
     print(f"{len(picked)} of {len(table)} checkpoints")
