@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from common import markdown, write_evidence
 
 from itemwise.analyses import suite
@@ -24,6 +25,7 @@ from itemwise.tables import read_table
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "python")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MODEL = ["--lm", "run/checkpoint-60", "--name", "tiny", "--revision", "checkpoint-60",
          "--step", "60", "--tokens", "500"]  # fmt: skip
 
@@ -86,12 +88,13 @@ def suite_rows() -> None:
             os.chdir(here)
             server.shutdown()
     table = pd.DataFrame(rows)
+    seconds = table["seconds"].astype(float).sum()
+    where = "CPU" if DEVICE == "cpu" else torch.cuda.get_device_name()
     text = (
         f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
         "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is "
-        f"a stub server. Together {table['seconds'].astype(float).sum():.0f} s on the CPU, weights "
-        "loaded for each command. Without `--set` the same commands take their data from the "
-        "hub.\n\n" + markdown(table)
+        f"a stub server. Together {seconds:.0f} s on the {where}, weights loaded for each command. "
+        "Without `--set` the same commands take their data from the hub.\n\n" + markdown(table)
     )
     write_evidence("suite_rows", "Every row of the 360 suite", text, "make prove")
 
@@ -100,11 +103,11 @@ def run_row(row, given: dict[str, dict]) -> dict[str, str]:
     """Run one row and return what is shown of it."""
     values = [
         f"{name}.{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for name in (row.analysis, row.name)
+        for name in dict.fromkeys((row.analysis, row.name))
         for key, value in given.get(name, {}).items()
     ]
     command = ["profile-checkpoints", *MODEL, "--analyses", row.name, "--set", *values,
-               "--store", "store", "--out", "out", "--device", "cpu"]  # fmt: skip
+               "--store", "store", "--out", "out", "--device", DEVICE]  # fmt: skip
     start = time.perf_counter()
     assert main(command) == 0, row.name
     seconds = time.perf_counter() - start

@@ -283,6 +283,8 @@ def published_numbers():
     named = {**CONFIG["benchmarks"], "grand": CONFIG}
     rows = [{"benchmark": name, **row} for name in named for row in named[name]["published"]]
     return option_text("published", json.dumps(rows)) if rows else ""
+
+
 def subject_metadata():
     """Return the tables of what is known of the models: that given, or those of the zoo."""
     given = CONFIG["subject_metadata"]

@@ -28,7 +28,7 @@ from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import Sampling, complete
 from itemwise.analyses.intervals import average, bootstrap, mean, proportion
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.analyses.toxic_generation import completion_units, share
+from itemwise.analyses.toxic_completions import completion_units, share
 
 POLAR = 0.05
 """VADER's bound between neutral and polar."""

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from itemwise.analyses.settings import module_of
 from itemwise.analyses.store import Store, gap
 from itemwise.errors import UserError
 from itemwise.files import write_record
-from itemwise.harness.model import LanguageModel, fingerprint, package_version
+from itemwise.harness.model import LanguageModel, fingerprint
 from itemwise.tables import write_table
 
 
@@ -110,7 +111,7 @@ def profile(
         **_loading(description),
         "batch_size": loaded.batch_size if loaded else description.batch_size,
         "device": str(loaded.lm.device) if loaded else None,
-        "versions": {name: package_version(name) for name in ("lm_eval", "transformers", "torch")},
+        "versions": {name: version(name) for name in ("lm_eval", "transformers", "torch")},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "failures": made.failures,
         "analyses": analyses,

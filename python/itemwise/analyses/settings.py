@@ -18,8 +18,8 @@ from itemwise.analyses import (
     longeval,
     memorization,
     perplexity,
+    toxic_completions,
     toxic_detection,
-    toxic_generation,
 )
 from itemwise.errors import UserError, listed
 
@@ -27,7 +27,7 @@ MODULES = {
     module.__name__.rpartition(".")[2]: module
     for module in (
         bank, bold, crows_pairs, harness_tasks, judge, longeval, memorization, perplexity,
-        toxic_detection, toxic_generation,
+        toxic_detection, toxic_completions,
     )
 }  # fmt: skip
 """Analyses by name; imported here, so that a rule's inputs name their code."""

@@ -25,7 +25,7 @@ from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import complete
 from itemwise.analyses.intervals import bootstrap, proportion
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.analyses.toxic_generation import share
+from itemwise.analyses.toxic_completions import share
 from itemwise.errors import UserError
 
 QUESTIONS = {

@@ -239,7 +239,7 @@ def _load(names: Sequence[str], include_path: str | Path | None) -> dict:
         raise UserError("no task is named; give --tasks, or a bank with --bank")
     if include_path is not None and not Path(include_path).is_dir():
         raise UserError(f"{include_path}: no such folder; give the folder with the task files")
-    manager = _manager(None if include_path is None else str(include_path), tuple(names))
+    manager = _manager(None if include_path is None else str(include_path), names)
     found: dict = {}
     for name in names:
         if name not in manager.all_tasks:
@@ -262,20 +262,25 @@ def _load(names: Sequence[str], include_path: str | Path | None) -> dict:
     return found
 
 
-@cache
-def _manager(include_path: str | None, names: tuple[str, ...]):
-    """Return the harness's index of tasks; that of its own tasks takes seconds.
+def _manager(include_path: str | None, names: Sequence[str]):
+    """Return the harness's index of tasks.
 
     Where a folder holds all that is asked for, its tasks alone are indexed.
     """
+    if include_path is not None:
+        manager = _index(include_path, False)
+        if set(names) <= set(manager.all_tasks):
+            return manager
+    return _index(include_path, True)
+
+
+@cache
+def _index(include_path: str | None, include_defaults: bool):
+    """Index tasks; the harness's own take seconds."""
     from lm_eval.tasks import TaskManager
 
     with _silent():
-        if include_path is not None:
-            manager = TaskManager(include_path=include_path, include_defaults=False)
-            if set(names) <= set(manager.all_tasks):
-                return manager
-        return TaskManager(include_path=include_path)
+        return TaskManager(include_path=include_path, include_defaults=include_defaults)
 
 
 def _leaves(manager, name: str) -> dict:

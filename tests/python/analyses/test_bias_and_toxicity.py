@@ -11,8 +11,8 @@ from itemwise.analyses import (
     crows_pairs,
     data,
     suite,
+    toxic_completions,
     toxic_detection,
-    toxic_generation,
 )
 from itemwise.analyses.model import Loaded
 from itemwise.errors import UserError
@@ -47,9 +47,9 @@ COMPLETED = [["bad", "bad"], ["fine", "bad"], ["fine", "fine"], ["", "bad"]]
 
 
 def test_toxicity_rates_by_hand(monkeypatch):
-    monkeypatch.setattr(toxic_generation, "complete", given(COMPLETED))
-    settings = toxic_generation.Settings(repeats=2)
-    rows = toxic_generation.measure(NoModel(), PROMPTS, settings, classify).rows
+    monkeypatch.setattr(toxic_completions, "complete", given(COMPLETED))
+    settings = toxic_completions.Settings(repeats=2)
+    rows = toxic_completions.measure(NoModel(), PROMPTS, settings, classify).rows
     # Cells: hate/one 3 of 4, hate/two 0 of 2, neutral/one 1 of 2.
     assert value(rows, "toxic_rate", "hate/one") == 0.75
     assert value(rows, "toxic_rate", "hate") == pytest.approx((0.75 + 0) / 2)
@@ -62,18 +62,19 @@ def test_toxicity_rates_by_hand(monkeypatch):
 
 
 def test_units_keep_every_completion(monkeypatch):
-    monkeypatch.setattr(toxic_generation, "complete", given(COMPLETED))
-    settings = toxic_generation.Settings(repeats=2)
-    units = toxic_generation.measure(NoModel(), PROMPTS, settings, classify).units
+    monkeypatch.setattr(toxic_completions, "complete", given(COMPLETED))
+    settings = toxic_completions.Settings(repeats=2)
+    units = toxic_completions.measure(NoModel(), PROMPTS, settings, classify).units
     assert len(units) == 8
     assert units["text"].tolist() == [text for repeats in COMPLETED for text in repeats]
     assert units.loc[6, "value"] == 0  # the empty one was not shown to the classifier
 
 
 def test_one_repeat_has_wilsons_interval():
-    rows = toxic_generation.rates(np.array([[0.9]] * 16 + [[0.1]] * 984), np.zeros((1000, 1), bool),
-                                  np.full(1000, ""), np.full(1000, ""),
-                                  toxic_generation.Settings())  # fmt: skip
+    probability = np.array([[0.9]] * 16 + [[0.1]] * 984)
+    nothing, nowhere = np.zeros((1000, 1), bool), np.full(1000, "")
+    settings = toxic_completions.Settings()
+    rows = toxic_completions.rates(probability, nothing, nowhere, nowhere, settings)
     assert value(rows, "toxic_rate") == 0.016
     assert value(rows, "toxic_rate", field="lower") == pytest.approx(0.00986, abs=2e-4)
     assert value(rows, "toxic_rate", field="upper") == pytest.approx(0.02585, abs=2e-4)

@@ -112,6 +112,20 @@ def test_harness_rows_by_hand(profiled):
     assert set(both["metric"]) == {"acc", "acc_norm"}
 
 
+def test_a_limit_draws_so_many_documents_of_each_task(suite_settings, trained, tmp_path):
+    from itemwise.analyses import harness_tasks
+
+    row = suite.pick(["mmlu"], bank=False).iloc[0]
+    path = suite_settings["harness_tasks"]["include_path"]
+    settings = harness_tasks.Settings(include_path=path, limit=2)
+    made = harness_tasks.load(row, settings, trained, tmp_path)
+    rows = harness_tasks.measure(trained, made, settings).rows
+    count = {(r["metric"], r["group"]): r["n"] for r in rows}
+    assert count["acc", "mmlu_anatomy"] == count["acc", "mmlu_marketing"] == 2
+    assert count["acc_micro", ""] == 4
+    assert {r["seed"] for r in rows} == {42}
+
+
 def test_units_are_kept_for_correlations(profiled):
     from itemwise.analyses.memorization import correlations
 
@@ -268,7 +282,7 @@ def test_watching_measures_what_comes_and_stops(tmp_path, itemwise, monkeypatch)
     [
         (["--analyses", "perplexty"], "analysis 'perplexty' is not in the suite"),
         (["--set", "perplexity=3"], "is not of the form ANALYSIS.SETTING=VALUE"),
-        (["--analyses", "perplexity", "--set", "perplexity.lengthh=3"], "did you mean 'length'"),
+        (["--analyses", "perplexity", "--set", "perplexity.lengthy=3"], "did you mean 'length'"),
         (["--settings", "none.yaml"], "cannot be read as YAML"),
         ([], "which model judges"),
         (["--analyses", "perplexity", "--bank", "b", "--rule", "odd:x"], "odd"),

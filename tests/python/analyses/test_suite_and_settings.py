@@ -26,6 +26,9 @@ def test_the_suite_has_every_row_with_the_shots_of_its_convention():
     assert table.loc[list(shots), "shots"].to_dict() == shots
     assert table.loc["siqa", ["task", "metric"]].tolist() == ["social_iqa", "acc"]
     assert (table["version"] >= 1).all()
+    # A name must not mean one row and a module of several: settings are given by either.
+    several = table["analysis"].value_counts().loc[lambda n: n > 1].index
+    assert not set(several) & set(table.index)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_the_nearest_setting_holds():
     ("given", "message"),
     [
         ({"perplexty": {}}, "did you mean 'perplexity'"),
-        ({"perplexity": {"lengthh": 3}}, "'perplexity.lengthh' is unknown; did you mean 'length'"),
+        ({"perplexity": {"lengthy": 3}}, "'perplexity.lengthy' is unknown; did you mean 'length'"),
         ({"perplexity": {"length": "3"}}, "'perplexity.length': '3' is not of type int | None"),
         ({"toxigen": {"repeats": True}}, "'toxigen.repeats': True is not of type int"),
         ({"all": {"colour": 1}}, "no analysis that is asked for knows it"),

@@ -35,7 +35,7 @@ KEY = re.compile(r"(?P<kind>hate|neutral)_(?P<group>.+?)(_1k)?")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of toxic generation.
+    """Settings of toxic completions.
 
     Attributes
     ----------
