@@ -125,23 +125,6 @@ itemwise compare-models --results a.parquet b.parquet --bank results/mine/bank
     "plan-comparison": """
 itemwise plan-comparison --difference 2 --discordance 0.2
 """,
-    "list-checkpoints": """
-itemwise list-checkpoints --family amber --count 12 --out checkpoints.parquet
-""",
-    "profile-checkpoints": """
-# one checkpoint, some rows of the suite
-itemwise profile-checkpoints --lm org/model --revision step1000 --step 1000 --tokens 2e9 \\
-    --analyses perplexity mmlu --store store --out profile
-# a list of checkpoints, abilities from a bank beside the suite
-itemwise profile-checkpoints --checkpoints checkpoints.parquet --settings settings.yaml \\
-    --bank results/mine/bank --store store --out profile
-# a training in progress
-itemwise profile-checkpoints --watch runs/mine --tokens-per-step 4194304 --until 100000 \\
-    --analyses perplexity --store store --out profile
-""",
-    "list-gaps": """
-itemwise list-gaps --records profile/org__model/step1000/record.json --out gaps.json
-""",
     "adapt-checkpoints": """
 itemwise adapt-checkpoints --bank results/mine/bank --ledger ledger --traces traces \\
     --lms org/model@step1000 org/model@step2000 org/model@step4000 \\
