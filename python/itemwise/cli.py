@@ -15,6 +15,7 @@ from itemwise.errors import UserError
 
 STAGES = {
     "simulate-population": "simulate a leaderboard-like population with known truth",
+    "scrape-leaderboard": "collect item-wise results from the hub's leaderboards",
     "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
     "list-documents": "list the documents of harness tasks with their prompts",
     "adapt-model": "evaluate a model adaptively, asking only what still tells",
