@@ -185,8 +185,6 @@ class Collector:
 
     def _benchmarks(self, job: Job, listing: Listing, note: str | None) -> None:
         """Read every benchmark that is left at one commit."""
-        if listing.date:
-            self._emit("dated", job.model.subject, listing.date)
         reader = self._reader(self._hub, job.model, listing)
         for benchmark in list(job.benchmarks):
             try:

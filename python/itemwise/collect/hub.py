@@ -86,7 +86,6 @@ class Listing:
     repository: str
     revision: str
     files: dict[str, HubFile]
-    date: str | None = None
 
 
 @dataclass
@@ -274,8 +273,7 @@ class Hub:
             raise Trouble("bad_schema", "the repository's information names no commit")
         if not found or len(info.siblings) >= WHOLE_LISTING or len(found) < len(info.siblings):
             found = self._patiently(lambda: self._tree(repository, info.sha))
-        date = info.created_at.date().isoformat() if info.created_at else None
-        return Listing(repository, info.sha, {f.path: f for f in found}, date)
+        return Listing(repository, info.sha, {f.path: f for f in found})
 
     def _tree(self, repository: str, revision: str) -> list[HubFile]:
         entries = self._api.list_repo_tree(

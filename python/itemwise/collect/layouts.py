@@ -151,8 +151,18 @@ def _item(row: dict) -> Item:
         raise Trouble("bad_schema", "an item without text")
     choices = row.get("choices")
     choices = (choices,) if isinstance(choices, str) else tuple(map(str, choices or ()))
-    gold = next((g for g in (row.get("gold"), row.get("gold_index")) if g is not None), "")
-    if isinstance(gold, list):
-        gold = gold[0] if gold else ""
+    gold = _gold(row, choices)
     native = str(example) if query and example and example != query else None
-    return Item(text, choices, str(gold), native)
+    return Item(text, choices, gold, native)
+
+
+def _gold(row: dict, choices: tuple[str, ...]) -> str:
+    """Return the right answer: the number of a choice where layouts tell it, else its text."""
+    stated = [
+        g[0] if isinstance(g, list) and g else g for g in (row.get("gold_index"), row.get("gold"))
+    ]
+    gold = next((g for g in stated if g is not None and g != []), "")
+    plain = [choice.strip() for choice in choices]
+    if isinstance(gold, str) and gold.strip() in plain:
+        return str(plain.index(gold.strip()))
+    return str(gold)

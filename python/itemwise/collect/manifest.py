@@ -27,7 +27,7 @@ FORMAT = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS models (
-    subject TEXT PRIMARY KEY, repository TEXT NOT NULL, facts TEXT NOT NULL, date TEXT);
+    subject TEXT PRIMARY KEY, repository TEXT NOT NULL, facts TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     subject TEXT NOT NULL, benchmark TEXT NOT NULL, path TEXT NOT NULL,
     repository TEXT NOT NULL, revision TEXT, task TEXT, run TEXT, why TEXT, layout TEXT,
@@ -114,7 +114,9 @@ class Manifest:
         with self._explained():
             # The lock is held until the process ends, however it ends.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA synchronous = FULL")
+            # A kill loses nothing; a power cut may lose the last files, which are read again.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
             if largest is not None:
                 self._db.execute(f"PRAGMA max_page_count = {max(largest // PAGE, 1)}")
             self._db.executescript(SCHEMA)
@@ -158,11 +160,6 @@ class Manifest:
                 "facts = excluded.facts",
                 [(m.subject, m.repository, json.dumps(m.facts, default=str)) for m in models],
             )
-
-    def dated(self, subject: str, date: str) -> None:
-        """Note when a model's repository was made."""
-        with self._explained(), self._db:
-            self._db.execute("UPDATE models SET date = ? WHERE subject = ?", (date, subject))
 
     def plan(self, rows: list[FileRow], note: str | None = None) -> None:
         """Write the files that a benchmark needs before they are read.
@@ -262,7 +259,7 @@ class Manifest:
         return min(read / size, 1.0) if size else 1.0
 
     def models(self) -> pd.DataFrame:
-        """Return what is known of the models: `subject`, `repository`, `facts`, `date`."""
+        """Return what is known of the models: `subject`, `repository`, `facts`."""
         return pd.read_sql_query("SELECT * FROM models ORDER BY subject", self._db)
 
     def sheet(self, key: str) -> Sheet:
