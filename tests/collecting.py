@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 from hub_server import HubServer
+from huggingface_hub import constants
 from leaderboard_world import World
+
+from itemwise.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLIMITED = ("--limits", "api=1000000/300", "resolve=1000000/300")
@@ -42,15 +49,29 @@ def command(world: World, folder: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Finished:
+    """How a collection ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def collect(world: World, server: HubServer, folder: Path, *more: str, token: str | None = None):
-    """Collect once; return the finished process."""
-    return subprocess.run(
-        command(world, folder, *more),
-        env=environment(server, token),
-        capture_output=True,
-        text=True,
-        timeout=1200,
-    )
+    """Collect once, within this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, environment(server, token), clear=True),
+        patch.object(constants, "HF_TOKEN_PATH", str(ROOT / "no-such-folder" / "token")),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            status = main(command(world, folder, *more)[3:])
+        except SystemExit as leaving:
+            status = leaving.code
+    return Finished(status, out.getvalue(), err.getvalue())
 
 
 def collect_with_kills(

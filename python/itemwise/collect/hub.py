@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import random
 import threading
 import time
@@ -182,7 +183,8 @@ class Hub:
         endpoint: str | None = None,
         contact: str | None = None,
     ):
-        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        stated = endpoint or os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+        self.endpoint = stated.rstrip("/")
         address = urlsplit(self.endpoint)
         if address.scheme not in ("http", "https") or not address.netloc:
             raise UserError(

@@ -75,7 +75,7 @@ class _Window:
     """What is known of one kind of request."""
 
     limit: Limit
-    sent: deque = field(default_factory=deque)
+    answered: deque = field(default_factory=deque)
     in_flight: int = 0
     left: float | None = None  # None: the hub has not said yet
     ends: float = 0.0
@@ -85,11 +85,12 @@ class _Window:
 class RateLimiter:
     """One limiter for all workers; every request of the process passes it.
 
-    Three bounds hold together: never more than the limit in any window's length, by our
-    own log; never more than the hub says are left, less those under way; nothing before
-    the end of a pause that the hub asked for. Until the hub has spoken, and after the end
-    of each of its windows, one request goes alone, so that a process that starts in the
-    middle of a window (after a kill, say) does not exceed it.
+    Three bounds hold together. By our own log, never more than the limit in any window's
+    length: a request counts from its sending until a window after its answer, since the
+    hub counted it in between. Never more than the hub says are left, less those under way.
+    Nothing before the end of a pause that the hub asked for. Until the hub has spoken, and
+    after the end of each of its windows, one request goes alone, so that a process that
+    starts in the middle of a window (after a kill, say) does not exceed it.
 
     Parameters
     ----------
@@ -129,6 +130,7 @@ class RateLimiter:
         with self._lock:
             window, now = self._windows[kind], self._clock()
             window.in_flight -= 1
+            window.answered.append(now)
             if stated is None:
                 if window.left is None:
                     window.left, window.ends = float("inf"), float("inf")
@@ -147,10 +149,10 @@ class RateLimiter:
         """Take note that a request got no answer."""
         with self._lock:
             self._windows[kind].in_flight -= 1
+            self._windows[kind].answered.append(self._clock())
 
     def _count(self, kind: str) -> None:
         window = self._windows[kind]
-        window.sent.append(self._clock())
         window.in_flight += 1
         if window.left is not None:
             window.left -= 1
@@ -161,10 +163,11 @@ class RateLimiter:
         """Return the seconds to wait; 0 when a request may be sent."""
         if now < window.closed_until:
             return window.closed_until - now
-        while window.sent and window.sent[0] <= now - window.limit.seconds:
-            window.sent.popleft()
-        if len(window.sent) >= window.limit.requests:
-            return window.sent[0] + window.limit.seconds - now + 1e-3
+        while window.answered and window.answered[0] <= now - window.limit.seconds:
+            window.answered.popleft()
+        if len(window.answered) + window.in_flight >= window.limit.requests:
+            first = window.answered[0] + window.limit.seconds - now if window.answered else 0.0
+            return max(first, 0.01)
         if window.left is not None and now >= window.ends:
             window.left = None
         if window.left is None:
