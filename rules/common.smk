@@ -26,6 +26,7 @@ shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
 EVALUATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "evaluated"]
+COLLECTED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "collected"]
 LMS = list(CONFIG["language_models"])
 """Names of the language models to evaluate, as files are called."""
 
@@ -137,6 +138,8 @@ def source_paths(wildcards):
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
     if sources == "evaluated":
         return expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
+    if sources == "collected":
+        return [f"{RUN}/scrape_leaderboard/{wildcards.benchmark}"]
     # The files of a folder one by one: Snakemake does not look into folders.
     folders = {path: source_files([path]) for path in sources if Path(path).is_dir()}
     return [file for path in sources for file in folders.get(path, [path])]
@@ -147,13 +150,38 @@ def item_metadata(wildcards):
     given = CONFIG["benchmarks"][wildcards.benchmark]["item_metadata"]
     if given is None and wildcards.benchmark in EVALUATED:
         return f"{RUN}/evaluate_model/{LMS[0]}.documents.parquet"
+    if given is None and wildcards.benchmark in COLLECTED:
+        return f"{RUN}/scrape_leaderboard/{wildcards.benchmark}.items.parquet"
     return given
+
+
+def subject_metadata(wildcards):
+    """Return the table of what is known of the models: that given, or that collected."""
+    given = CONFIG["subject_metadata"]
+    if given is None and wildcards.benchmark in COLLECTED:
+        return f"{RUN}/scrape_leaderboard/subjects.parquet"
+    return given
+
+
+def collection_settings():
+    """Return what is collected and how, as options."""
+    settings = CONFIG["collect"]
+    single = ("source", "models", "organization", "plan", "workers", "attempts", "max_disk")
+    parts = [
+        option_text(name.replace("_", "-"), settings[name])
+        for name in (*single, "kappa", "contact")
+    ]
+    parts.append(option_list("repositories", settings["repositories"]))
+    tasks = [f"{t}={b}" for b in COLLECTED for t in CONFIG["benchmarks"][b]["tasks"]]
+    parts.append(option_list("benchmark-of", tasks))
+    parts.append("--accept-pending" if settings["accept_pending"] else "")
+    return " ".join(filter(None, parts))
 
 
 def metadata_paths(wildcards):
     """Return the optional inputs of a benchmark that are given."""
     benchmark = CONFIG["benchmarks"][wildcards.benchmark]
-    given = [benchmark["full_scores"], item_metadata(wildcards), CONFIG["subject_metadata"]]
+    given = [benchmark["full_scores"], item_metadata(wildcards), subject_metadata(wildcards)]
     return [path for path in given if path is not None]
 
 

@@ -80,10 +80,10 @@ def derive(
     files = files[files["subject"].isin(subjects) & files["benchmark"].isin(names)]
     files = files.reset_index(drop=True)
     sheets = {key: manifest.sheet(key) for key in sorted(files["sheet"].dropna().unique())}
-    references = _references(files, sheets)
+    named = {key: frozenset(sheet.names) for key, sheet in sheets.items()}
+    references = _references(files, named)
     for row in files[files["state"] == "ok"].itertuples():
-        reference = references[row.benchmark, row.task]
-        verdict = compare_with_reference(frozenset(sheets[row.sheet].names), reference)
+        verdict = compare_with_reference(named[row.sheet], references[row.benchmark, row.task])
         if verdict is not None:
             files.loc[row.Index, ["state", "reason"]] = verdict
     table = _per_model(files)
@@ -96,10 +96,9 @@ def derive(
     return Collection(files.drop(columns="sheet"), table, collected, groups)
 
 
-def _references(files: pd.DataFrame, sheets: dict[str, Sheet]) -> dict:
+def _references(files: pd.DataFrame, named: dict[str, frozenset[str]]) -> dict:
     """Return the items of each benchmark and task, by the models' majority."""
     sets = defaultdict(list)
-    named = {key: frozenset(sheet.names) for key, sheet in sheets.items()}
     for row in files[files["state"] == "ok"].itertuples():
         sets[row.benchmark, row.task].append(named[row.sheet])
     return {key: reference_set(values) for key, values in sets.items()}

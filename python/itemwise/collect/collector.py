@@ -245,6 +245,7 @@ class Collector:
         answers = None
         try:
             answers = reader.read(file, benchmark, row.task)
+            answers.sheet.key  # noqa: B018 - hashed here, so that the writer need not
             fault = disagreement(answers, selection.published.get(row.task, {}))
             row = replace(
                 row,

@@ -183,8 +183,11 @@ class Manifest:
         more: dict = {}
         with self._explained(), self._db:
             if answers is not None:
-                key, items = answers.sheet.pack()
-                self._db.execute("INSERT OR IGNORE INTO sheets VALUES (?, ?)", (key, items))
+                key = answers.sheet.key
+                known = self._db.execute("SELECT 1 FROM sheets WHERE sheet = ?", (key,))
+                if known.fetchone() is None:
+                    packed = answers.sheet.pack()
+                    self._db.execute("INSERT INTO sheets VALUES (?, ?)", (key, packed))
                 more = {"sheet": key, "responses": np.packbits(answers.responses).tobytes()}
             if not row.path and row.state != "pending":
                 self._db.execute(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -56,10 +57,18 @@ class Sheet:
         """Ids of the items."""
         return [item["item"] for item in self.items]
 
-    def pack(self) -> tuple[str, bytes]:
-        """Return the sheet's hash and its compressed content."""
-        text = json.dumps(self.items, ensure_ascii=False, sort_keys=True).encode("utf-8")
-        return hashlib.sha256(text).hexdigest(), zlib.compress(text, 6)
+    @cached_property
+    def _content(self) -> bytes:
+        return json.dumps(self.items, ensure_ascii=False, sort_keys=True).encode("utf-8")
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the content."""
+        return hashlib.sha256(self._content).hexdigest()
+
+    def pack(self) -> bytes:
+        """Return the compressed content."""
+        return zlib.compress(self._content, 6)
 
     @staticmethod
     def unpack(blob: bytes) -> Sheet:
