@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
 from choices import readout_choices, settings_search
-from collect import collect_leaderboard
+from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
@@ -246,6 +246,7 @@ PROOFS = {
     "cat_study": cat_study,
     "live": live,
     "collect": collect_leaderboard,
+    "collect_scale": collect_scale,
     "kills": kills,
 }
 
