@@ -91,8 +91,8 @@ def _truth() -> str:
     return (
         f"## Against the truth\n\n{N_MODELS} made-up models of leaderboard v1 in layouts A, B and C"
         " with every trap, through huggingface_hub. Faults: 10 % of answers 429, 5 % 5xx, 2 % "
-        f"short bodies, 2 % connections cut; limits of {limits} requests in {WINDOW:g} s; repositories "
-        "whose files change between two reads; the process killed at random moments.\n\n"
+        f"short bodies, 2 % connections cut; limits of {limits} requests in {WINDOW:g} s; "
+        "repositories whose files change between two reads; the process killed at random.\n\n"
         + markdown(table.iloc[1:])
     )
 

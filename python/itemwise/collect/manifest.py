@@ -111,6 +111,14 @@ class Manifest:
             raise UserError(
                 f"{path}: cannot be written ({error}); choose another --folder"
             ) from error
+        try:
+            self._prepare(source, largest)
+        except UserError:
+            self._db.close()
+            raise
+
+    def _prepare(self, source: str, largest: int | None) -> None:
+        """Lock the file, make its tables, and check what it holds."""
         with self._explained():
             # The lock is held until the process ends, however it ends.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
