@@ -51,7 +51,7 @@ rule scrape_leaderboard:
     params:
         benchmarks=names_option("benchmarks", COLLECTED),
         settings=collection_settings(),
-        folder=f"{RUN}/scrape_leaderboard",
+        folder=lambda wildcards, output: Path(output.manifest).parent,
     shell:
         "itemwise scrape-leaderboard {params.benchmarks} {params.settings}"
         " --folder {params.folder:q} --record {output.record:q} > {log:q} 2>&1"

@@ -63,6 +63,7 @@ def collect(world: World, server: HubServer, folder: Path, *more: str, token: st
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, environment(server, token), clear=True),
+        patch.object(constants, "HF_HUB_OFFLINE", False),  # other tests set it
         patch.object(constants, "HF_TOKEN_PATH", str(ROOT / "no-such-folder" / "token")),
         redirect_stdout(out),
         redirect_stderr(err),
