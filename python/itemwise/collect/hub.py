@@ -21,7 +21,11 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, constants, get_token, hf_hub_url, set_client_factory
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+)
 from huggingface_hub.utils import (
     build_hf_headers,
     get_session,
@@ -371,6 +375,8 @@ class Hub:
         for attempt in range(1, patience.attempts + 1):
             try:
                 return call()
+            except (HFValidationError, *REFUSED) as error:
+                raise Trouble("missing", f"{type(error).__name__}: {error}") from error
             except (HfHubHTTPError, Trouble, ValueError, KeyError, TypeError) as error:
                 trouble = classify(error)
                 final = not isinstance(trouble, Transient) or isinstance(trouble, Changed)

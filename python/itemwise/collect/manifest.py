@@ -224,13 +224,17 @@ class Manifest:
         )
 
     def reopen(self, states: list[str], token: bool) -> int:
-        """Open files again: of states asked for, and what a new reader or token may read."""
+        """Open files again: of states asked for, and what a new reader or token may read.
+
+        With a file its benchmark is opened whole, so that it is read at the newest commit.
+        """
         marks = ", ".join("?" * len(states))
         with self._explained(), self._db:
             return self._db.execute(
-                "UPDATE files SET retry = 'retryable' WHERE retry = 'final' AND ("
+                "UPDATE files SET retry = 'retryable' WHERE (subject, benchmark) IN ("
+                "SELECT subject, benchmark FROM files WHERE retry = 'final' AND ("
                 f"state IN ({marks}) OR (state = 'bad_schema' AND reader != ?) "
-                "OR (state = 'gated' AND token < ?))",
+                "OR (state = 'gated' AND token < ?)))",
                 (*states, READER, int(token)),
             ).rowcount
 

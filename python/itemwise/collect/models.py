@@ -99,7 +99,11 @@ def list_models(hub: Hub, source: str, origin: str, organization: str) -> list[M
         The list cannot be read, or holds nobody.
     """
     if origin == "organization":
-        names = [subject_of(source, repository) for repository in hub.organization(organization)]
+        try:
+            repositories = hub.organization(organization)
+        except Trouble as error:
+            raise _unreadable(hub, organization, error) from error
+        names = [subject_of(source, repository) for repository in repositories]
         table = pd.DataFrame({"subject": [name for name in names if name]}, dtype="str")
     elif origin == "results":
         table = pd.DataFrame({"subject": _in_results(hub, f"{organization}/results")}, dtype="str")

@@ -73,6 +73,17 @@ def test_lists_that_name_nobody(small_v2, tmp_path, hub):
         assert message in done.stderr
 
 
+def test_a_name_that_no_repository_can_have_is_missing(small_v2, tmp_path, hub):
+    server = hub(small_v2)
+    table = tmp_path / "list.csv"
+    table.write_text(f"subject\n{small_v2.subjects[0]}\na b/c d\n")
+    arguments = ("--source", "v2", "--models", str(table))
+    assert collect(small_v2, server, tmp_path, *arguments, token=TOKEN).returncode == 0
+    table = pd.read_parquet(tmp_path / "collection.parquet").set_index("subject")
+    assert set(table.loc["a b/c d", "state"]) == {"missing"}
+    assert set(table.loc[small_v2.subjects[0], "state"]) == {"ok"}
+
+
 def test_full_manifest_keeps_what_it_has(small_v2, tmp_path, hub):
     server = hub(small_v2)
     models = write_models(small_v2, tmp_path)
