@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
 from choices import readout_choices, settings_search
+from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from demo import demo
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
@@ -250,6 +251,8 @@ PROOFS = {
     "cat_study": cat_study,
     "live": live,
     "pythia": pythia,
+    "collect": collect_leaderboard,
+    "collect_scale": collect_scale,
     "kills": kills,
     "suite_rows": suite_rows,
     "demo": demo,

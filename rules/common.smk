@@ -50,6 +50,7 @@ shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
 EVALUATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "evaluated"]
+COLLECTED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "collected"]
 LMS = list(CONFIG["language_models"])
 """Names of the language models to evaluate, as files are called."""
 
@@ -251,6 +252,8 @@ def source_paths(wildcards):
     if sources == "evaluated":
         models = expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
         return models + expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=ZOO)
+    if sources == "collected":
+        return [f"{RUN}/scrape_leaderboard/{wildcards.benchmark}"]
     return [file for path in sources for file in SEVERAL.get(path, [path])]
 
 
@@ -260,6 +263,8 @@ def item_metadata(wildcards):
     if given is None and wildcards.benchmark in EVALUATED:
         first = f"evaluate_model/{LMS[0]}" if LMS else f"evaluate_run/{next(iter(ZOO))}"
         return f"{RUN}/{first}.documents.parquet"
+    if given is None and wildcards.benchmark in COLLECTED:
+        return f"{RUN}/scrape_leaderboard/{wildcards.benchmark}.items.parquet"
     return given
 
 
@@ -285,17 +290,35 @@ def published_numbers():
     return option_text("published", json.dumps(rows)) if rows else ""
 
 
-def subject_metadata():
-    """Return the tables of what is known of the models: that given, or those of the zoo."""
-    given = CONFIG["subject_metadata"]
-    return expand(f"{RUN}/train_zoo/{{run}}.parquet", run=ZOO) if given is None else [given]
+def subject_metadata(wildcards):
+    """Return the tables of what is known of the models: that given, collected, or of the zoo."""
+    if CONFIG["subject_metadata"] is not None:
+        return [CONFIG["subject_metadata"]]
+    if wildcards.benchmark in COLLECTED:
+        return [f"{RUN}/scrape_leaderboard/subjects.parquet"]
+    return expand(f"{RUN}/train_zoo/{{run}}.parquet", run=ZOO)
+
+
+def collection_settings():
+    """Return what is collected and how, as options."""
+    settings = CONFIG["collect"]
+    single = ("source", "models", "organization", "plan", "workers", "attempts", "max_disk")
+    parts = [
+        option_text(name.replace("_", "-"), settings[name])
+        for name in (*single, "kappa", "contact")
+    ]
+    parts.append(option_list("repositories", settings["repositories"]))
+    tasks = [f"{t}={b}" for b in COLLECTED for t in CONFIG["benchmarks"][b]["tasks"]]
+    parts.append(option_list("benchmark-of", tasks))
+    parts.append("--accept-pending" if settings["accept_pending"] else "")
+    return " ".join(filter(None, parts))
 
 
 def metadata_paths(wildcards):
     """Return the optional inputs of a benchmark that are given."""
     benchmark = CONFIG["benchmarks"][wildcards.benchmark]
     given = [benchmark["full_scores"], item_metadata(wildcards)]
-    return [path for path in given if path is not None] + subject_metadata()
+    return [path for path in given if path is not None] + subject_metadata(wildcards)
 
 
 def fit_code(wildcards):

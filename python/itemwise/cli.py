@@ -19,6 +19,7 @@ from itemwise.terminal import styled
 
 PHASES = {
     "collect item-wise results": {
+        "scrape-leaderboard": "collect item-wise results from the hub's leaderboards",
         "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
         "evaluate-run": "evaluate the checkpoints of a training run in one process",
         "import-samples": "read sample logs of lm-evaluation-harness",

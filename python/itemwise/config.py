@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
 OVERRIDABLE = ("screening", "thinning", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
+LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.items()}
 
 
 @cache
@@ -68,7 +70,26 @@ def resolve(config: dict) -> dict:
             benchmark["sources"] = [_expand(path) for path in benchmark["sources"]]
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
     _resolve_evaluations(resolved)
+    _resolve_collection(resolved)
     return resolved
+
+
+def _resolve_collection(resolved: dict) -> None:
+    """Check that collected benchmarks exist and that their list of models does."""
+    collect = resolved["collect"]
+    collect["models"] = _expand(collect["models"])
+    collected = [n for n, b in resolved["benchmarks"].items() if b["sources"] == "collected"]
+    if collected and collect["source"] == "samples" and not collect["repositories"]:
+        raise UserError(
+            "config: key 'collect.repositories' is empty; name the data sets that hold the logs"
+        )
+    known = LEADERBOARD_NAMES.get(collect["source"])
+    for name in collected:
+        if known is not None and name not in known:
+            raise UserError(
+                f"config: benchmark '{name}' is collected, but leaderboard {collect['source']} has "
+                f"{', '.join(known)}; call it so, or change 'collect.source'"
+            )
 
 
 def _resolve_evaluations(resolved: dict) -> None:
@@ -185,7 +206,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "oneOf":
         return (
             f"config: key '{where}': {error.instance!r} is neither a list of paths nor "
-            "'simulated' or 'evaluated'; write paths as a list: [path]"
+            "'simulated', 'evaluated' or 'collected'; write paths as a list: [path]"
         )
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
@@ -214,7 +235,7 @@ def _values(rules: dict) -> str:
     if "enum" in rules:
         return ", ".join(f"`{_plain(value)}`" for value in rules["enum"])
     if "oneOf" in rules:
-        return "list of paths, `evaluated` or `simulated`"
+        return "list of paths, `evaluated`, `collected` or `simulated`"
     kinds = rules["type"] if isinstance(rules["type"], list) else [rules["type"]]
     text = " or ".join({"object": "mapping"}.get(kind, kind) for kind in kinds)
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

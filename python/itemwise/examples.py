@@ -6,6 +6,11 @@ need no language model on a small run.
 """
 
 EXAMPLES = {
+    "scrape-leaderboard": """
+# what would be asked of the hub, and how long it would take
+itemwise scrape-leaderboard --source v1 --benchmarks arc gsm8k --folder leaderboard --dry-run
+itemwise scrape-leaderboard --source v1 --benchmarks arc gsm8k --folder leaderboard
+""",
     "evaluate-model": """
 # the short form of a bank alone
 itemwise evaluate-model --lm org/model --bank results/mine/bank --ledger ledger \\
