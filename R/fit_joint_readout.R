@@ -2,11 +2,14 @@
 #
 # Model. For each benchmark b, over the training subjects that every benchmark
 # has, y_b in points:
-#   y_b is a sum of smooths of b.linear, b.theta and b.sub_score
-#       and of o.linear and o.theta of every other benchmark o, plus e
+#   y_b = smooths of its own linear, theta and sub_score
+#         + smooths of linear and theta of every other benchmark + e
 # and for the mean of all scores (`grand`)
-#   y is a sum of smooths of the mean linear predictor and of every b.theta.
-# Cross-fitting and intervals are those of fit_readout.R.
+#   y   = smooth of the mean linear predictor + smooths of every theta + e.
+# The formulas are options: `own.x` is feature x of the target, a term with
+# `other.x` or `each.x` is repeated for every other, or every, benchmark, and
+# `grand.linear` is the mean linear predictor. Cross-fitting and intervals are
+# those of fit_readout.R; test subjects are left out as there.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
 # Outputs. reconstructions (readout = "joint"); terms; record (JSON)
@@ -44,7 +47,25 @@ spec <- list(
     "JSON records of select_items (files): how optimistic residuals are"
   ),
   stage_option("form", "string", default = "A", "form to read out"),
-  stage_option("k", "integer", default = 10, "basis size of every smooth"),
+  stage_option(
+    "formula",
+    "string",
+    "mgcv formula of a benchmark's full score, in own.x and other.x",
+    default = paste(
+      "full_score ~ s(own.linear, bs = 'cr', k = 10) +",
+      "s(own.theta, bs = 'cr', k = 10) + s(own.sub_score, bs = 'cr', k = 10) +",
+      "s(other.linear, bs = 'cr', k = 10) + s(other.theta, bs = 'cr', k = 10)"
+    )
+  ),
+  stage_option(
+    "grand-formula",
+    "string",
+    "mgcv formula of the mean of all, in grand.linear and each.x",
+    default = paste(
+      "full_score ~ s(grand.linear, bs = 'cr', k = 10) +",
+      "s(each.theta, bs = 'cr', k = 10)"
+    )
+  ),
   stage_option(
     "level",
     "number",
@@ -79,9 +100,9 @@ run_stage("fit_joint_readout", \() {
 
   set.seed(opts$seed)
   targets <- c(benchmarks, "grand")
+  formulas <- joint_formulas(opts$formula, opts$grand_formula, benchmarks)
   fits <- lapply(stats::setNames(targets, targets), \(target) {
-    widen <- optimism[[target]]
-    fit_joint(data, target, benchmarks, opts$k, opts$level, widen)
+    fit_joint(data, target, formulas[[target]], opts$level, optimism[[target]])
   })
   tables <- lapply(targets, \(target) {
     as_reconstructions(
@@ -93,11 +114,11 @@ run_stage("fit_joint_readout", \() {
       opts$level
     )
   })
-  terms <- lapply(targets, \(target) {
+  terms <- lapply(stats::setNames(targets, targets), \(target) {
     joint_terms(fits[[target]], target, opts$form, benchmarks)
   })
   if (!is.null(opts$out_terms)) {
-    write_table(do.call(rbind, terms), opts$out_terms, "terms")
+    write_table(do.call(rbind, unname(terms)), opts$out_terms, "terms")
   }
   write_record(
     list(
@@ -105,7 +126,16 @@ run_stage("fit_joint_readout", \() {
       form = opts$form,
       level = opts$level,
       optimism = as.list(optimism),
-      targets = lapply(fits, describe_readout)
+      targets = Map(
+        \(fit, table) {
+          c(
+            describe_readout(fit),
+            list(unsupported_terms = as.list(attr(table, "unsupported")))
+          )
+        },
+        fits,
+        terms
+      )
     ),
     opts$record
   )

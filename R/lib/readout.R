@@ -66,8 +66,8 @@ fit_gam <- function(formula, data) {
       " training subjects (",
       conditionMessage(e),
       "); choose a smaller k or ",
-      "a simpler smooth by config key 'readout.formula' or ",
-      "'readout.form_formula'"
+      "a simpler smooth by config key 'readout.formula', ",
+      "'readout.form_formula' or 'joint_readout.formula'"
     )
   })
 }

@@ -25,6 +25,7 @@ STAGES = {
     "score-subjects": "estimate abilities with fixed item parameters",
     "select-items": "choose the items that carry the information",
     "search-selection": "search for the best model, scoring, selector and size",
+    "assess-readout": "predict the test subjects, once: what is all that was chosen worth",
     "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
     "export-bank": "write the portable bank: items, parameters, forms, read-outs",
     "score-model": "score a model by a bank: ability, full scores, intervals",

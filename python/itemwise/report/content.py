@@ -11,7 +11,7 @@ import pandas as pd
 from itemwise.adaptive.study import items_to_reach
 from itemwise.errors import UserError
 from itemwise.files import read_record
-from itemwise.readout import MAIN_READOUT, accuracy, rmse
+from itemwise.readout import MAIN_READOUT, accuracy, calibration_share, rmse
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
@@ -34,6 +34,8 @@ class Benchmark:
     reconstructions: pd.DataFrame
     features: pd.DataFrame
     baseline: pd.DataFrame
+    organizations: pd.Series
+    calibration_share: float | None = None
     joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
@@ -89,8 +91,11 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         abilities=read_table(file("score_subjects"), "abilities"),
         selection=read_table(file("select_items"), "selection"),
         select=read_record(file("select_items", "json")),
-        reconstructions=read_table(file("fit_readout"), "reconstructions"),
-        features=read_table(file("fit_readout", "features.parquet"), "features"),
+        reconstructions=read_test(run, name),
+        features=read_test(run, name, "features"),
+        organizations=read_table(file("build_responses", "subjects.parquet"), "subjects")
+        .set_index("subject")["organization"],
+        calibration_share=calibration_share(read_table(file("score_forms"), "abilities")),
         baseline=read_table(file("draw_baseline"), "baseline"),
         joint=read_joint(run, name),
         truth=truth,
@@ -130,13 +135,18 @@ def _read_search(record: Path, trials: Path) -> dict | None:
     return {**found, "trials_each": found["trials"], "trials": read_table(trials, "trials")}
 
 
+def read_test(run: Path, name: str, table: str = "reconstructions") -> pd.DataFrame:
+    """Return what assess_readout wrote of the test models of a benchmark."""
+    suffix = "" if table == "reconstructions" else f".{table}"
+    rows = read_table(run / "assess_readout" / f"test{suffix}.parquet", table)
+    return rows[rows["benchmark"] == name]
+
+
 def read_joint(run: Path, name: str) -> pd.DataFrame | None:
     """Return the joint reconstructions of a benchmark, None where nothing was joined."""
-    path = run / "fit_joint_readout" / "joint.parquet"
-    if not path.exists():
-        return None
-    table = read_table(path, "reconstructions")
-    return table[table["benchmark"] == name]
+    table = read_test(run, name)
+    table = table[table["readout"] == "joint"]
+    return None if table.empty else table
 
 
 def summary(benchmark: Benchmark) -> dict:
@@ -196,8 +206,8 @@ def gains(benchmark: Benchmark) -> list[dict]:
     drawn = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
     rows.append(_gain("linear predictor, ability and sub-score", benchmark.test, drawn))
     if benchmark.joint is not None:
-        joint = benchmark.joint[benchmark.joint["set"] == "test"]
-        rows.append(_gain("the same with the other benchmarks", joint, pd.Series(dtype=float)))
+        none = pd.Series(dtype=float)
+        rows.append(_gain("the same with the other benchmarks", benchmark.joint, none))
     return rows
 
 
@@ -222,12 +232,15 @@ def _linear_alone(benchmark: Benchmark) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
-    """Return coverage by third of the score range and of the largest test organizations."""
+    """Return coverage by third of the score range and of the largest test organizations.
+
+    Organizations are those of the table `subjects`; models without one count nowhere.
+    """
     test = benchmark.test
     third = pd.cut(test["full_score"], 3, labels=["lowest", "middle", "highest"])
     parts = [("all test models", test)]
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
-    organization = test["subject"].str.extract("^([^/]+)/", expand=False)
+    organization = test["subject"].map(benchmark.organizations)
     for name in organization.value_counts().head(shown).index:
         parts.append((f"organization {name}", test[organization == name]))
     return [
