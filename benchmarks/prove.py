@@ -19,6 +19,7 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from uncertainty import bank, calibration_error, random_baseline
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -232,6 +233,9 @@ PROOFS = {
     "leaderboard": leaderboard,
     "recovery": recovery,
     "pipeline": pipeline,
+    "bank": bank,
+    "random_baseline": random_baseline,
+    "calibration_error": calibration_error,
     "published_forms": published_forms,
     "error_by_size": error_by_size,
     "coverage": cross_fitted_coverage,

@@ -93,8 +93,9 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         select=read_record(file("select_items", "json")),
         reconstructions=read_test(run, name),
         features=read_test(run, name, "features"),
-        organizations=read_table(file("build_responses", "subjects.parquet"), "subjects")
-        .set_index("subject")["organization"],
+        organizations=read_table(file("build_responses", "subjects.parquet"), "subjects").set_index(
+            "subject"
+        )["organization"],
         calibration_share=calibration_share(read_table(file("score_forms"), "abilities")),
         baseline=read_table(file("draw_baseline"), "baseline"),
         joint=read_joint(run, name),

@@ -38,6 +38,9 @@ def add_options(parser) -> None:
     add_lists(parser, LISTS)
     parser.add_argument("--joint-terms", help="terms of the joint read-out")
     parser.add_argument("--joint-record", help="record of the joint read-out")
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form of the joint read-out and the record ({MAIN_FORM})"
+    )
     add(parser, "splits", required=True, help="splits table")
     parser.add_argument(
         "--set", choices=("test", "validation"), default="test", help="whom to predict (test)"
@@ -58,13 +61,13 @@ def run(options) -> None:
         made = read_made(options, place, wanted)
         features[name] = made.features(options.set)
         tables.append(assess(made, features[name]))
-        n_items += int((made.selection["form"] == MAIN_FORM).sum())
+        n_items += int((made.selection["form"] == options.form).sum())
     if options.joint_terms:
         if not options.joint_record:
             raise UserError("--joint-terms needs --joint-record, which says what is not in them")
         check_joint_record(read_record(options.joint_record))
         terms = read_table(options.joint_terms, "terms")
-        tables.append(assess_jointly(terms, features, n_items))
+        tables.append(assess_jointly(terms, features, n_items, options.form))
     table = pd.concat(tables, ignore_index=True)
     if options.out_features:
         write_table(pd.concat(features.values(), ignore_index=True), options.out_features,
@@ -93,7 +96,7 @@ def read_made(options, place: int, wanted) -> Made:
 
 def record(options, table: pd.DataFrame) -> dict:
     """Return when who was predicted, and how well by the main forms."""
-    main = table[table["form"] == MAIN_FORM]
+    main = table[table["form"] == options.form]
     return {
         "set": options.set,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
