@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from choices import s
 from common import markdown, write_evidence
 from distil import BENCHMARKS, CONFIG, assess, calibrated, options, read_scored, score_forms, stage
 from scipy.stats import binomtest
@@ -89,8 +90,8 @@ def simulated(n_subjects: int, seed: int) -> pd.DataFrame:
         form = pd.DataFrame({"item": pool[random_forms(len(pool), FORM, 1, seed)[0]]})
         form = form.assign(benchmark="b", form="A", rank=np.arange(1, FORM + 1))
         form = form.assign(information=np.nan, theta_at_maximum=np.nan)
-        formulas = ("--formula", "full_score ~ s(theta, bs = 'cr', k = 10)", "--form-formula",
-                    "full_score ~ s(linear, bs = 'cr', k = 10) + s(theta, bs = 'cr', k = 10)")  # fmt: skip
+        formulas = ["--formula", f"full_score ~ {s('theta', 10)}"]
+        formulas += ["--form-formula", f"full_score ~ {s('linear', 10)} + {s('theta', 10)}"]
         made = read_scored(score_forms(files, folder, form), "b", folder, None, *formulas)
         held = read_table(made["out"], "reconstructions").assign(held=True)
         abilities = read_table(made["forms"], "abilities")
