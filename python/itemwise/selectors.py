@@ -14,6 +14,7 @@ from scipy.cluster.vq import kmeans2
 
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
+from itemwise.native_readout import fit_ridge
 
 RIDGE = 10.0
 """Penalty of the linear predictor in the search, in squared responses: ten subjects' worth.
@@ -143,10 +144,8 @@ def by_reconstruction(
         rows.append(row)
 
     taken = greedy(size, balance, gains, take)
-    spent = 1 - (np.arange(1, size + 1) + 1) / n_subjects
-    with np.errstate(invalid="ignore"):
-        rmse = np.sqrt(np.maximum(criterion[1:], 0) / n_subjects) / spent
-    return np.array(taken, dtype=int), np.where(spent > 0, rmse, np.inf)
+    rmse = _gcv_rmse(np.array(criterion[1:]), np.arange(1, size + 1), n_subjects)
+    return np.array(taken, dtype=int), rmse
 
 
 def selection_optimism(
@@ -176,18 +175,51 @@ def selection_optimism(
         seen = responses[~out], full_score[~out]
         again, _ = by_reconstruction(*seen, balance, len(positions))
         for place, chosen in enumerate((positions, again)):
-            predicted = _ridge_predict(seen[0][:, chosen], seen[1], responses[out][:, chosen])
+            start, slopes = fit_ridge(seen[0][:, chosen], seen[1], np.array([RIDGE]))
+            predicted = start + responses[out][:, chosen] @ slopes
             squares[place] += ((predicted - full_score[out]) ** 2).sum()
     return float(max(1.0, np.sqrt(squares[1] / squares[0])))
 
 
-def _ridge_predict(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Fit a ridge regression with the penalty of the selection, and predict."""
-    middle = x.mean(axis=0)
-    centred = x - middle
-    gram = centred.T @ centred + RIDGE * np.eye(x.shape[1])
-    slopes = np.linalg.solve(gram, centred.T @ (y - y.mean()))
-    return y.mean() + (at - middle) @ slopes
+def prefix_rmse(
+    responses: np.ndarray, full_score: np.ndarray, select: Callable[[int], np.ndarray], largest: int
+) -> np.ndarray:
+    """Return how well the linear predictor of 1, 2, ..., `largest` selected items rebuilds.
+
+    The root of the generalised cross-validation score of `by_reconstruction`, for items
+    that any selector has chosen.
+
+    Parameters
+    ----------
+    responses, full_score
+        As for `by_reconstruction`.
+    select : callable
+        Number of items to their positions; it may return fewer than asked for.
+    largest : int
+
+    Returns
+    -------
+    array, shape (largest,)
+        Points.
+    """
+    centred = responses - responses.mean(axis=0)
+    target = full_score - full_score.mean()
+    gram, product = centred.T @ centred, target @ centred
+    rmse = np.empty(largest)
+    for size in range(1, largest + 1):
+        chosen = select(size)
+        inner = gram[np.ix_(chosen, chosen)] + RIDGE * np.eye(len(chosen))
+        left = target @ target - product[chosen] @ np.linalg.solve(inner, product[chosen])
+        rmse[size - 1] = _gcv_rmse(left, len(chosen), len(target))
+    return rmse
+
+
+def _gcv_rmse(criterion, n_chosen, n_subjects: int):
+    """Return the root of the generalised cross-validation score; infinite without freedom."""
+    spent = 1 - (np.asarray(n_chosen) + 1) / n_subjects
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rmse = np.sqrt(np.maximum(criterion, 0) / n_subjects) / spent
+    return np.where(spent > 0, rmse, np.inf)
 
 
 def penalised_size(rmse: np.ndarray, penalty: float) -> int:

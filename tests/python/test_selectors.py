@@ -23,7 +23,9 @@ from itemwise.selectors import (
     deal,
     fill_expected,
     penalised_size,
+    prefix_rmse,
 )
+from itemwise.stages.select_items import METHODS
 from itemwise.tables import read_table, write_table
 
 
@@ -187,14 +189,37 @@ def test_parallel_forms_from_the_command_line(method, calibrated, tmp_path):
     assert (dealt["item"].str[2:].astype(int) <= 40).groupby(dealt["form"]).sum().eq(6).all()
 
 
-def test_penalty_shortens_and_thinning_draws(calibrated, tmp_path):
+@pytest.mark.parametrize("method", METHODS)
+def test_penalty_shortens_the_selection_of_every_method(method, calibrated, tmp_path):
     out = tmp_path / "selection.parquet"
-    options = ("--method", "reconstruction", "--budget", 40)
-    sizes = []
-    for penalty in (0.001, 0.3):
-        assert select(calibrated, out, *options, "--penalty", penalty) == 0
-        sizes.append(len(read_table(out, "selection")))
-    assert sizes[1] < sizes[0] <= 40
+    chosen = []
+    for more in ((), ("--penalty", 0.001), ("--penalty", 0.3)):
+        assert select(calibrated, out, "--method", method, "--budget", 40, *more) == 0
+        chosen.append(read_table(out, "selection")["item"].tolist())
+    assert len(chosen[2]) < len(chosen[1]) <= len(chosen[0]) <= 40
+    # What is chosen is what the method chooses at that size.
+    assert select(calibrated, out, "--method", method, "--budget", len(chosen[2])) == 0
+    assert read_table(out, "selection")["item"].tolist() == chosen[2]
+
+
+def test_errors_of_prefixes_equal_those_of_forward_selection():
+    rng = np.random.default_rng(3)
+    x = (rng.random((80, 10)) < 0.5).astype(float)
+    y = x @ rng.normal(size=10) + rng.normal(size=80)
+    positions, rmse = by_reconstruction(x, y, one_domain(10, 8), 8)
+    found = prefix_rmse(x, y, lambda size: positions[:size], 8)
+    np.testing.assert_allclose(found, rmse, rtol=1e-10)
+    assert np.isinf(prefix_rmse(x[:5], y[:5], lambda size: positions[:size], 8)[3:]).all()
+
+
+def test_reconstruction_is_the_default(calibrated, tmp_path):
+    for out, more in (("a", ()), ("b", ("--method", "reconstruction"))):
+        assert select(calibrated, tmp_path / out, "--budget", 9, *more) == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_thinning_draws(calibrated, tmp_path):
+    out = tmp_path / "selection.parquet"
     assert select(calibrated, out, "--method", "random", "--budget", 12, "--thin", 12) == 0
     assert select(calibrated, out, "--method", "random", "--budget", 13, "--thin", 12) == 2
 
@@ -222,10 +247,12 @@ MISTAKES = {
     "threshold of another method": (
         ("--method", "anchors", "--threshold", 1), "--threshold means nothing to --method anchors",
     ),
-    "penalty of another method": (
-        ("--method", "random", "--budget", 5, "--penalty", 1), "config key 'selection.method'",
+    "penalty beside a threshold": (
+        ("--method", "information", "--threshold", 1, "--penalty", 1), "give that instead of",
     ),
-    "balance of the filter": (("--budget", 5, "--balance", "domain"), "knows no sub-domains"),
+    "balance of the filter": (
+        ("--method", "information", "--budget", 5, "--balance", "domain"), "knows no sub-domains",
+    ),
     "no such sub-domain": (
         ("--method", "random", "--budget", 5, "--balance", "topic"), "lacks the column 'topic'",
     ),
@@ -241,7 +268,10 @@ def test_mistakes_are_refused(options, message, calibrated, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("benchmark", "rows", "message"),
-    [("other", 300, "0 training subjects of benchmark 'b'"), ("b", 49, "49 training subjects")],
+    [
+        ("other", 300, "no full scores of benchmark 'b'; it holds other"),
+        ("b", 49, "49 training subjects"),
+    ],
 )
 def test_too_few_full_scores(benchmark, rows, message, calibrated, tmp_path, capsys):
     scores = read_table(calibrated / "scores.parquet", "full_scores").head(rows)

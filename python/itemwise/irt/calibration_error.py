@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from itemwise.irt.model import PARAMETER_NAMES
+from itemwise.irt.model import PARAMETER_NAMES, TINY
 from itemwise.responses import MISSING, Responses
 
 CELLS = 2_000_000
@@ -76,8 +76,8 @@ def _explained(matrix, parameters, covariances, theta) -> np.ndarray:
     at = theta[:, None]
     rise, fall = expit(a * at + d), expit(-(a * at + d))
     bump = rise * fall
-    right = np.maximum(g + (u - g) * rise, np.finfo(float).tiny)
-    wrong = np.maximum(1 - u + (u - g) * fall, np.finfo(float).tiny)
+    right = np.maximum(g + (u - g) * rise, TINY)
+    wrong = np.maximum(1 - u + (u - g) * fall, TINY)
     slope = (u - g) * bump
     bend = slope * a * (fall - rise)
     by_parameter = np.stack([slope * at, slope, fall, rise])  # dP / dxi
