@@ -20,10 +20,12 @@ from distil import (
     read_scored,
     score_forms,
     select,
+    stage,
     without_part,
 )
 from scipy.optimize import nnls
 
+from itemwise.adaptive.study import items_to_reach, study
 from itemwise.config import ROOT
 from itemwise.files import read_record
 from itemwise.native_readout import predict_full_scores
@@ -31,6 +33,7 @@ from itemwise.readout import accuracy, rmse
 from itemwise.report.figures import search as search_figure
 from itemwise.responses import read_responses
 from itemwise.selectors import fill_expected
+from itemwise.stages.inputs import benchmark_scores
 from itemwise.tables import read_table
 
 BENCHMARKS = {"arc": 100, "gsm8k": 200}
@@ -141,6 +144,54 @@ def z_of_difference(table: pd.DataFrame, default: pd.DataFrame) -> float:
     squares = [(t["predicted"] - t["full_score"]) ** 2 for t in (table, default)]
     gap = (squares[0] - squares[1]).to_numpy()
     return float(gap.mean() / (gap.std() / np.sqrt(len(gap)))) if gap.any() else 0.0
+
+
+def cat_choices() -> None:
+    """Compare rules of adaptive tests by nested cross-validation on training models."""
+    text = [
+        "Rules of the default configuration, by which its own was chosen. Training models, each "
+        "tested once: calibration, selection, read-out and correction of scores without its fold "
+        "(organizations whole); test models take no part."
+    ]
+    for benchmark, size in BENCHMARKS.items():
+        files = calibrated("organization", benchmark)
+        splits = read_table(files["splits"], "splits")
+        splits = splits[splits["set"] == "train"].reset_index(drop=True)
+        groups = splits["fold"].astype(int)
+        traces = []
+        for group in sorted(set(groups)):
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = Path(scratch)
+                fold, path = without_part(files, benchmark, size, splits, groups, group, folder)
+                scored = score_forms(fold, folder, read_table(path, "selection"))
+                record = path.with_suffix(".json")
+                made = read_scored(scored, benchmark, folder, record)
+                stage(
+                    *("itemwise", "simulate-cat", "--benchmark", benchmark),
+                    *options(made, "responses", "parameters", "selection", "terms"),
+                    *options(made, "full-scores", "abilities", "splits"),
+                    *("--selection-record", record, "--out", folder / "traces.parquet"),
+                )
+                traces.append(read_table(folder / "traces.parquet", "cat_traces"))
+        scores = benchmark_scores(str(files["full-scores"]), benchmark)
+        table = study(pd.concat(traces, ignore_index=True), scores)
+        text += [f"## {benchmark}, form of {size} items", markdown(rule_rows(table))]
+    write_evidence("cat_choices", "Rules of adaptive tests by nested cross-validation",
+                   "\n\n".join(text), "make prove")  # fmt: skip
+
+
+def rule_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors of each rule at some lengths."""
+    rows = []
+    for rule, part in table.groupby("rule", sort=False):
+        at = part.set_index("n_items")
+        shown = [n for n in (10, 20, 40, 80) if n in at.index]
+        row = {"rule": rule, "models": at["n_subjects"].iloc[0]}
+        row |= {f"RMSE, {n}": f"{at['rmse'][n]:.2f}" for n in shown}
+        row |= {f"median error, {n}": f"{at['median_error'][n]:.2f}" for n in shown}
+        row["items to median 1.5"] = items_to_reach(part, "median_error", 1.5) or "not reached"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def settings_search() -> None:

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
-from choices import readout_choices, settings_search
+from choices import cat_choices, readout_choices, settings_search
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
@@ -242,6 +242,7 @@ PROOFS = {
     "controls": controls,
     "readout_choices": readout_choices,
     "settings_search": settings_search,
+    "cat_choices": cat_choices,
     "harness": harness,
     "sample_logs": sample_logs,
     "evaluation_kills": evaluation_kills,

@@ -148,37 +148,61 @@ def by_reconstruction(
     return np.array(taken, dtype=int), rmse
 
 
-def selection_optimism(
+def cross_fitted(
     responses: np.ndarray,
     full_score: np.ndarray,
     folds: np.ndarray,
-    positions: np.ndarray,
-    balance: Balance,
-) -> float:
-    """Return how much smaller errors look because the same subjects chose the items.
-
-    Cross-fitted RMSE with the selection redone without each fold, over cross-fitted RMSE
-    of the given selection, which every fold took part in; at least 1. Prediction
-    intervals from out-of-fold residuals are too narrow by this factor.
+    choose: Callable[[np.ndarray], list[np.ndarray]],
+) -> np.ndarray:
+    """Predict every subject by ridge regressions of the other folds on some items.
 
     Parameters
     ----------
-    responses, full_score, balance
+    responses, full_score
         As for `by_reconstruction`.
     folds : array, shape (n_subjects,)
-    positions : array of int
-        Selection from all subjects.
+    choose : callable
+        Which subjects are seen (boolean) to selections of items. Where it looks at their
+        full scores, nobody is predicted from items that he helped to choose.
+
+    Returns
+    -------
+    array, shape (n_selections, n_subjects)
+        Points.
     """
-    squares = np.zeros(2)
+    parts = []
     for fold in np.unique(folds):
-        out = folds == fold
-        seen = responses[~out], full_score[~out]
-        again, _ = by_reconstruction(*seen, balance, len(positions))
-        for place, chosen in enumerate((positions, again)):
-            start, slopes = fit_ridge(seen[0][:, chosen], seen[1], np.array([RIDGE]))
-            predicted = start + responses[out][:, chosen] @ slopes
-            squares[place] += ((predicted - full_score[out]) ** 2).sum()
-    return float(max(1.0, np.sqrt(squares[1] / squares[0])))
+        seen = folds != fold
+        rows = [
+            _ridge_predictions(responses[:, chosen], full_score, seen) for chosen in choose(seen)
+        ]
+        parts.append((~seen, np.array(rows)))
+    predicted = np.empty((len(parts[0][1]), len(full_score)))
+    for out, rows in parts:
+        predicted[:, out] = rows
+    return predicted
+
+
+def _ridge_predictions(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Predict who was not seen, with the penalty of the selection."""
+    start, slopes = fit_ridge(x[seen], y[seen], np.array([RIDGE]))
+    return start + x[~seen] @ slopes
+
+
+def prefixes_chosen_by(
+    responses: np.ndarray, full_score: np.ndarray, balance: Balance, sizes: list[int]
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Return the function from subjects to the first items that they select, for `cross_fitted`.
+
+    Errors look smaller than these on subjects that chose the items: prediction intervals
+    from such residuals are too narrow by the ratio.
+    """
+
+    def choose(seen: np.ndarray) -> list[np.ndarray]:
+        ranked, _ = by_reconstruction(responses[seen], full_score[seen], balance, sizes[-1])
+        return [ranked[:size] for size in sizes]
+
+    return choose
 
 
 def prefix_rmse(

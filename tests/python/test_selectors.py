@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from itemwise.cli import main
 from itemwise.errors import UserError
+from itemwise.files import read_record
 from itemwise.irt.model import item_information
 from itemwise.population import simulate_population
 from itemwise.responses import write_responses
@@ -20,10 +21,12 @@ from itemwise.selectors import (
     by_reconstruction,
     by_test_information,
     check_size,
+    cross_fitted,
     deal,
     fill_expected,
     penalised_size,
     prefix_rmse,
+    prefixes_chosen_by,
 )
 from itemwise.stages.select_items import METHODS
 from itemwise.tables import read_table, write_table
@@ -216,6 +219,41 @@ def test_reconstruction_is_the_default(calibrated, tmp_path):
     for out, more in (("a", ()), ("b", ("--method", "reconstruction"))):
         assert select(calibrated, tmp_path / out, "--budget", 9, *more) == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_record_tells_what_smaller_forms_would_do(method, calibrated, tmp_path):
+    record = tmp_path / "record.json"
+    options = ("--method", method, "--budget", 24, "--record", record)
+    assert select(calibrated, tmp_path / "out.parquet", *options) == 0
+    told = read_record(record)
+    assert [row["n_items"] for row in told["sizes"]] == [5, 10, 20, 24]
+    errors = [row["rmse"] for row in told["sizes"]]
+    assert errors[-1] < 0.8 * errors[0]
+    # At most what independent errors would give; neighbours share some of theirs.
+    for row in told["sizes"]:
+        assert 0.4 < row["detectable"] / (2.80 * 2**0.5 * row["rmse"]) < 1.05
+    assert (told["optimism"] > 1) == (method == "reconstruction")
+
+
+def test_nobody_is_predicted_from_items_that_he_helped_to_choose():
+    rng = np.random.default_rng(4)
+    x = (rng.random((90, 30)) < 0.5).astype(float)
+    y, folds = rng.normal(size=90), np.arange(90) % 3
+    y_other = np.where(folds == 1, -y, y)
+
+    def predicted(y):
+        choose = prefixes_chosen_by(x, y, one_domain(30, 6), [3, 6])
+        return cross_fitted(x, y, folds, choose)
+
+    before, after = predicted(y), predicted(y_other)
+    assert before.shape == (2, 90)
+    np.testing.assert_array_equal(before[:, folds == 1], after[:, folds == 1])
+    assert not np.allclose(before[:, folds == 0], after[:, folds == 0])
+    # Noise cannot be predicted; with the items chosen by all it seems to be.
+    chosen, _ = by_reconstruction(x, y, one_domain(30, 6), 6)
+    flattered = cross_fitted(x, y, folds, lambda seen: [chosen])[0]
+    assert np.corrcoef(flattered, y)[0, 1] > 0.2 > np.corrcoef(before[1], y)[0, 1]
 
 
 def test_thinning_draws(calibrated, tmp_path):

@@ -21,6 +21,8 @@ from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.irt.model import item_information
 from itemwise.irt.quadrature import LIMIT
+from itemwise.power import minimum_detectable_difference
+from itemwise.readout import rmse
 from itemwise.responses import read_responses
 from itemwise.selection import (
     MAIN_FORM,
@@ -36,11 +38,12 @@ from itemwise.selectors import (
     by_reconstruction,
     by_test_information,
     check_size,
+    cross_fitted,
     deal,
     fill_expected,
     penalised_size,
     prefix_rmse,
-    selection_optimism,
+    prefixes_chosen_by,
 )
 from itemwise.stages.inputs import (
     FEWEST_SUBJECTS,
@@ -53,6 +56,8 @@ from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
 METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
+SIZES = (5, 10, 20, 40, 80, 160, 320)
+"""Numbers of items, besides that of the form, whose errors the record tells."""
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
 
@@ -107,7 +112,7 @@ def run(options) -> None:
     check_options(options)
     whole_pool = read_table(options.parameters, "parameters")
     pool = thinned(whole_pool, options.thin, options.seed)
-    chosen, optimism = choose(options, pool)
+    chosen, judged = choose(options, pool)
     items = pool["item"].to_numpy(object)
     domains = sub_domains(options.balance, options.items, items)
     forms = deal(np.arange(len(chosen.positions)), domains[chosen.positions], options.forms)
@@ -117,7 +122,7 @@ def run(options) -> None:
         )
     if options.record:
         write_record(
-            {**record(options, chosen, len(items), len(forms[0])), "optimism": optimism},
+            {**record(options, chosen, len(items), len(forms[0])), **judged},
             options.record,
         )
     write_table(selection_table(options, items, chosen, forms), options.out, "selection")
@@ -156,26 +161,51 @@ def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
     return pool.iloc[np.sort(drawn)].reset_index(drop=True)
 
 
-def choose(options, pool: pd.DataFrame) -> tuple[Selected, float]:
-    """Apply the selector that was asked for; return its items and their optimism.
+def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
+    """Apply the selector that was asked for; return its items and how good other sizes are.
 
-    Only selection by reconstruction looks at full scores, so only its errors look
-    smaller than they are on subjects that did not choose the items.
+    The latter where there are full scores: `optimism`, how much smaller errors look on
+    the subjects that chose the items (only `reconstruction` looks at full scores), and
+    `sizes`, from training subjects, cross-fitted.
     """
     if options.budget is None:
-        return _by_filter(options, pool), 1.0
+        return _by_filter(options, pool), {"optimism": 1.0, "sizes": []}
     check_size(options.budget, len(pool), options.forms)
     size = options.budget * options.forms
     domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
     if options.method == "reconstruction":
-        positions, optimism = _by_reconstruction(options, pool, size, Balance(domains, size))
-        return _with_information(positions, pool), optimism
+        return _by_reconstruction(options, pool, size, domains)
     select = selector(options, pool, domains)
+    if options.full_scores is None or options.responses is None:
+        return select(size), {"optimism": 1.0, "sizes": []}
+    target, filled, folds = _rebuilding(options, pool)
     if options.penalty is not None:
-        target, filled, _ = _rebuilding(options, pool)
-        rmse = prefix_rmse(filled, target, lambda n: select(n).positions, size)
-        size = max(penalised_size(rmse, options.penalty), options.forms)
-    return select(size), 1.0
+        errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
+        size = max(penalised_size(errors, options.penalty), options.forms)
+    sizes = smaller_sizes(size)
+    forms = [select(n).positions for n in sizes]
+    predicted = cross_fitted(filled, target, folds, lambda seen: forms)
+    return select(size), {"optimism": 1.0, "sizes": size_rows(sizes, predicted, target)}
+
+
+def smaller_sizes(size: int) -> list[int]:
+    """Return the numbers of items whose errors are told, up to that of the form."""
+    return [n for n in SIZES if n < size] + [size]
+
+
+def size_rows(sizes: list[int], predicted: np.ndarray, target: np.ndarray) -> list[dict]:
+    """Return the RMSE and the smallest detectable difference at each size, in points."""
+    rows = []
+    for n, row in zip(sizes, predicted, strict=True):
+        table = pd.DataFrame({"full_score": target, "predicted": row})
+        rows.append(
+            {
+                "n_items": n,
+                "rmse": rmse(table["predicted"], table["full_score"]),
+                "detectable": minimum_detectable_difference(table)["difference"],
+            }
+        )
+    return rows
 
 
 def selector(options, pool: pd.DataFrame, domains: np.ndarray) -> Callable[[int], Selected]:
@@ -245,20 +275,25 @@ def _by_filter(options, pool: pd.DataFrame) -> Selected:
 
 
 def _by_reconstruction(
-    options, pool: pd.DataFrame, size: int, balance: Balance
-) -> tuple[np.ndarray, float]:
+    options, pool: pd.DataFrame, size: int, domains: np.ndarray
+) -> tuple[Selected, dict]:
     """Select forward by full scores."""
-    target, filled, subjects = _rebuilding(options, pool)
-    positions, rmse = by_reconstruction(filled, target, balance, size)
+    target, filled, folds = _rebuilding(options, pool)
+    positions, errors = by_reconstruction(filled, target, Balance(domains, size), size)
     if options.penalty is not None:
-        positions = positions[: max(penalised_size(rmse, options.penalty), options.forms)]
-        balance = Balance(balance.codes, len(positions))
-    folds = _folds(options, subjects)
-    return positions, selection_optimism(filled, target, folds, positions, balance)
+        size = max(penalised_size(errors, options.penalty), options.forms)
+        positions = positions[:size]
+    sizes = smaller_sizes(size)
+    again = prefixes_chosen_by(filled, target, Balance(domains, size), sizes)
+    honest = cross_fitted(filled, target, folds, again)
+    own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
+    optimism = max(1.0, rmse(honest[-1], target) / rmse(own, target))
+    judged = {"optimism": optimism, "sizes": size_rows(sizes, honest, target)}
+    return _with_information(positions, pool), judged
 
 
 def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return full scores, filled responses and names of training subjects that have both."""
+    """Return full scores, filled responses and folds of training subjects that have both."""
     responses = read_responses(options.responses)
     responses = training_responses(responses, options.splits)
     responses = responses.select_items(pool["item"].tolist(), options.responses)
@@ -274,7 +309,8 @@ def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np
             "another config key 'selection.method'"
         )
     filled = fill_expected(responses.matrix[known], pool, theta[known])
-    return scores.loc[responses.subjects[known]].to_numpy(), filled, responses.subjects[known]
+    subjects = responses.subjects[known]
+    return scores.loc[subjects].to_numpy(), filled, _folds(options, subjects)
 
 
 def _folds(options, subjects: np.ndarray) -> np.ndarray:
