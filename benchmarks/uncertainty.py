@@ -14,14 +14,16 @@ import pandas as pd
 from choices import s
 from common import markdown, write_evidence
 from distil import BENCHMARKS, CONFIG, assess, calibrated, options, read_scored, score_forms, stage
+from scipy.linalg import block_diag
 from scipy.stats import binomtest
 
+from itemwise import irt
 from itemwise.bank import read_bank
 from itemwise.config import ROOT
 from itemwise.files import read_record
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses import write_responses
+from itemwise.responses import Responses, write_responses
 from itemwise.selection import random_forms
 from itemwise.tables import read_table, write_table
 
@@ -36,8 +38,7 @@ def calibration_error() -> None:
     """Cover with few calibration subjects, with and without the items' uncertainty."""
     rows = []
     for n_subjects in (100, 200):
-        parts = [simulated(n_subjects, seed) for seed in range(REPLICATIONS)]
-        table = pd.concat(parts, ignore_index=True)
+        table = simulated(n_subjects)
         for readout in ("form", "ability"):
             row = {"calibration models": n_subjects, "read-out": readout}
             for held in (False, True):
@@ -67,32 +68,32 @@ def calibration_error() -> None:
                    "make prove")  # fmt: skip
 
 
-def simulated(n_subjects: int, seed: int) -> pd.DataFrame:
-    """Calibrate on few models and predict others, with and without the items' uncertainty."""
-    rng = np.random.default_rng([n_subjects, seed])
-    truth = draw_parameters(Design(n_subjects, POOL, "2PL", "none", 0.0), rng)
-    data = simulate_responses(truth, rng.standard_normal(n_subjects + TESTED), 1000 + seed, 0.0)
-    training = np.arange(len(data.subjects)) < n_subjects
-    names = ("responses", "full-scores", "splits", "parameters")
+def simulated(n_subjects: int) -> pd.DataFrame:
+    """Calibrate on few models and predict others, with and without the items' uncertainty.
+
+    Every replication is a form with items and models of its own, so that one call of each
+    stage does for all.
+    """
+    made = [replication(n_subjects, number) for number in range(REPLICATIONS)]
+    names = ("responses", "full-scores", "splits", "parameters", "selection")
+    formulas = ["--formula", f"full_score ~ {s('theta', 10)}"]
+    formulas += ["--form-formula", f"full_score ~ {s('linear', 10)} + {s('theta', 10)}"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         files = {name: folder / f"{name}.parquet" for name in names}
-        write_responses(data, files["responses"])
-        subjects = pd.DataFrame({"subject": data.subjects})
-        scores = subjects.assign(benchmark="b", full_score=100 * data.matrix.mean(axis=1))
-        write_table(scores, files["full-scores"], "full_scores")
-        splits = subjects.assign(set=np.where(training, "train", "test"))
-        fold = np.where(training, np.arange(len(subjects)) % 5 + 1, np.nan)
-        write_table(splits.assign(fold=fold), files["splits"], "splits")
-        stage("itemwise", "fit-irt", *options(files, "responses", "splits"), "--threads", 2,
-              "--out", files["parameters"])  # fmt: skip
-        pool = read_table(files["parameters"], "parameters")["item"].to_numpy(object)
-        form = pd.DataFrame({"item": pool[random_forms(len(pool), FORM, 1, seed)[0]]})
-        form = form.assign(benchmark="b", form="A", rank=np.arange(1, FORM + 1))
-        form = form.assign(information=np.nan, theta_at_maximum=np.nan)
-        formulas = ["--formula", f"full_score ~ {s('theta', 10)}"]
-        formulas += ["--form-formula", f"full_score ~ {s('linear', 10)} + {s('theta', 10)}"]
-        made = read_scored(score_forms(files, folder, form), "b", folder, None, *formulas)
+        blocks = [data for data, *_ in made]
+        matrix = block_diag(*(data.matrix + 1 for data in blocks)).astype(np.int8) - 1
+        subjects, items = (
+            np.concatenate([getattr(data, name) for data in blocks])
+            for name in ("subjects", "items")
+        )
+        write_responses(Responses(subjects, items, matrix), files["responses"])
+        for place, name in enumerate(names[1:-1], start=1):
+            table = pd.concat([one[place] for one in made], ignore_index=True)
+            write_table(table, files[name], name.replace("-", "_"))
+        selection = pd.concat([one[-1] for one in made], ignore_index=True)
+        scored = score_forms(files, folder, selection)
+        made = read_scored(scored, "b", folder, None, *formulas)
         held = read_table(made["out"], "reconstructions").assign(held=True)
         abilities = read_table(made["forms"], "abilities")
         caused, whole = (abilities[c].pow(2).mean() for c in ("se_calibration", "se"))
@@ -100,6 +101,30 @@ def simulated(n_subjects: int, seed: int) -> pd.DataFrame:
         assess({"b": made}, made["out"])
         bare = read_table(made["out"], "reconstructions").assign(held=False)
     return pd.concat([held, bare]).assign(share=caused / (caused + whole))
+
+
+def replication(n_subjects: int, number: int) -> tuple:
+    """Simulate and calibrate; return responses to the form, and the tables that go with it."""
+    rng = np.random.default_rng([n_subjects, number])
+    truth = draw_parameters(Design(n_subjects, POOL, "2PL", "none", 0.0), rng)
+    truth["item"] = f"r{number:02d}." + truth["item"]
+    theta = rng.standard_normal(n_subjects + TESTED)
+    data = simulate_responses(truth, theta, [n_subjects, number], 0.0)
+    subjects = np.array([f"r{number:02d}/{name}" for name in data.subjects], object)
+    data = Responses(subjects, data.items, data.matrix)
+    training = np.arange(len(subjects)) < n_subjects
+    parameters, _ = irt.fit(data.take(subjects=training), "2PL", standard_errors=True)
+    chosen = parameters["item"].to_numpy(object)
+    chosen = chosen[random_forms(len(chosen), FORM, 1, number)[0]]
+    table = pd.DataFrame({"subject": subjects})
+    scores = table.assign(benchmark="b", full_score=100 * data.matrix.mean(axis=1))
+    fold = np.where(training, np.arange(len(subjects)) % 5 + 1, np.nan)
+    splits = table.assign(set=np.where(training, "train", "test"), fold=fold)
+    form = pd.DataFrame({"item": chosen, "rank": np.arange(1, FORM + 1)})
+    form = form.assign(benchmark="b", form=f"r{number:02d}", information=np.nan)
+    form["theta_at_maximum"] = np.nan
+    known = parameters[parameters["item"].isin(chosen)]
+    return data.select_items(chosen, "responses"), scores, splits, known, form
 
 
 def random_baseline() -> None:

@@ -6,7 +6,7 @@ other_kind <- paste(
 
 too_curved <- function(n, off) {
   sprintf(
-    "too curved for a grid of %s nodes (off by %.2g points); choose a smaller k",
+    "too curved for a grid of %s nodes (off by %.2g points); take a smaller k",
     n,
     off
   )
