@@ -1,12 +1,14 @@
 # What do the benchmarks have in common?
 #
-# Model. Exploratory factor analysis of the full scores, and of the abilities,
-# of the training subjects that have all benchmarks: z = L f + e, minimum
-# residuals, oblimin rotation, one factor and more as far as they are
-# identified. The first factor's regression score is related to the mean of all
-# full scores over test subjects (training subjects where there are none).
+# Model. Exploratory factor analysis of the full scores, of the abilities, and
+# of the abilities from the short forms (where given), of the training subjects
+# that have all benchmarks: z = L f + e, minimum residuals, oblimin rotation,
+# one factor and more as far as they are identified. The first factor's
+# regression score is related to the mean of all full scores over test subjects
+# (training subjects where there are none).
 #
-# Inputs.  full_scores and abilities of every benchmark; splits
+# Inputs.  full_scores and abilities of every benchmark, perhaps abilities from
+#          their forms; splits
 # Outputs. loadings; record (JSON) with fit indices
 #
 # Run.     Rscript --vanilla R/analyze_factors.R --benchmarks a,b,c \
@@ -40,6 +42,12 @@ spec <- list(
     required = TRUE,
     "abilities tables (files), in the order of --benchmarks"
   ),
+  stage_option(
+    "form-abilities",
+    "list",
+    "abilities tables of the forms (files), in the order of --benchmarks"
+  ),
+  stage_option("form", "string", default = "A", "form to analyse"),
   stage_option("splits", "string", required = TRUE, "splits table (file)"),
   stage_option(
     "max-factors",
@@ -54,14 +62,19 @@ spec <- list(
 run_stage("analyze_factors", \() {
   opts <- stage_options(spec, commandArgs(TRUE), "Analyse factors.")
   benchmarks <- opts$benchmarks
-  if (length(opts$abilities) != length(benchmarks)) {
-    user_error(
-      "--abilities: ",
-      length(opts$abilities),
-      " files for ",
-      length(benchmarks),
-      " benchmarks; give one a benchmark, in their order"
-    )
+  for (name in c("abilities", "form_abilities")) {
+    given <- length(opts[[name]])
+    if (given != length(benchmarks) && !is.null(opts[[name]])) {
+      user_error(
+        "--",
+        gsub("_", "-", name),
+        ": ",
+        given,
+        " files for ",
+        length(benchmarks),
+        " benchmarks; give one a benchmark, in their order"
+      )
+    }
   }
   if (opts$max_factors < 1) {
     user_error("--max-factors ", opts$max_factors, ": must be at least 1")
@@ -71,11 +84,18 @@ run_stage("analyze_factors", \() {
     part <- benchmark_scores(full, benchmark)
     data.frame(subject = part$subject, value = part$full_score)
   })
-  abilities <- lapply(opts$abilities, \(path) {
-    part <- read_table(path, "abilities") |> one_method() |> by_form()
-    part <- part$pool[!is.na(part$pool$theta), ]
-    data.frame(subject = part$subject, value = part$theta)
-  })
+  thetas <- \(paths, form) {
+    tables <- lapply(paths, \(path) {
+      part <- read_table(path, "abilities") |> one_method() |> by_form(form)
+      part <- part[[form]][!is.na(part[[form]]$theta), ]
+      data.frame(subject = part$subject, value = part$theta)
+    })
+    stats::setNames(tables, benchmarks)
+  }
+  measures <- list(scores = scores, abilities = thetas(opts$abilities, "pool"))
+  if (!is.null(opts$form_abilities)) {
+    measures$form_abilities <- thetas(opts$form_abilities, opts$form)
+  }
   splits <- read_table(opts$splits, "splits")
   in_set <- \(tables, set) {
     subjects <- splits$subject[splits$set == set]
@@ -83,10 +103,7 @@ run_stage("analyze_factors", \() {
   }
   grand <- rowMeans(common_values(scores))
   results <- lapply(
-    list(
-      scores = scores,
-      abilities = stats::setNames(abilities, benchmarks)
-    ),
+    measures,
     \(tables) {
       train <- common_values(in_set(tables, "train"))
       train <- train[rownames(train) %in% names(grand), ]

@@ -8,8 +8,9 @@
 #   y   = smooth of the mean linear predictor + smooths of every theta + e.
 # The formulas are options: `own.x` is feature x of the target, a term with
 # `other.x` or `each.x` is repeated for every other, or every, benchmark, and
-# `grand.linear` is the mean linear predictor. Cross-fitting and intervals are
-# those of fit_readout.R; test subjects are left out as there.
+# `grand.linear` and `grand.sub_score` are means over the benchmarks.
+# Cross-fitting and intervals are those of fit_readout.R; test subjects are left
+# out as there.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
 # Outputs. reconstructions (readout = "joint"); terms; record (JSON)

@@ -4,7 +4,9 @@
 # and p_i the proportion correct of subject i, item j is excluded when
 #   sd(x_j) <= min_sd,  mean(x_j) > max_mean,  or
 #   |cor(x_j, p)| < min_item_total
-# (the rules of metabench; a negative correlation alone does not exclude).
+# (the rules of metabench; a negative correlation alone does not exclude). With
+# --discrimination discounted the correlation is multiplied by 1 - mean(x_j),
+# the statistic that metabench in fact computes.
 #
 # Inputs.  responses, items, splits
 # Outputs. items (with n, mean, sd, item_total_correlation, keep, reason);
@@ -51,6 +53,13 @@ spec <- list(
     default = 0.05,
     "exclude items with a smaller absolute item-total correlation (0 to 1)"
   ),
+  stage_option(
+    "discrimination",
+    "string",
+    "correlation, or discounted by the share of right answers (metabench)",
+    default = "correlation",
+    choices = c("correlation", "discounted")
+  ),
   stage_option("out", "string", required = TRUE, "items table (file)"),
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
@@ -63,7 +72,9 @@ run_stage("screen_items", \() {
     responses_matrix() |>
     training_responses(splits)
 
-  thresholds <- opts[c("min_sd", "max_mean", "min_item_total")]
+  thresholds <- opts[
+    c("min_sd", "max_mean", "min_item_total", "discrimination")
+  ]
   screened <- do.call(screen_items, c(list(items, responses), thresholds))
 
   write_table(screened, opts$out, "items")

@@ -56,6 +56,11 @@ spec <- list(
   stage_option("start", "integer", default = 1, "items asked at --theta0"),
   stage_option("theta0", "number", "ability at which tests start (0)"),
   stage_option(
+    "spread",
+    "number",
+    "choose the --start first items from -spread to spread instead"
+  ),
+  stage_option(
     "randomesque",
     "integer",
     default = 1,

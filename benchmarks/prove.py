@@ -19,6 +19,7 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from scale import build_scale
 from uncertainty import bank, calibration_error, random_baseline
 
 from itemwise import irt
@@ -231,6 +232,7 @@ PROOFS = {
     "heldout": heldout,
     "agreement": agreement,
     "leaderboard": leaderboard,
+    "build_scale": build_scale,
     "recovery": recovery,
     "pipeline": pipeline,
     "bank": bank,

@@ -89,10 +89,12 @@ rule build_responses:
             else ""
         ),
         coverage=setting("coverage"),
+        left_out=build_options,
     shell:
         "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
         " {params.metric} {params.filter} {params.binarize} {params.full_scores}"
         " {params.item_metadata} {params.subject_metadata} --coverage {params.coverage}"
+        " {params.left_out}"
         " --out {output.responses:q} --out-items {output.item_table:q}"
         " --out-subjects {output.subjects:q} --out-full-scores {output.full_scores:q}"
         " --record {output.record:q} > {log:q} 2>&1"

@@ -1,4 +1,5 @@
 # What every phase shares: the validated configuration, names of files, code of stages.
+import json
 import re
 import shlex
 import sys
@@ -11,8 +12,17 @@ from itemwise.provenance import stage_code
 from itemwise.r_worker import r_has
 from snakemake.exceptions import WorkflowError
 
+
+def folders_and_patterns(config):
+    """Return the files of sources that are several: Snakemake does not look into folders."""
+    benchmarks = config["benchmarks"].values()
+    paths = [path for b in benchmarks if isinstance(b["sources"], list) for path in b["sources"]]
+    return {p: source_files([p]) for p in paths if Path(p).is_dir() or "*" in p}
+
+
 try:
     CONFIG = resolve(config)
+    SEVERAL = folders_and_patterns(CONFIG)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -50,6 +60,9 @@ SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
 
 ADAPTIVE = BENCHMARKS if CONFIG["cat"]["rules"] else []
 """Benchmarks on which adaptive tests are simulated."""
+
+THINNED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["thinning"]["items"] is not None]
+"""Benchmarks whose items are thinned before calibration."""
 
 FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
@@ -147,9 +160,7 @@ def source_paths(wildcards):
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
     if sources == "evaluated":
         return expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
-    # The files of a folder one by one: Snakemake does not look into folders.
-    folders = {path: source_files([path]) for path in sources if Path(path).is_dir()}
-    return [file for path in sources for file in folders.get(path, [path])]
+    return [file for path in sources for file in SEVERAL.get(path, [path])]
 
 
 def item_metadata(wildcards):
@@ -158,6 +169,28 @@ def item_metadata(wildcards):
     if given is None and wildcards.benchmark in EVALUATED:
         return f"{RUN}/evaluate_model/{LMS[0]}.documents.parquet"
     return given
+
+
+def build_options(wildcards):
+    """Return what a build leaves out, as options."""
+    benchmark = CONFIG["benchmarks"][wildcards.benchmark]
+    parts = [option_text("distinct", benchmark["distinct"])]
+    parts += ["--drop-incomplete"] if benchmark["incomplete"] == "drop" else []
+    parts += [f"--lowest {benchmark['lowest']}"] if benchmark["lowest"] else []
+    return " ".join(filter(None, parts))
+
+
+def calibrated_items(wildcards):
+    """Return the items table of calibration and selection: screened, and thinned if so set."""
+    thinned = CONFIG["benchmarks"][wildcards.benchmark]["thinning"]["items"] is not None
+    return f"{RUN}/{'thin' if thinned else 'screen'}_items/{wildcards.benchmark}.parquet"
+
+
+def published_numbers():
+    """Return what others published, as one option of the report."""
+    named = {**CONFIG["benchmarks"], "grand": CONFIG}
+    rows = [{"benchmark": name, **row} for name in named for row in named[name]["published"]]
+    return option_text("published", json.dumps(rows)) if rows else ""
 
 
 def metadata_paths(wildcards):
@@ -198,6 +231,7 @@ def report_inputs(wildcards):
     files += [
         f"{RUN}/search_selection/{b}.{suffix}" for b in SEARCH for suffix in ("parquet", "json")
     ]
+    files += [f"{RUN}/thin_items/{b}.json" for b in THINNED]
     files += [f"{RUN}/simulate_cat/{b}.study.parquet" for b in ADAPTIVE]
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]

@@ -6,7 +6,7 @@ rule search_selection:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("search_selection"),
     output:
@@ -45,7 +45,7 @@ rule select_items:
         abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("select_items"),
     output:
@@ -165,8 +165,8 @@ rule fit_joint_readout:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
-        formula=CONFIG["joint_readout"]["formula"],
-        grand_formula=CONFIG["joint_readout"]["grand_formula"],
+        formula=CONFIG["joint"]["formula"],
+        grand_formula=CONFIG["joint"]["grand_formula"],
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:
@@ -246,6 +246,7 @@ rule simulate_cat:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
         selection_record=f"{RUN}/select_items/{{benchmark}}.json",
         terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
@@ -269,7 +270,8 @@ rule simulate_cat:
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --benchmark {wildcards.benchmark} {params.rules} --selection {input.selection:q}"
+        " --benchmark {wildcards.benchmark} {params.rules} --items {input.item_table:q}"
+        " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"
         " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
         " --splits {input.splits:q} --calibrate-on {params.calibrate_on} --seed {params.seed}"
@@ -281,6 +283,7 @@ rule analyze_factors:
     input:
         full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
         abilities=expand(f"{RUN}/score_subjects/{{b}}.parquet", b=BENCHMARKS),
+        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("analyze_factors"),
     output:
@@ -295,10 +298,12 @@ rule analyze_factors:
     params:
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
         abilities=lambda wildcards, input: ",".join(input.abilities),
+        form_abilities=lambda wildcards, input: ",".join(input.form_abilities),
         benchmarks=",".join(BENCHMARKS),
     shell:
         "Rscript --vanilla R/analyze_factors.R --full-scores {params.full_scores:q}"
-        " --abilities {params.abilities:q} --benchmarks {params.benchmarks:q}"
+        " --abilities {params.abilities:q} --form-abilities {params.form_abilities:q}"
+        " --benchmarks {params.benchmarks:q}"
         " --splits {input.splits:q} --out {output.loadings:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 

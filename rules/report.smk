@@ -18,6 +18,7 @@ rule write_report:
         benchmarks=BENCHMARKS,
         simulated=names_option("simulated", SIMULATED),
         reference=names_option("reference", REFERENCE),
+        published=published_numbers(),
     shell:
         "itemwise write-report --results {params.run:q} --benchmarks {params.benchmarks:q}"
-        " {params.simulated} {params.reference} --out {output.report:q} > {log:q} 2>&1"
+        " {params.simulated} {params.reference} {params.published} --out {output.report:q} > {log:q} 2>&1"

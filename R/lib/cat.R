@@ -64,7 +64,7 @@ cat_rule <- function(opts) {
   list(
     start = list(
       nrItems = opts$start,
-      theta = if (is.null(opts$theta0)) 0 else opts$theta0,
+      theta = cat_start(opts),
       startSelect = "MFI"
     ),
     test = utils::modifyList(test, cat_extra(opts$cat_test)),
@@ -74,6 +74,17 @@ cat_rule <- function(opts) {
       alpha = 2 * stats::pnorm(-opts$z)
     )
   )
+}
+
+#' Say at which abilities the first items are chosen
+#'
+#' @param opts Options `start`, `theta0` and `spread`.
+#' @return One ability for all, or one an item.
+cat_start <- function(opts) {
+  if (!is.null(opts$spread)) {
+    return(seq(-opts$spread, opts$spread, length.out = opts$start))
+  }
+  if (is.null(opts$theta0)) 0 else opts$theta0
 }
 
 #' Read further arguments of catR's `test` list

@@ -123,7 +123,7 @@ factor_and_grand <- function(fit, train, values, grand) {
 
 #' Analyse one measure with one to several factors
 #'
-#' @param measure `"scores"` or `"abilities"`.
+#' @param measure `"scores"`, `"abilities"` or `"form_abilities"`.
 #' @param train,test Matrices of the subjects that factors are fitted to, and
 #'   of those that the first factor is related to the grand mean over.
 #' @param grand Named mean full scores of all subjects, in points.

@@ -6,7 +6,7 @@
 #' @param form Name of the form.
 #' @return Data frame of the subjects that every benchmark has: subject, set,
 #'   fold, `y.<benchmark>` (full score), `<benchmark>.<feature>`, and their
-#'   means `y.grand` and `grand.linear`.
+#'   means `y.grand`, `grand.linear` and `grand.sub_score`.
 joint_data <- function(features, form) {
   features <- features[features$form == form, ]
   if (nrow(features) == 0) {
@@ -61,9 +61,10 @@ joint_data <- function(features, form) {
     )
   }
   data$y.grand <- rowMeans(data[paste0("y.", benchmarks)])
-  data$grand.linear <- rowMeans(data[
-    paste0(make.names(benchmarks), ".linear")
-  ])
+  for (feature in c("linear", "sub_score")) {
+    each <- data[paste0(make.names(benchmarks), ".", feature)]
+    data[[paste0("grand.", feature)]] <- rowMeans(each)
+  }
   data
 }
 
@@ -93,8 +94,9 @@ joint_optimism <- function(paths, benchmarks) {
 #' Write the formula of each target for the benchmarks at hand
 #'
 #' `own.x` is feature x of the target. A term that names `other.x` is repeated
-#' for every other benchmark, one that names `each.x` for all. Benchmarks enter
-#' as syntactic names: formulas know no hyphens.
+#' for every other benchmark, one that names `each.x` for all; `grand.linear`
+#' and `grand.sub_score` are means over the benchmarks. Benchmarks enter as
+#' syntactic names: formulas know no hyphens.
 #'
 #' @param text,grand_text Formulas of a benchmark's full score and of the mean
 #'   of all, in mgcv's language with response `full_score`.
@@ -103,9 +105,10 @@ joint_optimism <- function(paths, benchmarks) {
 joint_formulas <- function(text, grand_text, benchmarks) {
   features <- c("linear", "theta", "se", "sub_score")
   each <- paste0("each.", features)
-  known <- c(paste0(rep(c("own.", "other."), each = 4), features), each)
-  one <- parse_formula(text, c(known, "grand.linear"), "--formula")
-  all <- parse_formula(grand_text, c("grand.linear", each), "--grand-formula")
+  means <- c("grand.linear", "grand.sub_score", each)
+  known <- c(paste0(rep(c("own.", "other."), each = 4), features), means)
+  one <- parse_formula(text, known, "--formula")
+  all <- parse_formula(grand_text, means, "--grand-formula")
   names <- make.names(benchmarks)
   formulas <- lapply(seq_along(names), \(place) {
     expand_formula(

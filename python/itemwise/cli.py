@@ -21,6 +21,7 @@ STAGES = {
     "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
     "import-samples": "read sample logs of lm-evaluation-harness",
     "build-responses": "join item-wise results to one response matrix a benchmark",
+    "thin-items": "thin the screened items before calibration, by random subsets",
     "fit-irt": "calibrate items with item response theory",
     "score-subjects": "estimate abilities with fixed item parameters",
     "select-items": "choose the items that carry the information",

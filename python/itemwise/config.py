@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The clone: the package is used from its clone."""
 
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
-OVERRIDABLE = ("screening", "irt", "scoring", "selection", "readout")
+OVERRIDABLE = ("screening", "thinning", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
 
 

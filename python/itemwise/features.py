@@ -73,8 +73,8 @@ def joined_features(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     data frame
-        The subjects that every benchmark has: `subject`, `<benchmark>.<feature>`, and
-        `grand.linear`, the mean of the linear predictors.
+        The subjects that every benchmark has: `subject`, `<benchmark>.<feature>`, and the
+        means `grand.linear` and `grand.sub_score`.
     """
     kept = ("linear", "theta", "se", "sub_score", "se_calibration")
     wide = None
@@ -82,5 +82,6 @@ def joined_features(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
         part = part.set_index("subject")
         part = part[[column for column in kept if column in part]].add_prefix(f"{name}.")
         wide = part if wide is None else wide.join(part, how="inner")
-    wide[f"{GRAND}.linear"] = wide[[f"{name}.linear" for name in parts]].mean(axis=1)
+    for feature in ("linear", "sub_score"):
+        wide[f"{GRAND}.{feature}"] = wide[[f"{name}.{feature}" for name in parts]].mean(axis=1)
     return wide.reset_index()

@@ -72,6 +72,12 @@ class Readout:
         """Predictors that it needs."""
         return self._rows("range")["variable"].tolist()
 
+    def span(self, variable: str) -> tuple[float, float]:
+        """Return the range of a predictor in training."""
+        rows = self._rows("range")
+        row = rows[rows["variable"] == variable].iloc[0]
+        return float(row["x"]), float(row["x2"])
+
     @property
     def level(self) -> float:
         """Nominal coverage of its intervals."""
@@ -189,7 +195,7 @@ def check_tabulated(where: str, unsupported: dict[str, str]) -> None:
     for term, reason in unsupported.items():
         raise UserError(
             f"{where}: term {term} cannot be tabulated: {reason}; change config key "
-            "'readout.formula', 'readout.form_formula' or 'joint_readout.formula'"
+            "'readout.formula', 'readout.form_formula' or 'joint.formula'"
         )
 
 

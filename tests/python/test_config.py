@@ -68,6 +68,19 @@ BAD = {
     ),
     "sources as text": (arc(sources="a.csv"), "'benchmarks.arc.sources': 'a.csv' is neither"),
     "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
+    "published without source": (
+        arc(published=[{"readout": "form", "rmse": 1}]),
+        "key 'benchmarks.arc.published.0.source' is missing; add it",
+    ),
+    "published read-out": (
+        changed(published=[{"readout": "best", "source": "s"}]),
+        "key 'published.0.readout': 'best' is not one of form, ability, joint",
+    ),
+    "published for something else": (
+        changed(published=[{"readout": "form", "source": "s", "rmsd": 1}]),
+        "unknown key 'published.0.rmsd'; did you mean 'rmse'?",
+    ),
+    "lowest of all": (arc(lowest=1), "key 'benchmarks.arc.lowest': 1 is greater than or equal"),
     "null section": (changed(irt=None), "key 'irt': None is not of type 'object'"),
 }  # fmt: skip
 
@@ -170,7 +183,8 @@ CONFIGS = {*(ROOT / "config").glob("*.yaml"), *(ROOT / "tests/config").glob("*.y
     "path", sorted(CONFIGS - {ROOT / "config" / "schema.yaml"}), ids=lambda path: path.name
 )
 def test_configurations_of_the_project_are_valid(path, monkeypatch):
-    monkeypatch.setenv("ITEMWISE_DATA", "/data")
+    for variable in ("ITEMWISE_DATA", "METABENCH_ARCHIVE"):
+        monkeypatch.setenv(variable, "/data")
     resolve(yaml.safe_load(path.read_text()))
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -9,16 +10,19 @@ import pandas as pd
 import pytest
 
 from itemwise.cli import main
+from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.population import simulate_population
 from itemwise.readout import accuracy
 from itemwise.report.content import (
     coverage,
+    factor_rows,
     load_benchmark,
     recovery,
     screen_reasons,
     summary,
 )
+from itemwise.report.published import parse_published
 from itemwise.responses import write_responses
 from itemwise.tables import write_table
 
@@ -222,3 +226,83 @@ def test_run_that_is_not_complete_is_refused(itemwise, results, tmp_path):
         in finished.err
     )
     assert not (tmp_path / "r.html").exists()
+
+
+# ---- Beside published results ------------------------------------------------
+
+PUBLISHED = [
+    {"benchmark": "sums", "readout": "form", "source": "Someone 2025", "rmse": 1.5,
+     "n_items": 12, "differs": "other items"},
+    {"benchmark": "sums", "readout": "joint", "source": "Someone 2025", "mae": 0.5},
+    {"benchmark": "grand", "readout": "joint", "source": "Someone else", "rmse": 0.25},
+]  # fmt: skip
+
+
+def test_published_numbers_stand_beside_ours(results, tmp_path):
+    run_stage(
+        "write-report", "--results", results, "--benchmarks", "sums", "--out", tmp_path / "r.html",
+        "--published", json.dumps(PUBLISHED),
+    )  # fmt: skip
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    part = page[page.index("Beside published") : page.index("Who was tested")]
+    rows = [
+        [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
+        for row in re.findall(r"<tr>.*?</tr>", part)[1:]
+    ]
+    benchmark = load_benchmark(results, "sums", True, False)
+    test, drawn = benchmark.test, benchmark.baseline["rmse"].median()
+    ours = accuracy(test)
+    ranks = test["predicted"].rank().corr(test["full_score"].rank())
+    assert rows[0] == [
+        "sums", "form", f"{ours['rmse']:.2f}", "1.50", f"{1.5 - ours['rmse']:.2f}",
+        f"{ours['mae']:.2f}", "-", f"{ranks:.3f}", "-", f"{drawn:.2f}", "-",
+        str(test["n_items"].iloc[0]), "12", str(len(test)), "-", "Someone 2025",
+    ]  # fmt: skip
+    # A single benchmark has neither a joint read-out nor a mean.
+    assert rows[1][2:7] == ["-", "-", "-", "-", "0.50"]
+    assert rows[2][2:5] == ["-", "0.25", "-"]
+    assert "<li>sums: other items</li>" in part
+
+
+def test_without_published_numbers_there_is_no_such_table(page):
+    assert "Beside published" not in page
+
+
+BAD_PUBLISHED = {
+    "not JSON": ("rmse", "--published: not JSON"),
+    "not a list": ('{"benchmark": "sums"}', "--published: not a list of mappings"),
+    "other benchmark": (
+        '[{"benchmark": "sum"}]', "benchmark 'sum' is not one of sums, grand",
+    ),
+    "other read-out": (
+        '[{"benchmark": "sums", "readout": "best"}]',
+        "readout 'best' is not one of form, ability, joint",
+    ),
+    "no source": (
+        '[{"benchmark": "sums", "readout": "form"}]',
+        "numbers of sums lack 'source', where they were published",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_PUBLISHED.values(), ids=BAD_PUBLISHED)
+def test_published_numbers_that_say_nothing_are_refused(text, message):
+    with pytest.raises(UserError) as refused:
+        parse_published(text, ["sums"])
+    assert message in str(refused.value)
+
+
+def test_factors_are_shown_one_or_several(results, tmp_path):
+    folder = tmp_path / "run" / "analyze_factors"
+    folder.mkdir(parents=True)
+    solutions = [{"n_factors": 1, "variance": 0.8}, {"n_factors": 2, "variance": [0.5, 0.3]}]
+    (folder / "factors.json").write_text(json.dumps({"scores": solutions}))
+    loadings = pd.DataFrame(
+        [("scores", 1, b, 1, 0.9) for b in "abc"]
+        + [("scores", 2, b, f, 0.1 * f) for f in (1, 2) for b in "abc"],
+        columns=["measure", "n_factors", "benchmark", "factor", "loading"],
+    )
+    write_table(loadings, folder / "factors.parquet", "loadings")
+    rows = factor_rows(tmp_path / "run")
+    assert [row["variance"] for row in rows] == [[0.8], [0.5, 0.3]]
+    assert rows[1]["loadings"]["b"] == [0.1, 0.2]

@@ -60,6 +60,40 @@ test_that("the other benchmarks help, and the mean of all is read out", {
   expect_equal(wide$quantile, 1.5 * joint$quantile)
 })
 
+test_that("the means are joined as metabench joins them", {
+  means <- c("grand.linear", "grand.sub_score", "each.theta")
+  smooths <- \(names) {
+    paste(sprintf("s(%s, bs = 'ad', k = 8)", names), collapse = " + ")
+  }
+  paper <- joint_formulas(
+    paste("full_score ~", smooths(c(means, "own.linear", "own.sub_score"))),
+    paste("full_score ~", smooths(means)),
+    benchmarks
+  )
+  abilities <- c("one.theta", "two.b.theta")
+  expect_identical(
+    all.vars(paper[["two-b"]])[-1],
+    c(means[1:2], abilities, "two.b.linear", "two.b.sub_score")
+  )
+  expect_identical(all.vars(paper$grand)[-1], c(means[1:2], abilities))
+  features <- features_of(300, 3)
+  data <- joint_data(features, "A")
+  by_name <- \(name) features[features$benchmark == name, ]
+  expect_equal(
+    data$grand.sub_score,
+    (by_name("one")$sub_score + by_name("two-b")$sub_score) / 2
+  )
+  fit <- fit_joint(data, "grand", paper$grand, 0.9)
+  alone <- fit_joint(data, "grand", formulas$grand, 0.9)
+  rmse <- \(fit) describe_readout(fit)$sets$test$rmse
+  expect_lt(rmse(fit), 1.1 * rmse(alone))
+  rows <- joint_terms(fit, "grand", "A", benchmarks)
+  expect_setequal(
+    rows$variable[rows$kind == "smooth"],
+    c("grand.linear", "grand.sub_score", "one.theta", "two-b.theta")
+  )
+})
+
 test_that("what cannot be joined is refused", {
   features <- features_of(120, 2)
   expect_user_error(joint_data(features, "B"), "hold no form 'B'")

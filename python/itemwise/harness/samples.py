@@ -143,6 +143,8 @@ def read_log(
     results = _results_beside(path)
     who = subject or _subject_of(path, results)
     filters = _old_filters(task, benchmark, results)
+    version = results.get("versions", {}).get(task)
+    version = None if version is None else str(version)
     seen: Counter = Counter()
     rows = []
     with path.open(encoding="utf-8", errors="replace") as lines:
@@ -174,6 +176,8 @@ def read_log(
                 "prompt_hash": sample.get("prompt_hash") or _prompt_hash(sample),
                 "filter": filter_name,
                 "harness": results.get("lm_eval_version"),
+                "transformers": results.get("transformers_version"),
+                "task_version": version,
             }
             rows += [{**known, "metric": m, "response": value} for m, value in values.items()]
     return rows
@@ -215,9 +219,23 @@ def _results_beside(path: Path) -> dict:
 
 
 def _subject_of(path: Path, results: dict) -> str:
-    """Name the model: by the results file, else by the folder."""
+    """Name the model, by the results file, else by the folder; with its revision if stated.
+
+    The harness writes all revisions of a model to one folder.
+    """
     stated = results.get("model_name") or results.get("model_name_sanitized")
-    return (stated or path.parent.name).replace("__", "/")
+    name = (stated or path.parent.name).replace("__", "/")
+    revision = _revision(results.get("config") or {})
+    return name if revision in (None, "main") else f"{name}@{revision}"
+
+
+def _revision(config: dict) -> str | None:
+    """Return the revision that was asked for, from either form of the model's arguments."""
+    arguments = config.get("model_args")
+    if isinstance(arguments, str):
+        pairs = (part.partition("=")[::2] for part in re.split(r"[,\s]+", arguments))
+        arguments = {name.strip(): value.strip() for name, value in pairs}
+    return (arguments or {}).get("revision") or config.get("model_revision")
 
 
 def _time_of(path: Path) -> str:

@@ -41,6 +41,7 @@ class Benchmark:
     agreement: dict | None = None
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
+    thinning: dict | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -102,8 +103,14 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         truth=truth,
         agreement=read_record(file("compare_engines", "json")) if reference else None,
         adaptive=_read_study(file("simulate_cat", "study.parquet")),
+        thinning=_read_optional(file("thin_items", "json")),
         search=_read_search(file("search_selection", "json"), file("search_selection")),
     )
+
+
+def _read_optional(path: Path) -> dict | None:
+    """Return the record of a stage that a run need not have."""
+    return read_record(path) if path.exists() else None
 
 
 def _read_study(path: Path) -> pd.DataFrame | None:
@@ -188,7 +195,10 @@ def factor_rows(run: Path) -> list[dict]:
             part = table[table["measure"] == measure]
             part = part[part["n_factors"] == solution["n_factors"]]
             loadings = part.groupby("benchmark", sort=False)["loading"].apply(list).to_dict()
-            rows.append({"measure": measure, **solution, "loadings": loadings})
+            # R writes a single number where there is one factor.
+            variance = np.atleast_1d(solution["variance"]).tolist()
+            row = {"measure": measure, **solution, "variance": variance, "loadings": loadings}
+            rows.append(row)
     return rows
 
 

@@ -24,17 +24,24 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
+from itemwise.report.published import published_rows
 from itemwise.selection import MAIN_FORM
 
 SHOWN_ITEMS = 15
 """Excluded items listed by name; the table on disk has them all."""
 
 
-def render(run: Path, benchmarks: list[str], simulated: list[str], reference: list[str]) -> str:
+def render(
+    run: Path,
+    benchmarks: list[str],
+    simulated: list[str],
+    reference: list[str],
+    published: list[dict] | None = None,
+) -> str:
     """Return the report of the run in folder `run` as HTML.
 
     `simulated` names the benchmarks with a known truth, `reference` those that the
-    reference engine calibrated too.
+    reference engine calibrated too; `published` are numbers of others.
     """
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
@@ -57,6 +64,7 @@ def render(run: Path, benchmarks: list[str], simulated: list[str], reference: li
         looked=later_looks(run),
         grand=grand_row(run),
         factors=factor_rows(run),
+        published=published_rows(run, loaded, published or []),
         rows=[summary(benchmark) for benchmark in loaded],
         sections=[_section(benchmark) for benchmark in loaded],
         simulated=simulated,
@@ -101,6 +109,7 @@ def _section(benchmark: Benchmark) -> dict:
         "name": benchmark.name,
         "summary": summary(benchmark),
         "build": benchmark.build,
+        "thinning": benchmark.thinning,
         "fit": benchmark.fit,
         "agreement": benchmark.agreement,
         "select": benchmark.select,

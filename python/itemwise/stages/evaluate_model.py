@@ -23,9 +23,10 @@ from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabul
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
+from itemwise.model_scores import documents_of
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.options import add, whole_number
-from itemwise.stages.settings import key_values
+from itemwise.stages.settings import key_values, literals
 from itemwise.tables import write_table
 
 
@@ -56,7 +57,11 @@ def add_model_options(parser) -> None:
     parser.add_argument("--device", help="default: the GPU where there is one")
     parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
     parser.add_argument(
-        "--lm-args", nargs="+", default=[], metavar="NAME=VALUE", help="of the backend"
+        "--lm-args",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the backend; numbers, true and false are read as such",
     )
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--apply-chat-template", action="store_true")
@@ -99,7 +104,6 @@ def run(options) -> None:
         write_record(
             {
                 **about,
-                "tasks": {name: suite.version(name) for name in suite.tasks},
                 "documents": len(documents),
                 "asked_now": asked,
                 "seconds": seconds,
@@ -144,7 +148,7 @@ def language_model(options) -> LanguageModel:
         options.dtype,
         options.device,
         options.batch_size,
-        key_values(options.lm_args, "--lm-args"),
+        literals(key_values(options.lm_args, "--lm-args")),
         options.trust_remote_code,
     )
 
@@ -178,7 +182,11 @@ def wanted(options, suite: Suite) -> list[Document]:
     if options.bank:
         bank = read_bank(options.bank)
         items = [i for name in bank.benchmarks for i in bank.form_items(name, options.form)]
-        return suite.pick(items, f"{options.bank}, form {options.form}")
+        known = documents_of(bank, suite.documents)
+        absent = [item for item in items if item not in known]
+        if absent or not items:
+            return suite.pick(absent, f"{options.bank}, form {options.form}")
+        return [known[item] for item in items]
     if options.item_list:
         try:
             lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")
