@@ -217,5 +217,5 @@ def test_a_pool_that_is_small_enough_stays_whole(thin, tmp_path, capsys):
 def test_thinning_without_scores_is_refused(thin, tmp_path, leaderboard, capsys):
     few = pd.DataFrame({"subject": [f"x{i}" for i in range(9)], "benchmark": "b"})
     assert thin("--size", 20, scores=few.assign(full_score=1.0)) == 2
-    assert "no full scores of benchmark 'b'; it holds" in capsys.readouterr().err
+    assert "0 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
