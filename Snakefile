@@ -16,12 +16,14 @@ include: "rules/common.smk"
 include: "rules/collect.smk"
 include: "rules/calibrate.smk"
 include: "rules/distill.smk"
+include: "rules/profile.smk"
+include: "rules/trajectories.smk"
 include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RUN}/report.html",
-        f"{RUN}/bank",
+        [f"{RUN}/report.html", f"{RUN}/bank"] if BENCHMARKS else [],
+        [*PROFILED, f"{RUN}/list_gaps/gaps.json", f"{RUN}/profile.html"] if PROFILED else [],
     localrule: True

@@ -20,11 +20,11 @@
 #            --selections arc.parquet,gsm8k.parquet \
 #            --out reconstructions.parquet --record joint.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -79,66 +79,60 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("fit_joint_readout", \() {
-  opts <- stage_options(
-    spec,
-    commandArgs(TRUE),
-    "Read full scores out jointly."
-  )
-  if (opts$level <= 0 || opts$level >= 1) {
-    user_error("--level ", opts$level, ": must lie between 0 and 1")
-  }
-  features <- do.call(rbind, lapply(opts$features, read_table, "features"))
-  selection <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
-  data <- joint_data(features, opts$form)
-  benchmarks <- unique(features$benchmark[features$form == opts$form])
-  n_items <- vapply(
-    benchmarks,
-    \(benchmark) form_lengths(selection, benchmark, opts$form)[[1]],
-    0L
-  )
-  optimism <- joint_optimism(opts$selection_records, benchmarks)
+opts <- start_stage("fit_joint_readout", spec, "Read full scores out jointly.")
+if (opts$level <= 0 || opts$level >= 1) {
+  user_error("--level ", opts$level, ": must lie between 0 and 1")
+}
+features <- do.call(rbind, lapply(opts$features, read_table, "features"))
+selection <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
+data <- joint_data(features, opts$form)
+benchmarks <- unique(features$benchmark[features$form == opts$form])
+n_items <- vapply(
+  benchmarks,
+  \(benchmark) form_lengths(selection, benchmark, opts$form)[[1]],
+  0L
+)
+optimism <- joint_optimism(opts$selection_records, benchmarks)
 
-  set.seed(opts$seed)
-  targets <- c(benchmarks, "grand")
-  formulas <- joint_formulas(opts$formula, opts$grand_formula, benchmarks)
-  fits <- lapply(stats::setNames(targets, targets), \(target) {
-    fit_joint(data, target, formulas[[target]], opts$level, optimism[[target]])
-  })
-  tables <- lapply(targets, \(target) {
-    as_reconstructions(
-      fits[[target]]$predictions,
-      target,
-      opts$form,
-      "joint",
-      sum(n_items),
-      opts$level
-    )
-  })
-  terms <- lapply(stats::setNames(targets, targets), \(target) {
-    joint_terms(fits[[target]], target, opts$form, benchmarks)
-  })
-  if (!is.null(opts$out_terms)) {
-    write_table(do.call(rbind, unname(terms)), opts$out_terms, "terms")
-  }
-  write_record(
-    list(
-      benchmarks = benchmarks,
-      form = opts$form,
-      level = opts$level,
-      optimism = as.list(optimism),
-      targets = Map(
-        \(fit, table) {
-          c(
-            describe_readout(fit),
-            list(unsupported_terms = as.list(attr(table, "unsupported")))
-          )
-        },
-        fits,
-        terms
-      )
-    ),
-    opts$record
-  )
-  write_table(do.call(rbind, tables), opts$out, "reconstructions")
+set.seed(opts$seed)
+targets <- c(benchmarks, "grand")
+formulas <- joint_formulas(opts$formula, opts$grand_formula, benchmarks)
+fits <- lapply(stats::setNames(targets, targets), \(target) {
+  fit_joint(data, target, formulas[[target]], opts$level, optimism[[target]])
 })
+tables <- lapply(targets, \(target) {
+  as_reconstructions(
+    fits[[target]]$predictions,
+    target,
+    opts$form,
+    "joint",
+    sum(n_items),
+    opts$level
+  )
+})
+terms <- lapply(stats::setNames(targets, targets), \(target) {
+  joint_terms(fits[[target]], target, opts$form, benchmarks)
+})
+if (!is.null(opts$out_terms)) {
+  write_table(do.call(rbind, unname(terms)), opts$out_terms, "terms")
+}
+write_record(
+  list(
+    benchmarks = benchmarks,
+    form = opts$form,
+    level = opts$level,
+    optimism = as.list(optimism),
+    targets = Map(
+      \(fit, table) {
+        c(
+          describe_readout(fit),
+          list(unsupported_terms = as.list(attr(table, "unsupported")))
+        )
+      },
+      fits,
+      terms
+    )
+  ),
+  opts$record
+)
+write_table(do.call(rbind, tables), opts$out, "reconstructions")

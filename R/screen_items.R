@@ -16,11 +16,11 @@
 #            --items items.parquet --splits splits.parquet \
 #            --out screened.parquet --record screened.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -64,21 +64,19 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("screen_items", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Exclude uninformative items.")
-  items <- read_table(opts$items, "items")
-  splits <- read_table(opts$splits, "splits")
-  responses <- read_table(opts$responses, "responses") |>
-    responses_matrix() |>
-    training_responses(splits)
+opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
+items <- read_table(opts$items, "items")
+splits <- read_table(opts$splits, "splits")
+responses <- read_table(opts$responses, "responses") |>
+  responses_matrix() |>
+  training_responses(splits)
 
-  thresholds <- opts[
-    c("min_sd", "max_mean", "min_item_total", "discrimination")
-  ]
-  screened <- do.call(screen_items, c(list(items, responses), thresholds))
+thresholds <- opts[
+  c("min_sd", "max_mean", "min_item_total", "discrimination")
+]
+screened <- do.call(screen_items, c(list(items, responses), thresholds))
 
-  write_table(screened, opts$out, "items")
-  describe_screen(screened, nrow(responses)) |>
-    append(thresholds, after = 0) |>
-    write_record(opts$record)
-})
+write_table(screened, opts$out, "items")
+describe_screen(screened, nrow(responses)) |>
+  append(thresholds, after = 0) |>
+  write_record(opts$record)

@@ -17,11 +17,11 @@
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -63,34 +63,32 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("split_subjects", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Split subjects into sets.")
-  subjects <- opts$subjects |>
-    lapply(read_table, "subjects") |>
-    unite_subjects(split_columns[[opts$method]])
-  score <- opts$full_scores |>
+opts <- start_stage("split_subjects", spec, "Split subjects into sets.")
+subjects <- opts$subjects |>
+  lapply(read_table, "subjects") |>
+  unite_subjects(split_columns[[opts$method]])
+score <- opts$full_scores |>
+  lapply(read_table, "full_scores") |>
+  mean_full_score(subjects$subject)
+
+eligible <- if (opts$test_from == "complete") {
+  opts$full_scores |>
     lapply(read_table, "full_scores") |>
-    mean_full_score(subjects$subject)
+    has_every_score(subjects$subject)
+} else {
+  rep(TRUE, nrow(subjects))
+}
 
-  eligible <- if (opts$test_from == "complete") {
-    opts$full_scores |>
-      lapply(read_table, "full_scores") |>
-      has_every_score(subjects$subject)
-  } else {
-    rep(TRUE, nrow(subjects))
-  }
+unit <- subject_units(subjects, opts$method)
+settings <- opts[
+  c("method", "test", "validation", "folds", "strata", "seed")
+]
+splits <- do.call(
+  split_subjects,
+  c(list(subjects, unit, score, eligible = eligible), settings)
+)
 
-  unit <- subject_units(subjects, opts$method)
-  settings <- opts[
-    c("method", "test", "validation", "folds", "strata", "seed")
-  ]
-  splits <- do.call(
-    split_subjects,
-    c(list(subjects, unit, score, eligible = eligible), settings)
-  )
-
-  write_table(splits, opts$out, "splits")
-  describe_split(splits, subjects, unit) |>
-    append(c(settings, opts["test_from"]), after = 0) |>
-    write_record(opts$record)
-})
+write_table(splits, opts$out, "splits")
+describe_split(splits, subjects, unit) |>
+  append(c(settings, opts["test_from"]), after = 0) |>
+  write_record(opts$record)

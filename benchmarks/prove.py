@@ -19,6 +19,8 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from profiling import suite_rows
+from pythia import pythia
 from scale import build_scale
 from uncertainty import bank, calibration_error, random_baseline
 
@@ -251,7 +253,9 @@ PROOFS = {
     "cat_engines": cat_engines,
     "cat_study": cat_study,
     "live": live,
+    "pythia": pythia,
     "kills": kills,
+    "suite_rows": suite_rows,
 }
 
 if __name__ == "__main__":

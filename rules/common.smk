@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from itemwise.build import source_files
+from itemwise.analyses.suite import pick
+from itemwise.checkpoints import from_entries, slug
 from itemwise.config import resolve
 from itemwise.errors import UserError
 from itemwise.provenance import stage_code
@@ -23,6 +25,18 @@ def folders_and_patterns(config):
 try:
     CONFIG = resolve(config)
     SEVERAL = folders_and_patterns(CONFIG)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PROFILE = CONFIG["profile"]
+"""Settings of the 360 suite."""
+
+try:
+    CHECKPOINTS = {
+        (slug(row["model"]), slug(row["revision"])): row
+        for row in from_entries(PROFILE["checkpoints"]).to_dict("records")
+    }
+    ANALYSES = pick(PROFILE["analyses"], bool(PROFILE["bank"]))["name"].tolist()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -68,8 +82,16 @@ FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
 
 
+PROFILED = [
+    f"{RUN}/profile_checkpoints/{lm}/{revision}/{file}"
+    for lm, revision in CHECKPOINTS
+    for file in [*(f"{name}.parquet" for name in ANALYSES), "record.json"]
+]
+"""What the 360 suite gives: a table of measures for every checkpoint and analysis, and records."""
+
+
 wildcard_constraints:
-    benchmark="|".join(BENCHMARKS),
+    benchmark="|".join(BENCHMARKS) or "none",
     lm="|".join(map(re.escape, LMS)) or "none",
 
 
@@ -129,9 +151,49 @@ def benchmark_of_tasks():
     return " ".join(["--benchmark-of", *map(shlex.quote, pairs)]) if pairs else ""
 
 
+def checkpoint_tables():
+    """Return the tables of checkpoints that are given as files."""
+    return [entry["table"] for entry in PROFILE["checkpoints"] if "table" in entry]
+
+
+def checkpoint_options(wildcards):
+    """Return which checkpoint a process loads, as options."""
+    row = CHECKPOINTS[wildcards.lm, wildcards.revision]
+    known = {
+        "lm": row["location"] or row["model"],
+        "name": row["model"],
+        "revision": row["revision"],
+        "step": row["step"],
+        "tokens": row["tokens"],
+        "dtype": row["dtype"] or PROFILE["dtype"],
+    }
+    return " ".join(option_text(name, value) for name, value in known.items())
+
+
+def profile_bank():
+    """Return the bank that checkpoints are measured by, if any."""
+    return [PROFILE["bank"]] if PROFILE["bank"] else []
+
+
+def profile_settings():
+    """Return how checkpoints are loaded and analysed, as options."""
+    single = ("backend", "device", "batch_size", "bank", "rule")
+    parts = [option_text(name.replace("_", "-"), PROFILE[name]) for name in single]
+    values = [
+        f"{analysis}.{key}={json.dumps(value)}"
+        for analysis, settings in PROFILE["settings"].items()
+        for key, value in settings.items()
+    ]
+    parts += [option_list("lm-args", PROFILE["lm_args"]), option_list("set", values)]
+    parts += [option_list("analyses", ANALYSES)]
+    parts += ["--trust-remote-code"] if PROFILE["trust_remote_code"] else []
+    return " ".join(filter(None, parts))
+
+
 def option_list(name, values):
     """Return a command-line option with several values, nothing where there are none."""
-    return f"--{name} {' '.join(map(shlex.quote, values))}" if values else ""
+    text = " ".join(map(shlex.quote, values))
+    return f"--{name} {text}" if text else ""
 
 
 def joint_options(wildcards, input):

@@ -150,12 +150,19 @@ run_cat <- function(responses, bank, rule, min_length = 0, seed = NULL) {
 
 #' Run one test a row
 #'
+#' With the criterion `MFI` the next item is the one with the largest
+#' information at the current estimate \eqn{\hat{\theta}},
+#' \deqn{I(\theta) = \frac{P'(\theta)^2}{P(\theta) (1 - P(\theta))}.}
+#'
 #' @param responses Matrix, subjects (row names) by items of the bank.
 #' @param parameters `parameters` table along its columns.
 #' @param rule List from [cat_rule()].
 #' @param benchmark,name Name of the benchmark and of the rule.
 #' @param min_length,seed As for [run_cat()].
 #' @return `cat_traces` table.
+#' @references Magis D. & Raiche G. (2012). Random generation of response
+#'   patterns under computerized adaptive testing with the R package catR.
+#'   Journal of Statistical Software 48(8).
 simulate_cats <- function(
   responses,
   parameters,

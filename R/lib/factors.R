@@ -63,6 +63,11 @@ most_factors <- function(p, most) {
 #' @return List of `loadings` (benchmarks by factors, the factor that explains
 #'   most first), `weights` (of standardised values, for regression scores) and
 #'   `record`.
+#' @references Harman H. H. & Jones W. H. (1966). Factor analysis by minimizing
+#'   residuals (minres). Psychometrika 31, 351-368.
+#'
+#'   Bentler P. M. (1990). Comparative fit indexes in structural models.
+#'   Psychological Bulletin 107, 238-246.
 fit_factors <- function(values, m) {
   if (!requireNamespace("psych", quietly = TRUE)) {
     user_error(

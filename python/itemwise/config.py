@@ -52,6 +52,13 @@ def resolve(config: dict) -> dict:
     if error is not None:
         raise UserError(_explain(error))
     resolved = _with_defaults(copy.deepcopy(config), schema())
+    resolved.setdefault("benchmarks", {})
+    _resolve_profile(resolved["profile"])
+    if not resolved["benchmarks"] and not resolved["profile"]["checkpoints"]:
+        raise UserError(
+            "config: key 'benchmarks' is missing; add it, or 'profile.checkpoints' "
+            "(config/README.md lists all)"
+        )
     for benchmark in resolved["benchmarks"].values():
         for name in OVERRIDABLE:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
@@ -87,6 +94,24 @@ def _resolve_evaluations(resolved: dict) -> None:
             raise UserError(
                 f"config: benchmark '{name}' is evaluated, but key '{lacking}' is empty; fill it in"
             )
+
+
+def _resolve_profile(profile: dict) -> None:
+    """Expand paths of checkpoints and of settings that name data."""
+    for entry in profile["checkpoints"]:
+        for name in ("table", "folder", "lm"):
+            if name in entry:
+                entry[name] = _expand(entry[name])
+    profile["bank"] = _expand(profile["bank"])
+    for name, values in profile["settings"].items():
+        if not isinstance(values, dict):
+            raise UserError(
+                f"config: key 'profile.settings.{name}': {values!r} is no mapping; write the "
+                f"settings of '{name}' as {{setting: value}}"
+            )
+        for key, value in values.items():
+            if isinstance(value, str) and "$" in value:
+                values[key] = _expand(value)
 
 
 def describe() -> str:

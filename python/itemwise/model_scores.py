@@ -14,7 +14,7 @@ import pandas as pd
 from itemwise.bank import Bank
 from itemwise.errors import UserError, listed
 from itemwise.harness.names import main_metric
-from itemwise.harness.suite import Document
+from itemwise.harness.suite import Document, Suite
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.responses import MISSING, Responses
 from itemwise.selection import MAIN_FORM
@@ -112,6 +112,22 @@ def documents_of(bank: Bank, documents: Sequence[Document]) -> dict[str, Documen
                           "place": range(len(documents))})  # fmt: skip
     rows = matched(bank, table).drop_duplicates("item")
     return {row.item: documents[row.place] for row in rows.itertuples()}
+
+
+def form_documents(bank: Bank, suite: Suite, form: str, source: str) -> list[Document]:
+    """Return the documents of a form of the bank.
+
+    Raises
+    ------
+    UserError
+        No such form, or items that no task holds; `source` names the bank.
+    """
+    items = [item for name in bank.benchmarks for item in bank.form_items(name, form)]
+    known = documents_of(bank, suite.documents)
+    absent = [item for item in items if item not in known]
+    if absent or not items:
+        suite.pick(absent, f"{source}, form {form}")  # says what is missing
+    return [known[item] for item in items]
 
 
 def with_main_metric(
@@ -228,6 +244,25 @@ def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
                 "held at its end"
             )
     return found
+
+
+def responses_of(
+    bank: Bank,
+    benchmark: str,
+    rows: pd.DataFrame,
+    items: Sequence[str],
+    metrics: dict[str, str] | None = None,
+    filters: dict[str, str] | None = None,
+    binarize: float | None = None,
+) -> list[int]:
+    """Return 0/1 responses to items, by the metric that the bank was calibrated on.
+
+    Parameters are those of `score_models`.
+    """
+    mine = rows[rows["item"].isin(items)]
+    kept, _ = with_main_metric(bank, benchmark, mine, metrics or {}, filters or {})
+    by_item = pd.Series(binary(kept, binarize).to_numpy(), kept["item"].to_numpy())
+    return by_item.loc[list(items)].astype(int).tolist()
 
 
 def check_answered_once(rows: pd.DataFrame) -> None:

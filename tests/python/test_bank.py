@@ -152,17 +152,9 @@ def export(made, out, names=("one", "two"), **changed) -> int:
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip
-    words = ["export-bank", "--benchmarks", *names, "--methods", "EAP", "EAP"]
-    words += [
-        "--assessment",
-        str(made / "test.parquet"),
-        "--source",
-        "made up",
-        "--licence",
-        "none",
-        "--out",
-        str(out),
-    ]
+    words = ["export-bank", "--benchmarks", *names, "--methods", *["EAP"] * len(names)]
+    words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
+    words += ["--source", "made up", "--licence", "none"]
     for option, file in files.items():
         paths = [str(made / f"{name}.{file}") for name in names]
         words += [f"--{option}", *changed.pop(option, paths)]

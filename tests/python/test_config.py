@@ -40,6 +40,15 @@ BAD = {
         arc(selection={"bugdet": 5}),
         "unknown key 'benchmarks.arc.selection.bugdet'; did you mean 'budget'?",
     ),
+    "neither benchmarks nor profile": ({"run": "r"}, "key 'benchmarks' is missing"),
+    "settings that are none": (
+        {"run": "r", "profile": {"checkpoints": [{"family": "amber"}], "settings": {"mmlu": 3}}},
+        "key 'profile.settings.mmlu': 3 is no mapping; write the settings of 'mmlu' as",
+    ),
+    "checkpoint of unknown kind": (
+        {"run": "r", "profile": {"checkpoints": [{"familyy": "amber"}]}},
+        "unknown key 'profile.checkpoints.0.familyy'; did you mean 'family'?",
+    ),
     "no run": ({"benchmarks": SMALL["benchmarks"]}, "key 'run' is missing; add it"),
     "no sources": (
         changed(benchmarks={"arc": {}}), "key 'benchmarks.arc.sources' is missing; add it",

@@ -134,9 +134,9 @@ def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
         "device_name": _device_name(device),
         "prompting": asdict(suite.prompting),
         "task_versions": {name: suite.version(name) for name in suite.tasks},
-        "harness": _version("lm_eval"),
-        "transformers": _version("transformers"),
-        "torch": _version("torch"),
+        "harness": package_version("lm_eval"),
+        "transformers": package_version("transformers"),
+        "torch": package_version("torch"),
     }
 
 
@@ -258,7 +258,7 @@ def _device_name(device: str) -> str | None:
     return torch.cuda.get_device_name()
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
     """Return the version of a package, None where it is not installed."""
     try:
         return version(package)

@@ -28,12 +28,11 @@ from itemwise.bank import Bank, read_bank
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
 from itemwise.model_scores import (
-    binary,
     documents_of,
     matched,
     odd_patterns,
     other_documents,
-    with_main_metric,
+    responses_of,
 )
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.evaluate_model import add_model_options, prepare
@@ -177,7 +176,7 @@ def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
             for filter_name, metrics in ledger.answers[document.key].items()
             for metric, value in metrics.items()
         ]  # fmt: skip
-        return responses_of(bank, benchmark, pd.DataFrame(rows), items, chosen)
+        return responses_of(bank, benchmark, pd.DataFrame(rows), items, *chosen)
 
     return answer, about["subject"], tests, about
 
@@ -199,7 +198,7 @@ def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[Benchmark
     chosen = choices_of(options)
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
-        return responses_of(bank, benchmark, parts[benchmark], items, chosen)
+        return responses_of(bank, benchmark, parts[benchmark], items, *chosen)
 
     known = rows.dropna(subset=["response"])
     subject = str(rows["subject"].iloc[0])
@@ -214,16 +213,6 @@ def choices_of(options) -> tuple[dict, dict, float | None]:
         key_values(options.filter, "--filter"),
         options.binarize,
     )
-
-
-def responses_of(
-    bank: Bank, benchmark: str, rows: pd.DataFrame, items: Sequence[str], chosen: tuple
-) -> list[int]:
-    """Return 0/1 responses to items, by the metric that the bank was calibrated on."""
-    metrics, filters, binarize = chosen
-    kept, _ = with_main_metric(bank, benchmark, rows[rows["item"].isin(items)], metrics, filters)
-    by_item = pd.Series(binary(kept, binarize).to_numpy(), kept["item"].to_numpy())
-    return by_item.loc[list(items)].astype(int).tolist()
 
 
 def warn_of_documents(bank: Bank, documents: dict) -> None:

@@ -23,7 +23,7 @@ from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabul
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
-from itemwise.model_scores import documents_of
+from itemwise.model_scores import form_documents
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.settings import key_values, literals
@@ -180,13 +180,7 @@ def make_suite(options, lm) -> Suite:
 def wanted(options, suite: Suite) -> list[Document]:
     """Return the documents to ask."""
     if options.bank:
-        bank = read_bank(options.bank)
-        items = [i for name in bank.benchmarks for i in bank.form_items(name, options.form)]
-        known = documents_of(bank, suite.documents)
-        absent = [item for item in items if item not in known]
-        if absent or not items:
-            return suite.pick(absent, f"{options.bank}, form {options.form}")
-        return [known[item] for item in items]
+        return form_documents(read_bank(options.bank), suite, options.form, options.bank)
     if options.item_list:
         try:
             lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")
