@@ -108,7 +108,9 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     finished = copy.snakemake(*changed)
     assert finished.returncode == 0, finished.stdout
     rewritten = {p.parent.name for p, time in before.items() if p.stat().st_mtime_ns != time}
-    assert rewritten == {"fit_readout", "assess_readout", "simulate_cat", "bank"} & {p.parent.name for p in before}
+    assert rewritten == {"fit_readout", "assess_readout", "simulate_cat", "bank"} & {
+        p.parent.name for p in before
+    }
 
     table = read_table(results / "fit_readout/sums.parquet", "reconstructions")
     table = table[(table.form == "A") & (table.readout == "ability")]
