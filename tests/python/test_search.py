@@ -184,7 +184,7 @@ def test_winner_is_a_configuration_and_has_the_smallest_objective(files, itemwis
     [
         (["--budget", 37], "37 items of 36"),
         (["--inner-folds", 6], "6 folds cannot give 6 inner folds"),
-        (["--benchmark", "other"], "0 training subjects of benchmark 'other'"),
+        (["--benchmark", "other"], "no full scores of benchmark 'other'"),
         (["--balance", "topic"], "leave 'information' out"),
     ],
 )
