@@ -117,6 +117,15 @@ def option_list(name, values):
     return f"--{name} {' '.join(map(shlex.quote, values))}" if values else ""
 
 
+def growing(amount):
+    """Return a resource that grows with each attempt: what was too little is not tried again."""
+
+    def grow(wildcards, attempt):
+        return amount * attempt
+
+    return grow
+
+
 def form_size(wildcards):
     """Return how large a short form may be: by threshold, else by budget."""
     selection = CONFIG["benchmarks"][wildcards.benchmark]["selection"]
