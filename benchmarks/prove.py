@@ -19,6 +19,7 @@ from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from slurm import slurm
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -245,6 +246,7 @@ PROOFS = {
     "cat_study": cat_study,
     "live": live,
     "kills": kills,
+    "slurm": slurm,
 }
 
 if __name__ == "__main__":
