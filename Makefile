@@ -1,6 +1,6 @@
-# make demo   set up, then run the pipeline on a simulated leaderboard
+# make demo   set up, then train tiny models and run the pipeline on them
 # make test   set up, then run every test
-# make lint | docs | bench | prove | unlock | clean
+# make lint | docs | site | bench | prove | unlock | clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CORES ?= $(shell nproc)
@@ -8,7 +8,7 @@ PY := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-python test-r lint docs bench prove unlock clean
+.PHONY: help setup demo demo-simulated test test-python test-r lint docs site bench prove unlock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,9 +23,13 @@ setup: .venv/.installed ## install R and the Python environment, once
 	envs/setup-python.sh
 	@touch $@
 
-demo: setup ## run the pipeline on a simulated leaderboard
+demo: setup ## train tiny language models, distil their benchmarks, follow a held-out run
 	$(PY)/snakemake --cores $(CORES)
-	@echo "The report: results/demo/report.html"
+	@$(PY)/itemwise summarize-run --results results/demo
+
+demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
+	$(PY)/snakemake --cores $(CORES) --configfile config/simulated.yaml
+	@$(PY)/itemwise summarize-run --results results/simulated
 
 test: setup test-r test-python ## run every test
 
@@ -49,6 +53,9 @@ docs: setup ## generate config/README.md and docs/data-contract.md
 	$(PY)/itemwise describe-config --out config/README.md
 	$(PY)/itemwise describe-tables --out docs/data-contract.md
 
+site: setup ## build the documentation site: site/index.html
+	$(PY)/mkdocs build --strict
+
 .venv-bench/.installed: benchmarks/requirements.txt
 	python3 -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
@@ -64,4 +71,4 @@ unlock: ## after a kill -9: remove the lock, unless its owner lives
 	$(PY)/itemwise unlock-run
 
 clean: ## remove the environment and all results
-	rm -rf .venv .venv-bench .snakemake results/*/
+	rm -rf .venv .venv-bench .snakemake site results/*/

@@ -1,5 +1,5 @@
 # itemwise: distil LLM benchmarks to the items that matter.
-#   snakemake --cores 2                          the simulated demo (config/demo.yaml)
+#   snakemake --cores 2                          the demo on tiny models (config/demo.yaml)
 #   snakemake --cores 32 --configfile my.yaml    your own benchmarks
 # Everything is written to results/<run>/; config/README.md lists every key.
 from snakemake.utils import min_version
@@ -13,15 +13,18 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/zoo.smk"
 include: "rules/collect.smk"
 include: "rules/calibrate.smk"
 include: "rules/distill.smk"
+include: "rules/profile.smk"
+include: "rules/trajectories.smk"
 include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RUN}/report.html",
-        f"{RUN}/bank",
+        [f"{RUN}/report.html", f"{RUN}/bank"] if BENCHMARKS else [],
+        [*PROFILED, f"{RUN}/list_gaps/gaps.json", f"{RUN}/profile.html"] if PROFILED else [],
     localrule: True

@@ -1,12 +1,14 @@
 # What do the benchmarks have in common?
 #
-# Model. Exploratory factor analysis of the full scores, and of the abilities,
-# of the training subjects that have all benchmarks: z = L f + e, minimum
-# residuals, oblimin rotation, one factor and more as far as they are
-# identified. The first factor's regression score is related to the mean of all
-# full scores over test subjects (training subjects where there are none).
+# Model. Exploratory factor analysis of the full scores, of the abilities, and
+# of the abilities from the short forms (where given), of the training subjects
+# that have all benchmarks: z = L f + e, minimum residuals, oblimin rotation,
+# one factor and more as far as they are identified. The first factor's
+# regression score is related to the mean of all full scores over test subjects
+# (training subjects where there are none).
 #
-# Inputs.  full_scores and abilities of every benchmark; splits
+# Inputs.  full_scores and abilities of every benchmark, perhaps abilities from
+#          their forms; splits
 # Outputs. loadings; record (JSON) with fit indices
 #
 # Run.     Rscript --vanilla R/analyze_factors.R --benchmarks a,b,c \
@@ -15,11 +17,11 @@
 #            --splits splits.parquet --out loadings.parquet \
 #            --record factors.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -40,6 +42,12 @@ spec <- list(
     required = TRUE,
     "abilities tables (files), in the order of --benchmarks"
   ),
+  stage_option(
+    "form-abilities",
+    "list",
+    "abilities tables of the forms (files), in the order of --benchmarks"
+  ),
+  stage_option("form", "string", default = "A", "form to analyse"),
   stage_option("splits", "string", required = TRUE, "splits table (file)"),
   stage_option(
     "max-factors",
@@ -51,62 +59,69 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("analyze_factors", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Analyse factors.")
-  benchmarks <- opts$benchmarks
-  if (length(opts$abilities) != length(benchmarks)) {
+opts <- start_stage("analyze_factors", spec, "Analyse factors.")
+benchmarks <- opts$benchmarks
+for (name in c("abilities", "form_abilities")) {
+  given <- length(opts[[name]])
+  if (given != length(benchmarks) && !is.null(opts[[name]])) {
     user_error(
-      "--abilities: ",
-      length(opts$abilities),
+      "--",
+      gsub("_", "-", name),
+      ": ",
+      given,
       " files for ",
       length(benchmarks),
       " benchmarks; give one a benchmark, in their order"
     )
   }
-  if (opts$max_factors < 1) {
-    user_error("--max-factors ", opts$max_factors, ": must be at least 1")
-  }
-  full <- do.call(rbind, lapply(opts$full_scores, read_table, "full_scores"))
-  scores <- lapply(stats::setNames(benchmarks, benchmarks), \(benchmark) {
-    part <- benchmark_scores(full, benchmark)
-    data.frame(subject = part$subject, value = part$full_score)
-  })
-  abilities <- lapply(opts$abilities, \(path) {
-    part <- read_table(path, "abilities") |> one_method() |> by_form()
-    part <- part$pool[!is.na(part$pool$theta), ]
+}
+if (opts$max_factors < 1) {
+  user_error("--max-factors ", opts$max_factors, ": must be at least 1")
+}
+full <- do.call(rbind, lapply(opts$full_scores, read_table, "full_scores"))
+scores <- lapply(stats::setNames(benchmarks, benchmarks), \(benchmark) {
+  part <- benchmark_scores(full, benchmark)
+  data.frame(subject = part$subject, value = part$full_score)
+})
+thetas <- \(paths, form) {
+  tables <- lapply(paths, \(path) {
+    part <- read_table(path, "abilities") |> one_method() |> by_form(form)
+    part <- part[[form]][!is.na(part[[form]]$theta), ]
     data.frame(subject = part$subject, value = part$theta)
   })
-  splits <- read_table(opts$splits, "splits")
-  in_set <- \(tables, set) {
-    subjects <- splits$subject[splits$set == set]
-    lapply(tables, \(table) table[table$subject %in% subjects, ])
+  stats::setNames(tables, benchmarks)
+}
+measures <- list(scores = scores, abilities = thetas(opts$abilities, "pool"))
+if (!is.null(opts$form_abilities)) {
+  measures$form_abilities <- thetas(opts$form_abilities, opts$form)
+}
+splits <- read_table(opts$splits, "splits")
+in_set <- \(tables, set) {
+  subjects <- splits$subject[splits$set == set]
+  lapply(tables, \(table) table[table$subject %in% subjects, ])
+}
+grand <- rowMeans(common_values(scores))
+results <- lapply(
+  measures,
+  \(tables) {
+    train <- common_values(in_set(tables, "train"))
+    train <- train[rownames(train) %in% names(grand), ]
+    held_out <- in_set(tables, "test")
+    common <- Reduce(intersect, lapply(held_out, `[[`, "subject"))
+    common <- intersect(common, names(grand))
+    # Fewer cannot carry a correlation; then it is over training subjects.
+    test <- if (length(common) >= 50) common_values(held_out) else train
+    list(train = train, test = test[rownames(test) %in% names(grand), ])
   }
-  grand <- rowMeans(common_values(scores))
-  results <- lapply(
-    list(
-      scores = scores,
-      abilities = stats::setNames(abilities, benchmarks)
-    ),
-    \(tables) {
-      train <- common_values(in_set(tables, "train"))
-      train <- train[rownames(train) %in% names(grand), ]
-      held_out <- in_set(tables, "test")
-      common <- Reduce(intersect, lapply(held_out, `[[`, "subject"))
-      common <- intersect(common, names(grand))
-      # Fewer cannot carry a correlation; then it is over training subjects.
-      test <- if (length(common) >= 50) common_values(held_out) else train
-      list(train = train, test = test[rownames(test) %in% names(grand), ])
-    }
-  )
-  analyses <- Map(
-    \(measure, values) {
-      most <- opts$max_factors
-      analyze_measure(measure, values$train, values$test, grand, most)
-    },
-    names(results),
-    results
-  )
-  write_record(lapply(analyses, `[[`, "solutions"), opts$record)
-  loadings <- do.call(rbind, unname(lapply(analyses, `[[`, "loadings")))
-  write_table(loadings, opts$out, "loadings")
-})
+)
+analyses <- Map(
+  \(measure, values) {
+    most <- opts$max_factors
+    analyze_measure(measure, values$train, values$test, grand, most)
+  },
+  names(results),
+  results
+)
+write_record(lapply(analyses, `[[`, "solutions"), opts$record)
+loadings <- do.call(rbind, unname(lapply(analyses, `[[`, "loadings")))
+write_table(loadings, opts$out, "loadings")

@@ -20,11 +20,11 @@
 # Flag.    --new-subjects   the parameters come from other subjects, and take no
 #                           degrees of freedom
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -86,6 +86,11 @@ spec <- list(
     default = 50L
   ),
   stage_option("compare", "list", "models to fit and compare, as 1PL,2PL,3PL"),
+  stage_option(
+    "new-subjects",
+    "flag",
+    "the parameters come from other subjects"
+  ),
   stage_option("seed", "integer", "seed of the random numbers", default = 1L),
   stage_option("item-fit", "string", required = TRUE, "item_fit table (file)"),
   stage_option(
@@ -97,69 +102,59 @@ spec <- list(
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("check_fit", \() {
-  flags <- take_flags(commandArgs(TRUE), "new-subjects")
-  opts <- stage_options(
-    spec,
-    flags$args,
-    paste(
-      "Check the fit of an item response model. The flag --new-subjects says",
-      "that the parameters come from other subjects."
-    )
-  )
-  unknown <- setdiff(opts$compare, c("1PL", "2PL", "3PL", "4PL"))
-  if (length(unknown) > 0) {
-    user_error("--compare: no model ", listed(unknown), "; take 1PL to 4PL")
-  }
-  estimated <- !flags$given[["new_subjects"]]
-  check_mirt()
-  parameters <- read_table(opts$parameters, "parameters")
-  responses <- read_responses(opts$responses, opts$items, opts$splits) |>
-    calibrated_responses(parameters)
-  parameters <- parameters[match(colnames(responses), parameters$item), ]
-  abilities <- opts$abilities
-  if (!is.null(abilities)) {
-    abilities <- read_table(abilities, "abilities")
-  }
-  theta <- known_abilities(responses, parameters, abilities)
-  known <- !is.na(theta)
-  responses <- responses[known, , drop = FALSE]
+opts <- start_stage("check_fit", spec, "Check the fit of an IRT model.")
+unknown <- setdiff(opts$compare, c("1PL", "2PL", "3PL", "4PL"))
+if (length(unknown) > 0) {
+  user_error("--compare: no model ", listed(unknown), "; take 1PL to 4PL")
+}
+estimated <- !opts$new_subjects
+check_mirt()
+parameters <- read_table(opts$parameters, "parameters")
+responses <- read_responses(opts$responses, opts$items, opts$splits) |>
+  calibrated_responses(parameters)
+parameters <- parameters[match(colnames(responses), parameters$item), ]
+abilities <- opts$abilities
+if (!is.null(abilities)) {
+  abilities <- read_table(abilities, "abilities")
+}
+theta <- known_abilities(responses, parameters, abilities)
+known <- !is.na(theta)
+responses <- responses[known, , drop = FALSE]
 
-  set.seed(opts$seed)
-  cells <- answer_residuals(responses, parameters, theta[known])
-  complete <- complete_responses(responses)
-  with_s_x2 <- opts$s_x2 == "auto" && !is.null(complete)
-  with_m2 <- opts$m2 == "auto" &&
-    !is.null(complete) &&
-    ncol(responses) <= opts$m2_items
-  items <- item_fit(
-    responses,
-    cells,
-    opts$benchmark,
-    if (with_s_x2) s_x2(complete, parameters, estimated)
-  )
-  persons <- person_fit(responses, cells, opts$benchmark)
+set.seed(opts$seed)
+cells <- answer_residuals(responses, parameters, theta[known])
+complete <- complete_responses(responses)
+with_s_x2 <- opts$s_x2 == "auto" && !is.null(complete)
+with_m2 <- opts$m2 == "auto" &&
+  !is.null(complete) &&
+  ncol(responses) <= opts$m2_items
+items <- item_fit(
+  responses,
+  cells,
+  opts$benchmark,
+  if (with_s_x2) s_x2(complete, parameters, estimated)
+)
+persons <- person_fit(responses, cells, opts$benchmark)
 
-  write_table(items, opts$item_fit, "item_fit")
-  write_table(persons, opts$person_fit, "person_fit")
-  write_record(
-    list(
-      benchmark = opts$benchmark,
-      n_subjects = nrow(responses),
-      n_without_ability = sum(!known),
-      n_items = ncol(responses),
-      n_complete = sum(stats::complete.cases(responses)),
-      parameters_estimated_from_these_subjects = estimated,
-      seed = opts$seed,
-      item_fit = summarise_fit(items),
-      person_fit = summarise_fit(persons),
-      q3 = describe_q3(q3(cells)),
-      m2 = if (with_m2) m2(complete, parameters, estimated),
-      comparison = if (!is.null(opts$compare)) {
-        compare_models(responses, opts$compare, seed = opts$seed)
-      },
-      notices = I(skipped(opts, complete, ncol(responses)))
-    ),
-    opts$record
-  )
-})
+write_table(items, opts$item_fit, "item_fit")
+write_table(persons, opts$person_fit, "person_fit")
+write_record(
+  list(
+    benchmark = opts$benchmark,
+    n_subjects = nrow(responses),
+    n_without_ability = sum(!known),
+    n_items = ncol(responses),
+    n_complete = sum(stats::complete.cases(responses)),
+    parameters_estimated_from_these_subjects = estimated,
+    seed = opts$seed,
+    item_fit = summarise_fit(items),
+    person_fit = summarise_fit(persons),
+    q3 = describe_q3(q3(cells)),
+    m2 = if (with_m2) m2(complete, parameters, estimated),
+    comparison = if (!is.null(opts$compare)) {
+      compare_models(responses, opts$compare, seed = opts$seed)
+    },
+    notices = I(skipped(opts, complete, ncol(responses)))
+  ),
+  opts$record
+)

@@ -20,11 +20,11 @@
 # Flags.   --no-standard-errors   leave se_a, se_d, se_g and se_u out
 #          --allow-unconverged    write a fit that has not converged
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -105,6 +105,12 @@ spec <- list(
     "list",
     "technical options of mirt, such as NCYCLES=2000,BURNIN=200"
   ),
+  stage_option("no-standard-errors", "flag", "leave standard errors out"),
+  stage_option(
+    "allow-unconverged",
+    "flag",
+    "write a fit that has not converged"
+  ),
   stage_option(
     "seed",
     "integer",
@@ -116,66 +122,52 @@ spec <- list(
   stage_option("record", "string", "JSON record (file)")
 )
 
-run_stage("fit_irt", \() {
-  flags <- take_flags(
-    commandArgs(TRUE),
-    c("no-standard-errors", "allow-unconverged")
+opts <- start_stage("fit_irt", spec, "Calibrate items by mirt.")
+check_fit_options(opts)
+technical <- parse_technical(opts$technical)
+check_mirt()
+use_threads(opts$threads)
+data <- read_responses(opts$responses, opts$items, opts$splits) |>
+  drop_constant_items(opts$constant_items)
+if (length(data$dropped) > 0) {
+  message(
+    "dropped ",
+    length(data$dropped),
+    " constant items: ",
+    listed(data$dropped)
   )
-  opts <- stage_options(
-    spec,
-    flags$args,
-    paste(
-      "Calibrate items by mirt. Flags without a value: --no-standard-errors",
-      "leaves standard errors out, --allow-unconverged writes a fit that has",
-      "not converged."
-    )
-  )
-  check_fit_options(opts)
-  technical <- parse_technical(opts$technical)
-  check_mirt()
-  use_threads(opts$threads)
-  data <- read_responses(opts$responses, opts$items, opts$splits) |>
-    drop_constant_items(opts$constant_items)
-  if (length(data$dropped) > 0) {
-    message(
-      "dropped ",
-      length(data$dropped),
-      " constant items: ",
-      listed(data$dropped)
-    )
-  }
+}
 
-  fit <- fit_mirt(
-    data$responses,
-    opts$model,
-    opts$prior,
-    opts$quadrature,
-    standard_errors = !flags$given[["no_standard_errors"]],
-    method = opts$method,
-    dimensions = opts$dimensions,
-    technical = technical,
-    tolerance = opts$tolerance,
-    max_cycles = opts$max_iterations,
-    seed = opts$seed
+fit <- fit_mirt(
+  data$responses,
+  opts$model,
+  opts$prior,
+  opts$quadrature,
+  standard_errors = !opts$no_standard_errors,
+  method = opts$method,
+  dimensions = opts$dimensions,
+  technical = technical,
+  tolerance = opts$tolerance,
+  max_cycles = opts$max_iterations,
+  seed = opts$seed
+)
+record <- c(
+  fit$record,
+  list(
+    seed = opts$seed,
+    constant_items_dropped = I(data$dropped)
   )
-  record <- c(
-    fit$record,
-    list(
-      seed = opts$seed,
-      constant_items_dropped = I(data$dropped)
-    )
-  )
-  if (!flags$given[["allow_unconverged"]]) {
-    check_converged(record, opts$responses)
-  }
+)
+if (!opts$allow_unconverged) {
+  check_converged(record, opts$responses)
+}
 
-  if (!is.null(opts$record)) {
-    write_record(record, opts$record)
-  }
-  if (!is.null(fit$loadings)) {
-    write_atomically(opts$loadings, \(path) {
-      utils::write.csv(fit$loadings, path, row.names = FALSE)
-    })
-  }
-  write_table(fit$parameters, opts$out, "parameters")
-})
+if (!is.null(opts$record)) {
+  write_record(record, opts$record)
+}
+if (!is.null(fit$loadings)) {
+  write_atomically(opts$loadings, \(path) {
+    utils::write.csv(fit$loadings, path, row.names = FALSE)
+  })
+}
+write_table(fit$parameters, opts$out, "parameters")

@@ -22,11 +22,11 @@
 #            --splits splits.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -184,61 +184,59 @@ read_out_form <- function(form, n_items, inputs, opts) {
   )
 }
 
-run_stage("fit_readout", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Read full scores out.")
-  if (opts$level <= 0 || opts$level >= 1) {
-    user_error("--level ", opts$level, ": must lie between 0 and 1")
-  }
-  formulas <- list(
-    ability = parse_formula(opts$formula),
-    form = parse_formula(
-      opts$form_formula,
-      c("linear", "theta", "se", "sub_score"),
-      "--form-formula"
-    )
+opts <- start_stage("fit_readout", spec, "Read full scores out.")
+if (opts$level <= 0 || opts$level >= 1) {
+  user_error("--level ", opts$level, ": must lie between 0 and 1")
+}
+formulas <- list(
+  ability = parse_formula(opts$formula),
+  form = parse_formula(
+    opts$form_formula,
+    c("linear", "theta", "se", "sub_score"),
+    "--form-formula"
   )
-  scores <- read_table(opts$full_scores, "full_scores") |>
-    benchmark_scores(opts$benchmark)
-  abilities <- read_table(opts$abilities, "abilities") |>
-    one_method(opts$method) |>
-    by_form(opts$forms)
-  selection <- read_table(opts$selection, "selection")
-  n_items <- form_lengths(selection, opts$benchmark, names(abilities))
-  selection <- selection[selection$benchmark == opts$benchmark, ]
-  inputs <- list(
-    formulas = formulas,
-    abilities = abilities,
-    items = split(selection$item, selection$form),
-    responses = read_table(opts$responses, "responses") |> responses_matrix(),
-    parameters = read_table(opts$parameters, "parameters"),
-    scores = scores,
-    splits = read_table(opts$splits, "splits"),
-    optimism = read_optimism(opts$selection_record)
-  )
-  check_items(inputs, opts)
+)
+scores <- read_table(opts$full_scores, "full_scores") |>
+  benchmark_scores(opts$benchmark)
+abilities <- read_table(opts$abilities, "abilities") |>
+  one_method(opts$method) |>
+  by_form(opts$forms)
+selection <- read_table(opts$selection, "selection")
+n_items <- form_lengths(selection, opts$benchmark, names(abilities))
+selection <- selection[selection$benchmark == opts$benchmark, ]
+inputs <- list(
+  formulas = formulas,
+  abilities = abilities,
+  items = split(selection$item, selection$form),
+  responses = read_table(opts$responses, "responses") |> responses_matrix(),
+  parameters = read_table(opts$parameters, "parameters"),
+  scores = scores,
+  splits = read_table(opts$splits, "splits"),
+  optimism = read_optimism(opts$selection_record)
+)
+check_items(inputs, opts)
 
-  made <- over_forms(names(abilities), opts$threads, \(form) {
-    read_out_form(form, n_items[[form]], inputs, opts)
-  })
-  joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))
-  if (!is.null(opts$out_features)) {
-    write_table(joined("features"), opts$out_features, "features")
-  }
-  if (!is.null(opts$out_terms)) {
-    write_table(joined("terms"), opts$out_terms, "terms")
-  }
-  if (!is.null(opts$out_linear)) {
-    write_table(joined("linear"), opts$out_linear, "linear_predictors")
-  }
-  write_record(
-    list(
-      benchmark = opts$benchmark,
-      level = opts$level,
-      seed = opts$seed,
-      optimism = inputs$optimism,
-      forms = lapply(made, `[[`, "record")
-    ),
-    opts$record
-  )
-  write_table(joined("reconstructions"), opts$out, "reconstructions")
+made <- over_forms(names(abilities), opts$threads, \(form) {
+  read_out_form(form, n_items[[form]], inputs, opts)
 })
+joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))
+if (!is.null(opts$out_features)) {
+  write_table(joined("features"), opts$out_features, "features")
+}
+if (!is.null(opts$out_terms)) {
+  write_table(joined("terms"), opts$out_terms, "terms")
+}
+if (!is.null(opts$out_linear)) {
+  write_table(joined("linear"), opts$out_linear, "linear_predictors")
+}
+write_record(
+  list(
+    benchmark = opts$benchmark,
+    level = opts$level,
+    seed = opts$seed,
+    optimism = inputs$optimism,
+    forms = lapply(made, `[[`, "record")
+  ),
+  opts$record
+)
+write_table(joined("reconstructions"), opts$out, "reconstructions")

@@ -4,7 +4,9 @@
 # and p_i the proportion correct of subject i, item j is excluded when
 #   sd(x_j) <= min_sd,  mean(x_j) > max_mean,  or
 #   |cor(x_j, p)| < min_item_total
-# (the rules of metabench; a negative correlation alone does not exclude).
+# (the rules of metabench; a negative correlation alone does not exclude). With
+# --discrimination discounted the correlation is multiplied by 1 - mean(x_j),
+# the statistic that metabench in fact computes.
 #
 # Inputs.  responses, items, splits
 # Outputs. items (with n, mean, sd, item_total_correlation, keep, reason);
@@ -14,11 +16,11 @@
 #            --items items.parquet --splits splits.parquet \
 #            --out screened.parquet --record screened.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -51,23 +53,30 @@ spec <- list(
     default = 0.05,
     "exclude items with a smaller absolute item-total correlation (0 to 1)"
   ),
+  stage_option(
+    "discrimination",
+    "string",
+    "correlation, or discounted by the share of right answers (metabench)",
+    default = "correlation",
+    choices = c("correlation", "discounted")
+  ),
   stage_option("out", "string", required = TRUE, "items table (file)"),
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("screen_items", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Exclude uninformative items.")
-  items <- read_table(opts$items, "items")
-  splits <- read_table(opts$splits, "splits")
-  responses <- read_table(opts$responses, "responses") |>
-    responses_matrix() |>
-    training_responses(splits)
+opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
+items <- read_table(opts$items, "items")
+splits <- read_table(opts$splits, "splits")
+responses <- read_table(opts$responses, "responses") |>
+  responses_matrix() |>
+  training_responses(splits)
 
-  thresholds <- opts[c("min_sd", "max_mean", "min_item_total")]
-  screened <- do.call(screen_items, c(list(items, responses), thresholds))
+thresholds <- opts[
+  c("min_sd", "max_mean", "min_item_total", "discrimination")
+]
+screened <- do.call(screen_items, c(list(items, responses), thresholds))
 
-  write_table(screened, opts$out, "items")
-  describe_screen(screened, nrow(responses)) |>
-    append(thresholds, after = 0) |>
-    write_record(opts$record)
-})
+write_table(screened, opts$out, "items")
+describe_screen(screened, nrow(responses)) |>
+  append(thresholds, after = 0) |>
+  write_record(opts$record)

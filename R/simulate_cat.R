@@ -14,11 +14,11 @@
 #            --criterion MFI --estimator EAP --max-length 30 \
 #            --out traces.parquet
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -56,6 +56,11 @@ spec <- list(
   stage_option("start", "integer", default = 1, "items asked at --theta0"),
   stage_option("theta0", "number", "ability at which tests start (0)"),
   stage_option(
+    "spread",
+    "number",
+    "choose the --start first items from -spread to spread instead"
+  ),
+  stage_option(
     "randomesque",
     "integer",
     default = 1,
@@ -92,38 +97,36 @@ spec <- list(
   stage_option("out", "string", required = TRUE, "cat_traces table (file)")
 )
 
-run_stage("simulate_cat", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Simulate adaptive tests.")
-  if (!requireNamespace("catR", quietly = TRUE)) {
-    user_error(
-      "R package catR is not installed; install it from CRAN, or use ",
-      "itemwise simulate-cat --engine native"
-    )
-  }
-  parameters <- read_table(opts$parameters, "parameters")
-  responses <- read_table(opts$responses, "responses") |> responses_matrix()
-  absent <- setdiff(parameters$item, colnames(responses))
-  if (length(absent) > 0) {
-    user_error("--responses: lacks the items ", listed(absent))
-  }
-  responses <- responses[, parameters$item, drop = FALSE]
-  smallest <- max(opts$min_length, opts$start)
-  if (nrow(parameters) < smallest) {
-    user_error(
-      "--parameters: ",
-      nrow(parameters),
-      " items, the rule asks at least ",
-      smallest
-    )
-  }
-  simulate_cats(
-    responses,
-    parameters,
-    cat_rule(opts),
-    opts$benchmark,
-    opts$name,
-    opts$min_length,
-    opts$seed
-  ) |>
-    write_table(opts$out, "cat_traces")
-})
+opts <- start_stage("simulate_cat", spec, "Simulate adaptive tests.")
+if (!requireNamespace("catR", quietly = TRUE)) {
+  user_error(
+    "R package catR is not installed; install it from CRAN, or use ",
+    "itemwise simulate-cat --engine native"
+  )
+}
+parameters <- read_table(opts$parameters, "parameters")
+responses <- read_table(opts$responses, "responses") |> responses_matrix()
+absent <- setdiff(parameters$item, colnames(responses))
+if (length(absent) > 0) {
+  user_error("--responses: lacks the items ", listed(absent))
+}
+responses <- responses[, parameters$item, drop = FALSE]
+smallest <- max(opts$min_length, opts$start)
+if (nrow(parameters) < smallest) {
+  user_error(
+    "--parameters: ",
+    nrow(parameters),
+    " items, the rule asks at least ",
+    smallest
+  )
+}
+simulate_cats(
+  responses,
+  parameters,
+  cat_rule(opts),
+  opts$benchmark,
+  opts$name,
+  opts$min_length,
+  opts$seed
+) |>
+  write_table(opts$out, "cat_traces")

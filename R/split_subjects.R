@@ -6,21 +6,22 @@
 # that brings its number of subjects closer to
 #   share x (number of subjects),
 # at random within quantile groups of the mean full score (random), at random
-# (organization), or from the newest (date). Training units are dealt into folds
-# of equal size.
+# (organization), or from the newest (date). With --test-from complete only
+# subjects with a full score on every benchmark are drawn, and the share is of
+# them. Training units are dealt into folds of equal size.
 #
-# Inputs.  subjects; full_scores (optional, for strata)
+# Inputs.  subjects; full_scores (optional, for strata and completeness)
 # Outputs. splits (subject, set, fold); record (JSON)
 #
 # Run.     Rscript --vanilla R/split_subjects.R --subjects subjects.parquet \
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-here <- dirname(sub(
-  "^--file=",
-  "",
-  grep("^--file=", commandArgs(), value = TRUE)[1]
-))
+here <- if (interactive()) {
+  file.path(getOption("itemwise.root", "."), "R")
+} else {
+  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+}
 source(file.path(here, "lib/options.R"))
 source(file.path(here, "lib/io.R"))
 source(file.path(here, "lib/parquet.R"))
@@ -50,28 +51,44 @@ spec <- list(
     "number of quantile groups of the score",
     default = 5
   ),
+  stage_option(
+    "test-from",
+    "string",
+    "draw test subjects from all, or from those with every full score",
+    default = "all",
+    choices = c("all", "complete")
+  ),
   stage_option("seed", "integer", "seed of the random numbers", default = 1),
   stage_option("out", "string", required = TRUE, "splits table (file)"),
   stage_option("record", "string", required = TRUE, "JSON record (file)")
 )
 
-run_stage("split_subjects", \() {
-  opts <- stage_options(spec, commandArgs(TRUE), "Split subjects into sets.")
-  subjects <- opts$subjects |>
-    lapply(read_table, "subjects") |>
-    unite_subjects(split_columns[[opts$method]])
-  score <- opts$full_scores |>
+opts <- start_stage("split_subjects", spec, "Split subjects into sets.")
+subjects <- opts$subjects |>
+  lapply(read_table, "subjects") |>
+  unite_subjects(split_columns[[opts$method]])
+score <- opts$full_scores |>
+  lapply(read_table, "full_scores") |>
+  mean_full_score(subjects$subject)
+
+eligible <- if (opts$test_from == "complete") {
+  opts$full_scores |>
     lapply(read_table, "full_scores") |>
-    mean_full_score(subjects$subject)
+    has_every_score(subjects$subject)
+} else {
+  rep(TRUE, nrow(subjects))
+}
 
-  unit <- subject_units(subjects, opts$method)
-  settings <- opts[
-    c("method", "test", "validation", "folds", "strata", "seed")
-  ]
-  splits <- do.call(split_subjects, c(list(subjects, unit, score), settings))
+unit <- subject_units(subjects, opts$method)
+settings <- opts[
+  c("method", "test", "validation", "folds", "strata", "seed")
+]
+splits <- do.call(
+  split_subjects,
+  c(list(subjects, unit, score, eligible = eligible), settings)
+)
 
-  write_table(splits, opts$out, "splits")
-  describe_split(splits, subjects, unit) |>
-    append(settings, after = 0) |>
-    write_record(opts$record)
-})
+write_table(splits, opts$out, "splits")
+describe_split(splits, subjects, unit) |>
+  append(c(settings, opts["test_from"]), after = 0) |>
+  write_record(opts$record)

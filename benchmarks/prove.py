@@ -15,10 +15,15 @@ import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
 from choices import readout_choices, settings_search
+from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
+from demo import demo
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
+from profiling import suite_rows
+from pythia import pythia
+from scale import build_scale
 from slurm import slurm
 
 from itemwise import irt
@@ -231,6 +236,7 @@ PROOFS = {
     "heldout": heldout,
     "agreement": agreement,
     "leaderboard": leaderboard,
+    "build_scale": build_scale,
     "recovery": recovery,
     "pipeline": pipeline,
     "published_forms": published_forms,
@@ -245,8 +251,13 @@ PROOFS = {
     "cat_engines": cat_engines,
     "cat_study": cat_study,
     "live": live,
+    "pythia": pythia,
+    "collect": collect_leaderboard,
+    "collect_scale": collect_scale,
     "kills": kills,
     "slurm": slurm,
+    "suite_rows": suite_rows,
+    "demo": demo,
 }
 
 if __name__ == "__main__":

@@ -26,12 +26,13 @@ rule split_subjects:
         validation=CONFIG["split"]["validation"],
         folds=CONFIG["split"]["folds"],
         strata=CONFIG["split"]["strata"],
+        test_from=CONFIG["split"]["test_from"],
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/split_subjects.R --subjects {params.subjects:q}"
         " --full-scores {params.full_scores:q} --method {params.method} --test {params.test}"
         " --validation {params.validation} --folds {params.folds} --strata {params.strata}"
-        " --seed {params.seed} --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
+        " --test-from {params.test_from} --seed {params.seed} --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule screen_items:
@@ -56,17 +57,49 @@ rule screen_items:
         min_sd=setting("screening", "min_sd"),
         max_mean=setting("screening", "max_mean"),
         min_item_total=setting("screening", "min_item_total"),
+        discrimination=setting("screening", "discrimination"),
     shell:
         "Rscript --vanilla R/screen_items.R --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --min-sd {params.min_sd}"
         " --max-mean {params.max_mean} --min-item-total {params.min_item_total}"
+        " --discrimination {params.discrimination}"
         " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
+
+
+rule thin_items:
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        code=stage_code("thin_items"),
+    output:
+        item_table=f"{RUN}/thin_items/{{benchmark}}.parquet",
+        record=f"{RUN}/thin_items/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/thin_items/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/thin_items/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        size=setting("thinning", "items"),
+        draws=setting("thinning", "draws"),
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise thin-items --responses {input.responses:q} --items {input.item_table:q}"
+        " --splits {input.splits:q} --full-scores {input.full_scores:q}"
+        " --benchmark {wildcards.benchmark} --size {params.size} --draws {params.draws}"
+        " --seed {params.seed} --out {output.item_table:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
 
 
 rule fit_irt:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=fit_code,
     output:
@@ -126,7 +159,7 @@ rule fit_irt_mirt:
     # The reference engine on the same data. R fits one item set at a time, slowly.
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("fit_irt", "R"),
     output:

@@ -31,6 +31,35 @@ rule simulate_population:
         " --parameters {output.parameters:q} --abilities {output.abilities:q} > {log:q} 2>&1"
 
 
+rule scrape_leaderboard:
+    # The manifest (manifest.sqlite) is no output: a killed or failed run goes on from it.
+    input:
+        code=stage_code("scrape_leaderboard"),
+    output:
+        shards=[directory(f"{RUN}/scrape_leaderboard/{b}") for b in COLLECTED],
+        item_tables=[f"{RUN}/scrape_leaderboard/{b}.items.parquet" for b in COLLECTED],
+        subjects=f"{RUN}/scrape_leaderboard/subjects.parquet",
+        manifest=f"{RUN}/scrape_leaderboard/manifest.parquet",
+        collection=f"{RUN}/scrape_leaderboard/collection.parquet",
+        record=f"{RUN}/scrape_leaderboard/collection.json",
+    log:
+        f"{RUN}/logs/scrape_leaderboard/leaderboard.log",
+    benchmark:
+        f"{RUN}/benchmarks/scrape_leaderboard/leaderboard.tsv"
+    conda:
+        "../envs/python.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        benchmarks=names_option("benchmarks", COLLECTED),
+        settings=collection_settings(),
+        folder=lambda wildcards, output: Path(output.manifest).parent,
+    shell:
+        "itemwise scrape-leaderboard {params.benchmarks} {params.settings}"
+        " --folder {params.folder:q} --record {output.record:q} > {log:q} 2>&1"
+
+
 rule evaluate_model:
     # One process a language model, so that its memory is free for the next.
     input:
@@ -88,16 +117,16 @@ rule build_responses:
         binarize=option("binarize", "binarize"),
         full_scores=option("full-scores", "full_scores"),
         item_metadata=lambda wildcards: option_text("item-metadata", item_metadata(wildcards)),
-        subject_metadata=(
-            f"--subject-metadata {shlex.quote(CONFIG['subject_metadata'])}"
-            if CONFIG["subject_metadata"]
-            else ""
+        subject_metadata=lambda wildcards: option_list(
+            "subject-metadata", subject_metadata(wildcards)
         ),
         coverage=setting("coverage"),
+        left_out=build_options,
     shell:
         "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
         " {params.metric} {params.filter} {params.binarize} {params.full_scores}"
         " {params.item_metadata} {params.subject_metadata} --coverage {params.coverage}"
+        " {params.left_out}"
         " --out {output.responses:q} --out-items {output.item_table:q}"
         " --out-subjects {output.subjects:q} --out-full-scores {output.full_scores:q}"
         " --record {output.record:q} > {log:q} 2>&1"

@@ -1,18 +1,42 @@
 # What every phase shares: the validated configuration, names of files, code of stages.
+import json
 import re
 import shlex
 import sys
 from pathlib import Path
 
 from itemwise.build import source_files
+from itemwise.analyses.suite import pick
+from itemwise.checkpoints import from_entries, slug
 from itemwise.config import resolve
 from itemwise.errors import UserError
 from itemwise.provenance import stage_code
 from itemwise.r_worker import r_has
 from snakemake.exceptions import WorkflowError
 
+
+def folders_and_patterns(config):
+    """Return the files of sources that are several: Snakemake does not look into folders."""
+    benchmarks = config["benchmarks"].values()
+    paths = [path for b in benchmarks if isinstance(b["sources"], list) for path in b["sources"]]
+    return {p: source_files([p]) for p in paths if Path(p).is_dir() or "*" in p}
+
+
 try:
     CONFIG = resolve(config)
+    SEVERAL = folders_and_patterns(CONFIG)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PROFILE = CONFIG["profile"]
+"""Settings of the 360 suite."""
+
+try:
+    CHECKPOINTS = {
+        (slug(row["model"]), slug(row["revision"])): row
+        for row in from_entries(PROFILE["checkpoints"]).to_dict("records")
+    }
+    ANALYSES = pick(PROFILE["analyses"], bool(PROFILE["bank"]))["name"].tolist()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -26,8 +50,18 @@ shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
 EVALUATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "evaluated"]
+COLLECTED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "collected"]
 LMS = list(CONFIG["language_models"])
 """Names of the language models to evaluate, as files are called."""
+
+ZOO = {name: run for name, run in CONFIG["zoo"]["runs"].items() if not run["held_out"]}
+"""Training runs of tiny models that calibrate the items."""
+
+HELD_OUT = [name for name in CONFIG["zoo"]["runs"] if name not in ZOO]
+"""Training runs that are followed by what the others calibrated."""
+
+SUITE = f"{RUN}/write_suite/tasks"
+"""The zoo's harness tasks."""
 
 REFERENCE = [
     name
@@ -47,13 +81,25 @@ SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
 ADAPTIVE = BENCHMARKS if CONFIG["cat"]["rules"] else []
 """Benchmarks on which adaptive tests are simulated."""
 
+THINNED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["thinning"]["items"] is not None]
+"""Benchmarks whose items are thinned before calibration."""
+
 FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
 
 
+PROFILED = [
+    f"{RUN}/profile_checkpoints/{lm}/{revision}/{file}"
+    for lm, revision in CHECKPOINTS
+    for file in [*(f"{name}.parquet" for name in ANALYSES), "record.json"]
+]
+"""What the 360 suite gives: a table of measures for every checkpoint and analysis, and records."""
+
+
 wildcard_constraints:
-    benchmark="|".join(BENCHMARKS),
+    benchmark="|".join(BENCHMARKS) or "none",
     lm="|".join(map(re.escape, LMS)) or "none",
+    training_run="|".join(map(re.escape, CONFIG["zoo"]["runs"])) or "none",
 
 
 def setting(group, key=None):
@@ -106,15 +152,83 @@ def evaluation_settings():
     return " ".join(filter(None, parts))
 
 
+def adaptive_settings():
+    """Return how models are loaded for adaptive tests, as options."""
+    settings = CONFIG["evaluate"]
+    parts = [option_text(name.replace("_", "-"), settings[name])
+             for name in ("backend", "dtype", "device", "batch_size")]  # fmt: skip
+    if settings["lm_args"]:
+        parts.append("--lm-args " + " ".join(map(shlex.quote, settings["lm_args"])))
+    return " ".join(filter(None, parts))
+
+
+def training_settings(wildcards):
+    """Return how a run of the zoo is trained, as options."""
+    run = CONFIG["zoo"]["runs"][wildcards.training_run]
+    single = ("width", "layers", "learning_rate", "share", "seed")
+    parts = [option_text(name.replace("_", "-"), run[name]) for name in single]
+    return " ".join([*parts, option_list("left-out", run["left_out"])]).strip()
+
+
+def checkpoint_folder(wildcards):
+    """Return the folder of a run's checkpoints."""
+    return f"{RUN}/train_zoo/{wildcards.training_run}"
+
+
+def checkpoints(wildcards):
+    """Return the folders of a run's checkpoints, in the order of training."""
+    return [f"{checkpoint_folder(wildcards)}/step-{n}" for n in CONFIG["zoo"]["checkpoints"]]
+
+
 def benchmark_of_tasks():
     """Return the option that says which benchmark each task belongs to."""
     pairs = [f"{t}={b}" for b in EVALUATED for t in CONFIG["benchmarks"][b]["tasks"]]
     return " ".join(["--benchmark-of", *map(shlex.quote, pairs)]) if pairs else ""
 
 
+def checkpoint_tables():
+    """Return the tables of checkpoints that are given as files."""
+    return [entry["table"] for entry in PROFILE["checkpoints"] if "table" in entry]
+
+
+def checkpoint_options(wildcards):
+    """Return which checkpoint a process loads, as options."""
+    row = CHECKPOINTS[wildcards.lm, wildcards.revision]
+    known = {
+        "lm": row["location"] or row["model"],
+        "name": row["model"],
+        "revision": row["revision"],
+        "step": row["step"],
+        "tokens": row["tokens"],
+        "dtype": row["dtype"] or PROFILE["dtype"],
+    }
+    return " ".join(option_text(name, value) for name, value in known.items())
+
+
+def profile_bank():
+    """Return the bank that checkpoints are measured by, if any."""
+    return [PROFILE["bank"]] if PROFILE["bank"] else []
+
+
+def profile_settings():
+    """Return how checkpoints are loaded and analysed, as options."""
+    single = ("backend", "device", "batch_size", "bank", "rule")
+    parts = [option_text(name.replace("_", "-"), PROFILE[name]) for name in single]
+    values = [
+        f"{analysis}.{key}={json.dumps(value)}"
+        for analysis, settings in PROFILE["settings"].items()
+        for key, value in settings.items()
+    ]
+    parts += [option_list("lm-args", PROFILE["lm_args"]), option_list("set", values)]
+    parts += [option_list("analyses", ANALYSES)]
+    parts += ["--trust-remote-code"] if PROFILE["trust_remote_code"] else []
+    return " ".join(filter(None, parts))
+
+
 def option_list(name, values):
     """Return a command-line option with several values, nothing where there are none."""
-    return f"--{name} {' '.join(map(shlex.quote, values))}" if values else ""
+    text = " ".join(map(shlex.quote, values))
+    return f"--{name} {text}" if text else ""
 
 
 def growing(amount):
@@ -145,25 +259,75 @@ def source_paths(wildcards):
     if sources == "simulated":
         return [f"{RUN}/simulate_population/{wildcards.benchmark}.parquet"]
     if sources == "evaluated":
-        return expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
-    # The files of a folder one by one: Snakemake does not look into folders.
-    folders = {path: source_files([path]) for path in sources if Path(path).is_dir()}
-    return [file for path in sources for file in folders.get(path, [path])]
+        models = expand(f"{RUN}/evaluate_model/{{lm}}.parquet", lm=LMS)
+        return models + expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=ZOO)
+    if sources == "collected":
+        return [f"{RUN}/scrape_leaderboard/{wildcards.benchmark}"]
+    return [file for path in sources for file in SEVERAL.get(path, [path])]
 
 
 def item_metadata(wildcards):
     """Return the table of what is known of the items: that given, or the evaluated prompts."""
     given = CONFIG["benchmarks"][wildcards.benchmark]["item_metadata"]
     if given is None and wildcards.benchmark in EVALUATED:
-        return f"{RUN}/evaluate_model/{LMS[0]}.documents.parquet"
+        first = f"evaluate_model/{LMS[0]}" if LMS else f"evaluate_run/{next(iter(ZOO))}"
+        return f"{RUN}/{first}.documents.parquet"
+    if given is None and wildcards.benchmark in COLLECTED:
+        return f"{RUN}/scrape_leaderboard/{wildcards.benchmark}.items.parquet"
     return given
+
+
+def build_options(wildcards):
+    """Return what a build leaves out, as options."""
+    benchmark = CONFIG["benchmarks"][wildcards.benchmark]
+    parts = [option_text("distinct", benchmark["distinct"])]
+    parts += ["--drop-incomplete"] if benchmark["incomplete"] == "drop" else []
+    parts += [f"--lowest {benchmark['lowest']}"] if benchmark["lowest"] else []
+    return " ".join(filter(None, parts))
+
+
+def calibrated_items(wildcards):
+    """Return the items table of calibration and selection: screened, and thinned if so set."""
+    thinned = CONFIG["benchmarks"][wildcards.benchmark]["thinning"]["items"] is not None
+    return f"{RUN}/{'thin' if thinned else 'screen'}_items/{wildcards.benchmark}.parquet"
+
+
+def published_numbers():
+    """Return what others published, as one option of the report."""
+    named = {**CONFIG["benchmarks"], "grand": CONFIG}
+    rows = [{"benchmark": name, **row} for name in named for row in named[name]["published"]]
+    return option_text("published", json.dumps(rows)) if rows else ""
+
+
+def subject_metadata(wildcards):
+    """Return the tables of what is known of the models: that given, collected, or of the zoo."""
+    if CONFIG["subject_metadata"] is not None:
+        return [CONFIG["subject_metadata"]]
+    if wildcards.benchmark in COLLECTED:
+        return [f"{RUN}/scrape_leaderboard/subjects.parquet"]
+    return expand(f"{RUN}/train_zoo/{{run}}.parquet", run=ZOO)
+
+
+def collection_settings():
+    """Return what is collected and how, as options."""
+    settings = CONFIG["collect"]
+    single = ("source", "models", "organization", "plan", "workers", "attempts", "max_disk")
+    parts = [
+        option_text(name.replace("_", "-"), settings[name])
+        for name in (*single, "kappa", "contact")
+    ]
+    parts.append(option_list("repositories", settings["repositories"]))
+    tasks = [f"{t}={b}" for b in COLLECTED for t in CONFIG["benchmarks"][b]["tasks"]]
+    parts.append(option_list("benchmark-of", tasks))
+    parts.append("--accept-pending" if settings["accept_pending"] else "")
+    return " ".join(filter(None, parts))
 
 
 def metadata_paths(wildcards):
     """Return the optional inputs of a benchmark that are given."""
     benchmark = CONFIG["benchmarks"][wildcards.benchmark]
-    given = [benchmark["full_scores"], item_metadata(wildcards), CONFIG["subject_metadata"]]
-    return [path for path in given if path is not None]
+    given = [benchmark["full_scores"], item_metadata(wildcards)]
+    return [path for path in given if path is not None] + subject_metadata(wildcards)
 
 
 def fit_code(wildcards):
@@ -191,12 +355,16 @@ def report_inputs(wildcards):
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
     files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
+    files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
     if len(BENCHMARKS) > 1:
         files += [f"{RUN}/fit_joint_readout/joint.parquet"]
     files += [
         f"{RUN}/search_selection/{b}.{suffix}" for b in SEARCH for suffix in ("parquet", "json")
     ]
+    files += [f"{RUN}/thin_items/{b}.json" for b in THINNED]
     files += [f"{RUN}/simulate_cat/{b}.study.parquet" for b in ADAPTIVE]
     if FACTORS:
         files += [f"{RUN}/analyze_factors/factors.{suffix}" for suffix in ("parquet", "json")]
+    files += [f"{RUN}/follow_run/{name}.parquet" for name in HELD_OUT]
+    files += [f"{RUN}/train_zoo/{name}.json" for name in CONFIG["zoo"]["runs"]]
     return files + [f"{RUN}/split_subjects/splits.parquet", f"{RUN}/split_subjects/splits.json"]

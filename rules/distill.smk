@@ -6,7 +6,7 @@ rule search_selection:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("search_selection"),
     output:
@@ -48,7 +48,7 @@ rule select_items:
         abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
+        item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("select_items"),
     output:
@@ -181,10 +181,12 @@ rule fit_joint_readout:
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
         level=CONFIG["readout"]["level"],
+        joint=CONFIG["joint"],
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/fit_joint_readout.R --features {params.features:q}"
         " --selections {params.selections:q} --selection-records {params.selection_records:q}"
+        " --terms {params.joint[terms]} --basis {params.joint[basis]} --k {params.joint[k]}"
         " --level {params.level} --seed {params.seed}"
         " --out {output.reconstructions:q} --out-terms {output.terms:q}"
         " --record {output.record:q} > {log:q} 2>&1"
@@ -225,6 +227,7 @@ rule simulate_cat:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
         selection_record=f"{RUN}/select_items/{{benchmark}}.json",
         terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
@@ -251,7 +254,8 @@ rule simulate_cat:
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --benchmark {wildcards.benchmark} {params.rules} --selection {input.selection:q}"
+        " --benchmark {wildcards.benchmark} {params.rules} --items {input.item_table:q}"
+        " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"
         " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
         " --splits {input.splits:q} --calibrate-on {params.calibrate_on} --seed {params.seed}"
@@ -263,6 +267,7 @@ rule analyze_factors:
     input:
         full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
         abilities=expand(f"{RUN}/score_subjects/{{b}}.parquet", b=BENCHMARKS),
+        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
         splits=f"{RUN}/split_subjects/splits.parquet",
         code=stage_code("analyze_factors"),
     output:
@@ -280,10 +285,12 @@ rule analyze_factors:
     params:
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
         abilities=lambda wildcards, input: ",".join(input.abilities),
+        form_abilities=lambda wildcards, input: ",".join(input.form_abilities),
         benchmarks=",".join(BENCHMARKS),
     shell:
         "Rscript --vanilla R/analyze_factors.R --full-scores {params.full_scores:q}"
-        " --abilities {params.abilities:q} --benchmarks {params.benchmarks:q}"
+        " --abilities {params.abilities:q} --form-abilities {params.form_abilities:q}"
+        " --benchmarks {params.benchmarks:q}"
         " --splits {input.splits:q} --out {output.loadings:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 

@@ -21,6 +21,10 @@ rule write_report:
         benchmarks=BENCHMARKS,
         simulated=names_option("simulated", SIMULATED),
         reference=names_option("reference", REFERENCE),
+        published=published_numbers(),
+        zoo=names_option("zoo", CONFIG["zoo"]["runs"]),
+        followed=names_option("followed", HELD_OUT),
     shell:
         "itemwise write-report --results {params.run:q} --benchmarks {params.benchmarks:q}"
-        " {params.simulated} {params.reference} --out {output.report:q} > {log:q} 2>&1"
+        " {params.simulated} {params.reference} {params.published} {params.zoo} {params.followed}"
+        " --out {output.report:q} > {log:q} 2>&1"

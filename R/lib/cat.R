@@ -64,7 +64,7 @@ cat_rule <- function(opts) {
   list(
     start = list(
       nrItems = opts$start,
-      theta = if (is.null(opts$theta0)) 0 else opts$theta0,
+      theta = cat_start(opts),
       startSelect = "MFI"
     ),
     test = utils::modifyList(test, cat_extra(opts$cat_test)),
@@ -74,6 +74,17 @@ cat_rule <- function(opts) {
       alpha = 2 * stats::pnorm(-opts$z)
     )
   )
+}
+
+#' Say at which abilities the first items are chosen
+#'
+#' @param opts Options `start`, `theta0` and `spread`.
+#' @return One ability for all, or one an item.
+cat_start <- function(opts) {
+  if (!is.null(opts$spread)) {
+    return(seq(-opts$spread, opts$spread, length.out = opts$start))
+  }
+  if (is.null(opts$theta0)) 0 else opts$theta0
 }
 
 #' Read further arguments of catR's `test` list
@@ -139,12 +150,19 @@ run_cat <- function(responses, bank, rule, min_length = 0, seed = NULL) {
 
 #' Run one test a row
 #'
+#' With the criterion `MFI` the next item is the one with the largest
+#' information at the current estimate \eqn{\hat{\theta}},
+#' \deqn{I(\theta) = \frac{P'(\theta)^2}{P(\theta) (1 - P(\theta))}.}
+#'
 #' @param responses Matrix, subjects (row names) by items of the bank.
 #' @param parameters `parameters` table along its columns.
 #' @param rule List from [cat_rule()].
 #' @param benchmark,name Name of the benchmark and of the rule.
 #' @param min_length,seed As for [run_cat()].
 #' @return `cat_traces` table.
+#' @references Magis D. & Raiche G. (2012). Random generation of response
+#'   patterns under computerized adaptive testing with the R package catR.
+#'   Journal of Statistical Software 48(8).
 simulate_cats <- function(
   responses,
   parameters,

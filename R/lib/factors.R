@@ -63,6 +63,11 @@ most_factors <- function(p, most) {
 #' @return List of `loadings` (benchmarks by factors, the factor that explains
 #'   most first), `weights` (of standardised values, for regression scores) and
 #'   `record`.
+#' @references Harman H. H. & Jones W. H. (1966). Factor analysis by minimizing
+#'   residuals (minres). Psychometrika 31, 351-368.
+#'
+#'   Bentler P. M. (1990). Comparative fit indexes in structural models.
+#'   Psychological Bulletin 107, 238-246.
 fit_factors <- function(values, m) {
   if (!requireNamespace("psych", quietly = TRUE)) {
     user_error(
@@ -123,7 +128,7 @@ factor_and_grand <- function(fit, train, values, grand) {
 
 #' Analyse one measure with one to several factors
 #'
-#' @param measure `"scores"` or `"abilities"`.
+#' @param measure `"scores"`, `"abilities"` or `"form_abilities"`.
 #' @param train,test Matrices of the subjects that factors are fitted to, and
 #'   of those that the first factor is related to the grand mean over.
 #' @param grand Named mean full scores of all subjects, in points.

@@ -66,8 +66,12 @@ mean_squares <- function(cells, sums) {
 
 #' Standardise a mean square
 #'
-#' @param mean_square,variance Numeric vectors.
+#' \deqn{z = (m^{1/3} - 1) \frac{3}{s} + \frac{s}{3}}
+#'
+#' @param mean_square,variance Numeric vectors: \eqn{m} and \eqn{s^2}.
 #' @return Numeric vector, `NA` where the variance vanishes.
+#' @references Wilson E. B. & Hilferty M. M. (1931). The distribution of
+#'   chi-square. PNAS 17, 684-688.
 cube_root_z <- function(mean_square, variance) {
   s <- sqrt(pmax(variance, 0))
   ifelse(s > 0, (mean_square^(1 / 3) - 1) * 3 / s + s / 3, NA)

@@ -257,6 +257,8 @@ marginal_log_likelihood <- function(responses, parameters, points = 61) {
 #'
 #' @inheritParams visit_subjects
 #' @return List of matrices, items x nodes: `right` and `wrong`.
+#' @references Bock R. D. & Aitkin M. (1981). Marginal maximum likelihood
+#'   estimation of item parameters. Psychometrika 46, 443-459.
 expected_counts <- function(responses, parameters, grid) {
   blocks <- visit_subjects(
     responses,

@@ -62,9 +62,12 @@ fixed_mirt <- function(
 
 #' Estimate abilities by mirt with fixed item parameters
 #'
-#' `MAP` is the mode of the posterior, `EAP` its mean with its standard
-#' deviation as error, `EAPsum` the same given the sum score alone, `ML` the
-#' mode of the likelihood without prior.
+#' With the posterior \eqn{p(\theta | x) \propto L(x | \theta) \phi(\theta)},
+#' `MAP` is its mode and `EAP` its mean with its standard deviation as error,
+#' \deqn{\hat{\theta} = \int \theta \, p(\theta | x) \, d\theta, \qquad
+#'   \mathrm{se}^2 = \int (\theta - \hat{\theta})^2 p(\theta | x) \, d\theta,}
+#' `EAPsum` is the same given the sum score \eqn{\sum_i x_i} alone, and `ML` the
+#' mode of the likelihood \eqn{L} without prior.
 #'
 #' @param responses Integer matrix, subjects x items: 1, 0 or `NA`.
 #' @param parameters `parameters` table; its items are columns of `responses`.
@@ -73,6 +76,13 @@ fixed_mirt <- function(
 #' @return `abilities` table: `subject`, `theta`, `se`, `method`. ML is `NA`
 #'   where it has no maximum within [-6, 6], EAPsum for incomplete subjects; a
 #'   message says how many.
+#' @references Bock R. D. & Mislevy R. J. (1982). Adaptive EAP estimation of
+#'   ability in a microcomputer environment. Applied Psychological Measurement
+#'   6, 431-444.
+#'
+#'   Lord F. M. & Wingersky M. S. (1984). Comparison of IRT true-score and
+#'   equipercentile observed-score equatings. Applied Psychological
+#'   Measurement 8, 453-461.
 score_mirt <- function(
   responses,
   parameters,

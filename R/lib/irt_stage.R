@@ -99,18 +99,6 @@ check_answered <- function(responses) {
 
 # ---- Options -----------------------------------------------------------------
 
-#' Take options without a value out of the command line
-#'
-#' @param args Character vector of command-line arguments.
-#' @param flags Names of the options without dashes.
-#' @return List: the remaining `args`, and `given`, a named logical vector,
-#'   hyphens in names being underscores.
-take_flags <- function(args, flags) {
-  dashed <- paste0("--", flags)
-  given <- stats::setNames(dashed %in% args, gsub("-", "_", flags))
-  list(args = args[!args %in% dashed], given = given)
-}
-
 #' Parse technical options of mirt
 #'
 #' @param pairs Character vector such as `"NCYCLES=2000"`; `NULL` for none.

@@ -8,7 +8,7 @@ joined_features <- c("linear", "theta")
 #' @param form Name of the form.
 #' @return Data frame of the subjects that every benchmark has: subject, set,
 #'   fold, `y.<benchmark>` (full score), `<benchmark>.<feature>`, and their
-#'   means `y.grand` and `grand.linear`.
+#'   means `y.grand`, `grand.linear` and `grand.sub_score`.
 joint_data <- function(features, form) {
   features <- features[features$form == form, ]
   if (nrow(features) == 0) {
@@ -57,9 +57,10 @@ joint_data <- function(features, form) {
     )
   }
   data$y.grand <- rowMeans(data[paste0("y.", benchmarks)])
-  data$grand.linear <- rowMeans(data[
-    paste0(make.names(benchmarks), ".linear")
-  ])
+  for (feature in c("linear", "sub_score")) {
+    each <- data[paste0(make.names(benchmarks), ".", feature)]
+    data[[paste0("grand.", feature)]] <- rowMeans(each)
+  }
   data
 }
 
@@ -88,19 +89,28 @@ joint_optimism <- function(paths, benchmarks) {
 
 #' Name the predictors of a joint read-out
 #'
-#' A benchmark is read out from its own linear predictor, ability and sub-score
-#' and the linear predictor and ability of every other; the mean of all from
-#' the mean linear predictor and every ability.
+#' With terms `"others"` a benchmark is read out from its own linear predictor,
+#' ability and sub-score and the linear predictor and ability of every other;
+#' the mean of all from the mean linear predictor and every ability. With
+#' `"means"` (section 7 of metabench's method) a benchmark is read out from its
+#' own linear predictor and sub-score, the means of both, and every ability;
+#' the mean of all from the means and every ability.
 #'
 #' @param target Benchmark, or `"grand"`.
 #' @param benchmarks All benchmarks.
+#' @param terms `"others"` or `"means"`.
 #' @return Character vector of `<benchmark>.<feature>`, with the benchmark as a
 #'   syntactic name: formulas know no hyphens.
-joint_predictors <- function(target, benchmarks) {
+joint_predictors <- function(target, benchmarks, terms = "others") {
   target <- make.names(target)
   benchmarks <- make.names(benchmarks)
+  abilities <- paste0(benchmarks, ".theta")
+  if (terms == "means") {
+    own <- if (target != "grand") paste0(target, c(".linear", ".sub_score"))
+    return(c("grand.linear", "grand.sub_score", own, abilities))
+  }
   if (target == "grand") {
-    return(c("grand.linear", paste0(benchmarks, ".theta")))
+    return(c("grand.linear", abilities))
   }
   others <- setdiff(benchmarks, target)
   own <- paste0(target, ".", c(joined_features, "sub_score"))
@@ -114,9 +124,10 @@ joint_predictors <- function(target, benchmarks) {
 #'
 #' @param variables Predictors.
 #' @param k Basis size of every smooth.
+#' @param basis Its kind, as mgcv calls it.
 #' @return Formula with response `full_score`.
-joint_formula <- function(variables, k) {
-  smooths <- sprintf("s(%s, bs = 'cr', k = %d)", variables, k)
+joint_formula <- function(variables, k, basis = "cr") {
+  smooths <- sprintf("s(%s, bs = '%s', k = %d)", variables, basis, k)
   stats::as.formula(
     paste("full_score ~", paste(smooths, collapse = " + ")),
     globalenv()
@@ -131,10 +142,22 @@ joint_formula <- function(variables, k) {
 #' @param k Basis size of every smooth.
 #' @param level Nominal coverage, 0 to 1.
 #' @param optimism As for [fit_readout()].
+#' @param terms As for [joint_predictors()].
+#' @param basis As for [joint_formula()].
 #' @return List like that of [fit_readout()].
-fit_joint <- function(data, target, benchmarks, k, level, optimism = 1) {
+fit_joint <- function(
+  data,
+  target,
+  benchmarks,
+  k,
+  level,
+  optimism = 1,
+  terms = "others",
+  basis = "cr"
+) {
   data$full_score <- data[[paste0("y.", target)]]
-  formula <- joint_formula(joint_predictors(target, benchmarks), k)
+  variables <- joint_predictors(target, benchmarks, terms)
+  formula <- joint_formula(variables, k, basis)
   fit_readout(data, formula, level, optimism)
 }
 

@@ -2,7 +2,10 @@
 
 #' Compare observed and expected proportions at each sum score
 #'
-#' S-X2 is Pearson's statistic of the proportions right at each sum score,
+#' With \eqn{O_{is}} and \eqn{E_{is}} the observed and expected proportions
+#' right of item \eqn{i} among the \eqn{N_s} subjects with sum score \eqn{s},
+#' \deqn{S\textrm{-}X^2_i = \sum_s N_s
+#'   \frac{(O_{is} - E_{is})^2}{E_{is} (1 - E_{is})},}
 #' neighbouring scores with few subjects being joined.
 #'
 #' @param responses Integer matrix of complete responses.
@@ -26,8 +29,11 @@ s_x2 <- function(responses, parameters, estimated = TRUE) {
 
 #' Judge the fit of the whole model
 #'
-#' M2 is a quadratic form of the deviations of the first and second moments of
-#' the responses. Its cost grows with the sixth power of the number of items:
+#' With \eqn{e} the deviations of the first and second moments of the responses
+#' from those of the model and \eqn{C} the weights that make it asymptotically
+#' chi-squared,
+#' \deqn{M_2 = N \, e' C e.}
+#' Its cost grows with the sixth power of the number of items:
 #' 20 items take a tenth of a second, 60 half a minute.
 #'
 #' @inheritParams s_x2

@@ -1,4 +1,5 @@
-# Command-line options of a stage, its errors and its exit status.
+# How a stage begins: its options, what becomes of its errors, and where its
+# options come from in an interactive session.
 
 #' Stop because of something that the user can mend
 #'
@@ -24,8 +25,9 @@ listed <- function(values, limit = 5) {
 #'
 #' @param name Long name without dashes; hyphens become underscores in the
 #'   parsed options.
-#' @param type `"string"`, `"integer"`, `"number"`, or `"list"` for values
-#'   separated by commas.
+#' @param type `"string"`, `"integer"`, `"number"`, `"list"` for values
+#'   separated by commas, or `"flag"` for an option without a value, which is
+#'   `TRUE` when given and else `FALSE`.
 #' @param help What the option sets, with its unit.
 #' @param default Value when the option is absent.
 #' @param required Whether the stage cannot run without it.
@@ -58,11 +60,13 @@ stage_option <- function(
 #' @param spec List of [stage_option()]s.
 #' @param args Character vector of command-line arguments.
 #' @param description First paragraph of `--help`.
+#' @param examples Last paragraph of `--help`.
 #' @return Named list of values, one an option; hyphens in names are
 #'   underscores, and absent options without default are `NULL`.
-stage_options <- function(spec, args, description = "") {
+stage_options <- function(spec, args, description = "", examples = "") {
   parser <- optparse::OptionParser(
     description = description,
+    epilogue = examples,
     option_list = lapply(spec, parser_option)
   )
   given <- tryCatch(
@@ -72,6 +76,9 @@ stage_options <- function(spec, args, description = "") {
   check_required(spec, given)
   values <- lapply(spec, \(option) {
     text <- given[[option$name]]
+    if (option$type == "flag") {
+      return(isTRUE(text))
+    }
     if (is.null(text)) option$default else convert_option(text, option)
   })
   names(values) <- vapply(spec, \(o) gsub("-", "_", o$name), character(1))
@@ -84,6 +91,13 @@ stage_options <- function(spec, args, description = "") {
 #' @return An optparse option without default: the default is shown in the help
 #'   text and filled in by [stage_options()].
 parser_option <- function(option) {
+  if (option$type == "flag") {
+    return(optparse::make_option(
+      paste0("--", option$name),
+      action = "store_true",
+      help = option$help
+    ))
+  }
   note <- if (option$required) {
     " [required]"
   } else if (!is.null(option$default)) {
@@ -155,27 +169,176 @@ convert_option <- function(text, option) {
   if (whole) as.integer(number) else fail("a whole number")
 }
 
-#' Run a stage and turn its errors into messages and exit statuses
+# ---- Beginning ---------------------------------------------------------------
+
+#' Begin a stage
+#'
+#' As a process (`Rscript R/<name>.R ...`): parses the command line, writes the
+#' command into the log, and from here on turns errors into messages and exit
+#' statuses. In an interactive session: takes the options with which a run
+#' called the stage ([interactive_options()]), so that the lines that follow can
+#' be run one by one.
 #'
 #' @param name Name of the stage, the prefix of its messages.
-#' @param main Function without arguments that does the work.
-#' @return `NULL`, invisibly. After a `user_error` R quits with status 2 and
-#'   the message alone; after any other error with status 1, the message and
-#'   the calls that led to it.
-run_stage <- function(name, main) {
-  calls <- NULL
+#' @param spec List of [stage_option()]s.
+#' @param description First paragraph of `--help`.
+#' @return Named list of option values, as of [stage_options()].
+start_stage <- function(name, spec, description) {
+  if (interactive()) {
+    return(interactive_options(name, spec))
+  }
+  report_errors(name)
+  script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+  opts <- stage_options(
+    spec,
+    commandArgs(TRUE),
+    description,
+    paste0("Example:\n", run_line(script[1]))
+  )
+  # A log begins with the command, for people and for interactive_options().
+  if (!isatty(stdout())) {
+    words <- c("Rscript", "--vanilla", script[1], commandArgs(TRUE))
+    cat(paste(quote_words(words), collapse = " "), "\n", sep = "")
+  }
+  opts
+}
+
+#' Read the example in a script's header
+#'
+#' @param script R file of a stage, whose header has a paragraph `# Run.`.
+#' @return The command, a string of several lines.
+run_line <- function(script) {
+  header <- readLines(script, encoding = "UTF-8")
+  header <- header[seq_len(which(!startsWith(header, "#"))[1] - 1)]
+  lines <- header[seq(grep("^# Run\\.", header)[1], length(header))]
+  paste(sub("^# (Run\\.)? *", "  ", lines), collapse = "\n")
+}
+
+#' Turn errors into messages and exit statuses, for the rest of the process
+#'
+#' After a `user_error` R quits with status 2 and the message alone; after any
+#' other error with status 1, the message and the calls that led to it.
+#'
+#' @param name Name of the stage, the prefix of its messages.
+#' @return `NULL`, invisibly.
+report_errors <- function(name) {
   fail <- \(status, ...) {
     message(name, ": error: ", ...)
     quit(save = "no", status = status)
   }
-  tryCatch(
-    # The calls are gone once tryCatch() has unwound, so they are kept before.
-    withCallingHandlers(main(), error = \(e) calls <<- sys.calls()),
+  globalCallingHandlers(
     user_error = \(e) fail(2, conditionMessage(e)),
     error = \(e) {
+      calls <- sys.calls()
       trace <- vapply(calls, \(call) deparse(call, nlines = 1)[1], character(1))
       fail(1, conditionMessage(e), "\n", paste0("  ", trace, collapse = "\n"))
     }
   )
   invisible(NULL)
+}
+
+# ---- Interactive sessions ----------------------------------------------------
+
+#' The options with which a run called a stage
+#'
+#' They are read from the command that begins the stage's log, in the run and
+#' for the benchmark that [work_on()] has chosen. Inputs are those of the run.
+#' What the stage writes goes to a temporary folder instead, so that nobody
+#' overwrites a run by trying something; one thread works, since forks do not
+#' get on with RStudio.
+#'
+#' @param name Name of the stage.
+#' @param spec List of [stage_option()]s.
+#' @return Named list of option values; a message says where they come from.
+interactive_options <- function(name, spec) {
+  log <- stage_log(
+    name,
+    getOption("itemwise.run"),
+    getOption("itemwise.benchmark")
+  )
+  command <- grep(
+    sprintf("^Rscript .*\\b%s\\.R ", name),
+    readLines(log, encoding = "UTF-8"),
+    value = TRUE
+  )
+  if (length(command) == 0) {
+    user_error(
+      log,
+      ": does not begin with the command of the stage; run the workflow again"
+    )
+  }
+  words <- split_words(command[length(command)])
+  opts <- stage_options(spec, words[-seq_len(grep("\\.R$", words)[1])])
+  folder <- file.path(tempdir(), name)
+  for (option in names(opts)) {
+    if (grepl("^(out|out_.*|record|loadings|item_fit|person_fit)$", option)) {
+      if (!is.null(opts[[option]])) {
+        opts[[option]] <- file.path(folder, basename(opts[[option]]))
+      }
+    }
+  }
+  if (!is.null(opts$threads)) {
+    opts$threads <- 1L
+  }
+  message("options of ", log, "; what is written goes to ", folder)
+  opts
+}
+
+#' Find the log of a stage
+#'
+#' @param name Name of the stage.
+#' @param run Results folder of a run.
+#' @param benchmark Name of a benchmark, where the stage has several logs.
+#' @return Path of the log.
+stage_log <- function(name, run, benchmark = NULL) {
+  if (is.null(run)) {
+    user_error(
+      "no run is chosen; first: source(\"R/lib/load.R\"); ",
+      "run <- load_run(\"results/<run>\"); work_on(run, \"<benchmark>\")"
+    )
+  }
+  logs <- Sys.glob(file.path(run, "logs", name, "*.log"))
+  names(logs) <- sub("\\.log$", "", basename(logs))
+  if (length(logs) == 0) {
+    user_error(run, ": has no log of ", name, "; this run did not call it")
+  }
+  if (length(logs) == 1) {
+    return(logs[[1]])
+  }
+  if (is.null(benchmark) || !benchmark %in% names(logs)) {
+    user_error(
+      run,
+      ": choose a benchmark by work_on(run, name): ",
+      paste(names(logs), collapse = ", ")
+    )
+  }
+  logs[[benchmark]]
+}
+
+#' Write words as a shell reads them
+#'
+#' @param words Character vector.
+#' @return Character vector; words with other than plain characters in single
+#'   quotes, line breaks become spaces.
+quote_words <- function(words) {
+  words <- gsub("\n", " ", words, fixed = TRUE)
+  plain <- grepl("^[A-Za-z0-9_./:=,+@%-]+$", words)
+  # shQuote() writes double quotes around words with single ones.
+  quoted <- gsub("'", "'\\''", words, fixed = TRUE)
+  ifelse(plain, words, paste0("'", quoted, "'"))
+}
+
+#' Split a command into words; the inverse of [quote_words()]
+#'
+#' @param line String.
+#' @return Character vector.
+split_words <- function(line) {
+  words <- regmatches(line, gregexpr("('[^']*'|\\\\'|[^' \\\\])+", line))[[1]]
+  # '\'' stands for a single quote within single quotes.
+  parts <- strsplit(words, "\\'", fixed = TRUE)
+  vapply(
+    parts,
+    \(part) paste(gsub("'", "", part, fixed = TRUE), collapse = "'"),
+    ""
+  )
 }

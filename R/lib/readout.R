@@ -66,8 +66,8 @@ fit_gam <- function(formula, data) {
       " training subjects (",
       conditionMessage(e),
       "); choose a smaller k or ",
-      "a simpler smooth by config key 'readout.formula' or ",
-      "'readout.form_formula'"
+      "a simpler smooth by config key 'readout.formula', ",
+      "'readout.form_formula' or 'joint.k'"
     )
   })
 }
@@ -135,6 +135,9 @@ cross_fit <- function(formula, train) {
 #' @param predicted Out-of-fold predictions of training subjects, in points.
 #' @param residual Their residuals, in points.
 #' @return Function from predicted scores to \eqn{\sigma}, both in points.
+#' @references Lei J., G'Sell M., Rinaldo A., Tibshirani R. J. & Wasserman L.
+#'   (2018). Distribution-free predictive inference for regression. JASA 113,
+#'   1094-1111.
 error_scale <- function(predicted, residual) {
   size <- abs(residual)
   floor <- max(mean(size) / 10, 1e-6)
@@ -157,6 +160,9 @@ error_scale <- function(predicted, residual) {
 #' @param scaled Non-negative numeric vector: \eqn{|r| / \sigma}.
 #' @param level Nominal coverage \eqn{\gamma}, 0 to 1.
 #' @return One number.
+#' @references Lei J., G'Sell M., Rinaldo A., Tibshirani R. J. & Wasserman L.
+#'   (2018). Distribution-free predictive inference for regression. JASA 113,
+#'   1094-1111.
 conformal_quantile <- function(scaled, level) {
   # Without the tolerance, a product such as 10 * 0.9 may round up to 10.
   rank <- ceiling((length(scaled) + 1) * level - 1e-9)

@@ -58,23 +58,48 @@ block_statistics <- function(x, total) {
   )
 }
 
+#' Weigh item-total correlations as a screen does
+#'
+#' metabench computes
+#' \eqn{(m_1 - m) / s \cdot \sqrt{n_1 n_0 / (n (n - 1))}} with \eqn{m} the mean
+#' total of all subjects, where the point-biserial correlation has that of the
+#' subjects who were wrong: since \eqn{m_1 - m = (m_1 - m_0) n_0 / n}, it is
+#' the correlation times the share of wrong answers, which excludes many more
+#' of the easy items.
+#'
+#' @param statistics Data frame from [item_statistics()].
+#' @param discrimination `"correlation"`, or `"discounted"`: metabench's.
+#' @return Numeric vector along the items.
+weighed_correlation <- function(statistics, discrimination) {
+  r <- statistics$item_total_correlation
+  if (discrimination == "discounted") r * (1 - statistics$mean) else r
+}
+
 #' Tell which rules exclude each item
 #'
 #' An item is excluded when \eqn{s_j \le} `min_sd`, \eqn{\bar{x}_j >}
-#' `max_mean`, or \eqn{|r_j| <} `min_item_total`. A clearly negative
+#' `max_mean`, or \eqn{|r_j| <} `min_item_total`, with \eqn{r_j} as weighed by
+#' [weighed_correlation()]. A clearly negative
 #' correlation is kept: such an item still tells subjects apart.
 #'
 #' @param statistics Data frame from [item_statistics()].
 #' @param min_sd,max_mean,min_item_total Thresholds, in units of a proportion
 #'   (standard deviation, mean) and of a correlation.
+#' @param discrimination As for [weighed_correlation()].
 #' @return Logical matrix, items x rules, named by the options. An undefined
 #'   standard deviation excludes; an undefined correlation does where the
 #'   standard deviation does not.
 #' @references Kipnis A., Voudouris K., Schulze Buschoff L. M. & Schulz E.
 #'   (2025). metabench: a sparse benchmark of reasoning and knowledge in large
 #'   language models. ICLR 2025.
-screen_rules <- function(statistics, min_sd, max_mean, min_item_total) {
-  r <- statistics$item_total_correlation
+screen_rules <- function(
+  statistics,
+  min_sd,
+  max_mean,
+  min_item_total,
+  discrimination = "correlation"
+) {
+  r <- weighed_correlation(statistics, discrimination)
   flat <- is.na(statistics$sd) | statistics$sd <= min_sd
   cbind(
     "--min-sd" = flat,
@@ -96,7 +121,8 @@ screen_items <- function(
   responses,
   min_sd = 0.01,
   max_mean = 0.95,
-  min_item_total = 0.05
+  min_item_total = 0.05,
+  discrimination = "correlation"
 ) {
   unknown <- setdiff(colnames(responses), items$item)
   if (length(unknown) > 0) {
@@ -111,7 +137,13 @@ screen_items <- function(
   statistics <- item_statistics(responses)
   statistics <- statistics[match(items$item, statistics$item), -1]
   statistics$n[is.na(statistics$n)] <- 0L
-  excluded <- screen_rules(statistics, min_sd, max_mean, min_item_total)
+  excluded <- screen_rules(
+    statistics,
+    min_sd,
+    max_mean,
+    min_item_total,
+    discrimination
+  )
   if (all(rowSums(excluded) > 0)) {
     user_error(all_excluded(excluded))
   }
@@ -119,8 +151,12 @@ screen_items <- function(
     sprintf("sd %.4g <= %g", statistics$sd, min_sd),
     sprintf("mean %.4g > %g", statistics$mean, max_mean),
     sprintf(
-      "|item-total correlation| %.4g < %g",
-      abs(statistics$item_total_correlation),
+      if (discrimination == "discounted") {
+        "|item-total correlation| x share wrong %.4g < %g"
+      } else {
+        "|item-total correlation| %.4g < %g"
+      },
+      abs(weighed_correlation(statistics, discrimination)),
       min_item_total
     )
   )

@@ -68,6 +68,26 @@ mean_full_score <- function(tables, subject) {
   as.vector(mean_score[match(subject, names(mean_score))])
 }
 
+#' Tell which subjects have a full score on every benchmark
+#'
+#' @param tables List of `full_scores` tables.
+#' @param subject Character vector of subjects.
+#' @return Logical vector along `subject`.
+has_every_score <- function(tables, subject) {
+  scores <- do.call(
+    rbind,
+    lapply(tables, \(table) table[c("subject", "benchmark")])
+  )
+  if (is.null(scores)) {
+    user_error(
+      "--test-from complete needs --full-scores, which say who has them all"
+    )
+  }
+  scores <- unique(scores)
+  known <- tabulate(match(scores$subject, subject), length(subject))
+  known == length(unique(scores$benchmark))
+}
+
 #' Find the units that a split never divides
 #'
 #' Units are the connected components of the graph that joins two subjects
@@ -192,6 +212,9 @@ deal_folds <- function(size, stratum, folds) {
 #' @param folds Number of cross-validation folds of the training subjects.
 #' @param strata Number of quantile groups of the score.
 #' @param seed Seed of the random numbers.
+#' @param eligible Logical vector along the subjects: who may be in the test
+#'   and validation sets, whose shares are then of these subjects. A unit with
+#'   a subject that may not stays in training.
 #' @return `splits` table: subject, set, fold (`NA` outside the training set).
 split_subjects <- function(
   subjects,
@@ -202,16 +225,18 @@ split_subjects <- function(
   validation = 0,
   folds = 10,
   strata = 5,
-  seed = 1
+  seed = 1,
+  eligible = rep(TRUE, nrow(subjects))
 ) {
   check_split(subjects, unit, method, test, validation, folds)
   set.seed(seed)
   size <- tabulate(unit)
   score <- as.vector(tapply(score, unit, mean, na.rm = TRUE))
   date <- if (method == "date") as.vector(tapply(subjects$date, unit, min))
+  candidates <- which(as.vector(tapply(eligible, unit, all)))
   choose <- \(rest, share) {
-    share <- share * sum(size) / sum(size[rest])
-    switch(
+    share <- share * sum(size[candidates]) / sum(size[rest])
+    drawn <- switch(
       method,
       random = draw_units(
         size[rest],
@@ -221,12 +246,15 @@ split_subjects <- function(
       organization = draw_units(size[rest], rep(1L, length(rest)), share),
       date = newest_units(date[rest], size[rest], share)
     )
+    rest[drawn]
   }
   set <- rep("train", length(size))
-  set[choose(seq_along(set), test)] <- "test"
-  rest <- which(set == "train")
+  if (length(candidates) > 0) {
+    set[choose(candidates, test)] <- "test"
+  }
+  rest <- candidates[set[candidates] == "train"]
   if (validation > 0 && length(rest) > 0) {
-    set[rest[choose(rest, validation)]] <- "validation"
+    set[choose(rest, validation)] <- "validation"
   }
   check_sets(set, validation, folds)
   train <- which(set == "train")

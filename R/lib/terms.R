@@ -98,6 +98,16 @@ smooth_values <- function(model, smooth, at) {
   drop(basis %*% stats::coef(model)[columns])
 }
 
+#' Tabulate a smooth of one variable on a grid
+#'
+#' The grid is refined until linear interpolation errs by at most `tolerance`.
+#'
+#' @param model,smooth As for [tabulate_smooth()].
+#' @param train Training data, whose values the grid spans.
+#' @param exact Values of the smooth along the rows of `train`, in points.
+#' @param tolerance Largest error wanted, in points.
+#' @return Rows of a `terms` table; `NULL` where a thousandth of a point is not
+#'   reached.
 tabulate_curve <- function(model, smooth, train, exact, tolerance) {
   name <- smooth$term
   for (n in 2^(7:14) + 1) {
@@ -118,6 +128,11 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
   term_rows("smooth", smooth$label, name, x = grid, value = value)
 }
 
+#' Tabulate a smooth of two variables on a grid
+#'
+#' @inheritParams tabulate_curve
+#' @return Rows of a `terms` table, read by [bilinear()] interpolation; `NULL`
+#'   where a thousandth of a point is not reached.
 tabulate_surface <- function(model, smooth, train, exact, tolerance) {
   axes <- train[smooth$term]
   for (n in 2^(5:8) + 1) {

@@ -198,7 +198,9 @@ class Bank:
             wide = part if wide is None else wide.join(part, how="inner")
         if wide.empty:
             return []
-        wide[f"{GRAND}.linear"] = wide[[f"{name}.linear" for name in self.benchmarks]].mean(axis=1)
+        for feature in ("linear", "sub_score"):
+            each = [f"{name}.{feature}" for name in self.benchmarks]
+            wide[f"{GRAND}.{feature}"] = wide[each].mean(axis=1)
         readout = self.readout(GRAND, form, "joint")
         about = pd.DataFrame({"subject": wide.index}).assign(
             theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,

@@ -1,4 +1,7 @@
-"""metabench's baseline: full scores rebuilt from random subsets by one smooth of the sub-score."""
+"""Full scores rebuilt from random subsets by one smooth of the sub-score.
+
+metabench's baseline, and by cross-validation its choice of the items to calibrate.
+"""
 
 from __future__ import annotations
 
@@ -54,21 +57,81 @@ def random_form_errors(
     rmse, mae = np.empty(n_draws), np.empty(n_draws)
     for start in range(0, n_draws, BLOCK):
         drawn = slice(start, min(start + BLOCK, n_draws))
-        place = _sub_scores(rng, right, given, size, drawn.stop - start)
+        forms = _draw(rng, right.shape[1], size, drawn.stop - start)
+        place = _sub_scores(forms, right, given)
         rmse[drawn], mae[drawn] = _errors(place, full_score, training, lattice)
         progress(drawn.stop - start)
     return rmse, mae
 
 
-def _sub_scores(rng, right: np.ndarray, given: np.ndarray, size: int, n_draws: int) -> np.ndarray:
+def thinning_errors(
+    responses: np.ndarray,
+    full_score: np.ndarray,
+    folds: np.ndarray,
+    size: int,
+    n_draws: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda n: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return many random subsets and the RMSE of each on every fold, by the other folds.
+
+    The same items are read out by one smooth of their sub-score for all folds of a
+    subset, each fold by the spline of the others (section 4 of metabench's method).
+
+    Parameters
+    ----------
+    responses : array of int8, shape (n_subjects, n_items)
+        Of training subjects; -1 for not administered.
+    full_score : array, shape (n_subjects,)
+        Points.
+    folds : array, shape (n_subjects,)
+    size, n_draws, seed : int
+    progress : callable
+        Called with the number of draws done since the last call.
+
+    Returns
+    -------
+    forms : array of int, shape (n_draws, size)
+        Columns of `responses`.
+    rmse : array, shape (n_draws, n_folds)
+        Points.
+    """
+    rng = np.random.default_rng(seed)
+    right = (responses == 1).astype(np.float32)
+    given = (responses >= 0).astype(np.float32)
+    lattice = basis(np.arange(size + 1) / size, 0, 1, min(MOST_BASES, size + 3))
+    names = np.unique(folds)
+    forms = np.empty((n_draws, size), dtype=np.int32)
+    rmse = np.empty((n_draws, len(names)))
+    for start in range(0, n_draws, BLOCK):
+        drawn = slice(start, min(start + BLOCK, n_draws))
+        forms[drawn] = _draw(rng, right.shape[1], size, drawn.stop - start)
+        place = _sub_scores(forms[drawn], right, given)
+        for number, fold in enumerate(names):
+            rmse[drawn, number], _ = _errors(place, full_score, folds != fold, lattice)
+        progress(drawn.stop - start)
+    return forms, rmse
+
+
+def minimax_form(forms: np.ndarray, rmse: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the subset whose worst fold is best, its columns ascending, and its number."""
+    best = int(rmse.max(axis=1).argmin())
+    return np.sort(forms[best]), best
+
+
+def _draw(rng: np.random.Generator, n_items: int, size: int, n_draws: int) -> np.ndarray:
+    """Draw subsets without replacement within each, shape (n_draws, size)."""
+    return np.stack([rng.permutation(n_items)[:size] for _ in range(n_draws)])
+
+
+def _sub_scores(forms: np.ndarray, right: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Return sub-scores on the lattice 0..size, -1 without an administered item.
 
     Shape (n_subjects, n_draws).
     """
-    n_items = right.shape[1]
-    chosen = np.zeros((n_items, n_draws), dtype=np.float32)
-    for draw in range(n_draws):
-        chosen[rng.permutation(n_items)[:size], draw] = 1
+    n_draws, size = forms.shape
+    chosen = np.zeros((right.shape[1], n_draws), dtype=np.float32)
+    chosen[forms.T, np.arange(n_draws)] = 1
     hits, asked = right @ chosen, given @ chosen
     place = np.rint(size * hits / np.maximum(asked, 1)).astype(np.int64)
     return np.where(asked > 0, place, -1)

@@ -1,83 +1,154 @@
-"""The command line: `itemwise <stage> [options]`, one command a stage.
+"""The command line: `itemwise <command> [options]`.
 
-Exit status: 0 done, 2 the user's mistake, 1 anything else.
+Exit status: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
 
 from itemwise.errors import UserError
+from itemwise.examples import EXAMPLES
+from itemwise.terminal import styled
 
-STAGES = {
-    "simulate-population": "simulate a leaderboard-like population with known truth",
-    "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
-    "list-documents": "list the documents of harness tasks with their prompts",
-    "adapt-model": "evaluate a model adaptively, asking only what still tells",
-    "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
-    "import-samples": "read sample logs of lm-evaluation-harness",
-    "build-responses": "join item-wise results to one response matrix a benchmark",
-    "fit-irt": "calibrate items with item response theory",
-    "score-subjects": "estimate abilities with fixed item parameters",
-    "select-items": "choose the items that carry the information",
-    "search-selection": "search for the best model, scoring, selector and size",
-    "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
-    "export-bank": "write the portable bank: items, parameters, forms, read-outs",
-    "score-model": "score a model by a bank: ability, full scores, intervals",
-    "compare-models": "compare two models on the items that both answered",
-    "plan-comparison": "say how many items a comparison of two models needs",
-    "simulate-cat": "simulate adaptive tests on response rows",
-    "recover-parameters": "simulate, fit and compare with the truth, over designs",
-    "compare-engines": "compare the native calibration with the reference engine's",
-    "write-report": "write one self-contained HTML report of a run",
-    "convert-table": "convert a table between parquet and CSV",
-    "describe-tables": "write the data contract as Markdown",
-    "describe-config": "write every configuration key as Markdown",
-    "unlock-run": "remove the lock of a Snakemake process that was killed",
+PHASES = {
+    "collect item-wise results": {
+        "scrape-leaderboard": "collect item-wise results from the hub's leaderboards",
+        "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
+        "evaluate-run": "evaluate the checkpoints of a training run in one process",
+        "import-samples": "read sample logs of lm-evaluation-harness",
+        "list-documents": "list the documents of harness tasks with their prompts",
+        "simulate-population": "simulate a leaderboard-like population with known truth",
+        "build-responses": "join item-wise results to one response matrix a benchmark",
+    },
+    "calibrate the items": {
+        "thin-items": "thin the screened items before calibration, by random subsets",
+        "fit-irt": "calibrate items with item response theory",
+        "score-subjects": "estimate abilities with fixed item parameters",
+        "compare-engines": "compare the native calibration with the reference engine's",
+        "recover-parameters": "simulate, fit and compare with the truth, over designs",
+    },
+    "distil them to a short form": {
+        "select-items": "choose the items that carry the information",
+        "search-selection": "search for the best model, scoring, selector and size",
+        "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
+        "simulate-cat": "simulate adaptive tests on response rows",
+        "export-bank": "write the portable bank: items, parameters, forms, read-outs",
+    },
+    "measure a model": {
+        "score-model": "score a model by a bank: ability, full scores, intervals",
+        "adapt-model": "evaluate a model adaptively, asking only what still tells",
+        "compare-models": "compare two models on the items that both answered",
+        "plan-comparison": "say how many items a comparison of two models needs",
+    },
+    "follow a training run": {
+        "list-checkpoints": "list the checkpoints of training runs, or a subset of them",
+        "adapt-checkpoints": "follow a training run adaptively, checkpoint by checkpoint",
+        "profile-checkpoints": "measure checkpoints by the analyses of the 360 suite",
+        "list-gaps": "list what failed at which checkpoint",
+        "follow-run": "set full suite, short form and adaptive test of a run side by side",
+        "build-trajectories": "gather all measures of checkpoints against training tokens",
+    },
+    "report": {
+        "summarize-run": "say what each phase of a run took, and what came out",
+        "write-profile": "write the 360 page of training runs",
+        "write-report": "write one self-contained HTML report of a run",
+    },
+    "demo": {
+        "write-suite": "write the demo's benchmark suite of a made-up world",
+        "train-zoo": "train one tiny language model of that world, with checkpoints",
+    },
+    "tools": {
+        "doctor": "say what is installed, what it is for, and how to get what is missing",
+        "convert-table": "convert a table between parquet and CSV",
+        "describe-tables": "write the data contract as Markdown",
+        "describe-config": "write every configuration key as Markdown",
+        "unlock-run": "remove the lock of a Snakemake process that was killed",
+    },
 }
-"""Commands and what each does; the module of `verb-noun` is `stages/verb_noun.py`."""
+"""Commands and what each does, by phase, in the order in which one meets them.
+
+The module of `verb-noun` is `stages/verb_noun.py`; its examples are in `examples.py`.
+"""
+
+STAGES = {name: does for commands in PHASES.values() for name, does in commands.items()}
+"""Every command and what it does."""
+
+STORY = """\
+Distil a benchmark to the items that matter, and measure models with them. The workflow runs
+these commands in their order (`snakemake --cores 2 --configfile my.yaml`); each also runs by
+hand. Further stages are in R (`ls R`): `Rscript R/fit_readout.R --help`."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one stage and return its exit status."""
+    """Run one command and return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
-        return 0 if argv else 2
-    if argv[0] == "--version":
+    if argv and argv[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if argv and argv[0] == "--version":
         print(version("itemwise"))
         return 0
-    stage = argv[0]
-    if stage not in STAGES:
-        print(f"itemwise: error: no stage '{stage}'\n\n{_overview()}", file=sys.stderr)
+    if not argv or argv[0] not in STAGES:
+        print(f"itemwise: error: {_unknown(argv)}", file=sys.stderr)
         return 2
+    stage = argv[0]
     module = import_module(f"itemwise.stages.{stage.replace('-', '_')}")
+    options = command_parser(stage, module).parse_args(argv[1:])
+    logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
+    try:
+        return module.run(options) or 0
+    except UserError as error:
+        print(f"itemwise {stage}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"itemwise {stage}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `itemwise ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def command_parser(stage: str, module) -> argparse.ArgumentParser:
+    """Return the parser of a command, whose help ends with examples."""
     parser = argparse.ArgumentParser(
         prog=f"itemwise {stage}",
         description=module.__doc__,
+        epilog=f"examples:\n{_indented(EXAMPLES[stage])}" if stage in EXAMPLES else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     module.add_options(parser)
-    options = parser.parse_args(argv[1:])
-    logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
-    try:
-        module.run(options)
-    except UserError as error:
-        print(f"itemwise {stage}: error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return parser
 
 
-def _overview() -> str:
-    """List the stages."""
+def overview() -> str:
+    """Tell the story: every command in its phase."""
     width = max(map(len, STAGES))
-    lines = [f"  {stage:<{width}}  {does}" for stage, does in STAGES.items()]
+    lines = ["usage: itemwise <command> [options]", "", STORY]
+    for phase, commands in PHASES.items():
+        lines += ["", styled(phase, "bold")]
+        lines += [f"  {name:<{width}}  {does}" for name, does in commands.items()]
     return "\n".join(
-        ["usage: itemwise <stage> [options]", "", "stages:", *lines]
-        + ["", "`itemwise <stage> --help` lists a stage's options."]
+        [*lines, "", "`itemwise <command> --help` shows a command's options and examples;"]
+        + ["`itemwise --version` the version. Is anything missing? `itemwise doctor`."]
     )
+
+
+def _unknown(argv: list[str]) -> str:
+    """Say what is wrong with the first word, and what may have been meant."""
+    if not argv:
+        return "no command given; `itemwise --help` lists them"
+    near = difflib.get_close_matches(argv[0].replace("_", "-"), STAGES, n=1, cutoff=0.6)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"no command '{argv[0]}'; {hint}`itemwise --help` lists all"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.strip().splitlines())

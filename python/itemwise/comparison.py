@@ -10,7 +10,13 @@ from itemwise.bank import Bank
 from itemwise.errors import UserError, listed
 from itemwise.harness.names import main_metric
 from itemwise.irt.scoring import score
-from itemwise.model_scores import as_responses, binary, matched, with_main_metric
+from itemwise.model_scores import (
+    as_responses,
+    binary,
+    check_answered_once,
+    matched,
+    with_main_metric,
+)
 
 
 def compare_models(
@@ -64,6 +70,7 @@ def compare_models(
     for benchmark, part in rows.groupby("benchmark"):
         part, said = _one_metric(benchmark, part, bank, metrics or {}, filters or {})
         part = part.assign(response=binary(part, binarize)).dropna(subset=["response"])
+        check_answered_once(part)
         wide = part.pivot(index="item", columns="subject", values="response")
         wide = wide.reindex(columns=[first, second]).dropna()
         if wide.empty:

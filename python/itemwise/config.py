@@ -12,14 +12,16 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 """The clone: the package is used from its clone."""
 
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
-OVERRIDABLE = ("screening", "irt", "scoring", "selection", "readout")
+OVERRIDABLE = ("screening", "thinning", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
+LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.items()}
 
 
 @cache
@@ -52,6 +54,13 @@ def resolve(config: dict) -> dict:
     if error is not None:
         raise UserError(_explain(error))
     resolved = _with_defaults(copy.deepcopy(config), schema())
+    resolved.setdefault("benchmarks", {})
+    _resolve_profile(resolved["profile"])
+    if not resolved["benchmarks"] and not resolved["profile"]["checkpoints"]:
+        raise UserError(
+            "config: key 'benchmarks' is missing; add it, or 'profile.checkpoints' "
+            "(config/README.md lists all)"
+        )
     for benchmark in resolved["benchmarks"].values():
         for name in OVERRIDABLE:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
@@ -61,7 +70,26 @@ def resolve(config: dict) -> dict:
             benchmark["sources"] = [_expand(path) for path in benchmark["sources"]]
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
     _resolve_evaluations(resolved)
+    _resolve_collection(resolved)
     return resolved
+
+
+def _resolve_collection(resolved: dict) -> None:
+    """Check that collected benchmarks exist and that their list of models does."""
+    collect = resolved["collect"]
+    collect["models"] = _expand(collect["models"])
+    collected = [n for n, b in resolved["benchmarks"].items() if b["sources"] == "collected"]
+    if collected and collect["source"] == "samples" and not collect["repositories"]:
+        raise UserError(
+            "config: key 'collect.repositories' is empty; name the data sets that hold the logs"
+        )
+    known = LEADERBOARD_NAMES.get(collect["source"])
+    for name in collected:
+        if known is not None and name not in known:
+            raise UserError(
+                f"config: benchmark '{name}' is collected, but leaderboard {collect['source']} has "
+                f"{', '.join(known)}; call it so, or change 'collect.source'"
+            )
 
 
 def _resolve_evaluations(resolved: dict) -> None:
@@ -81,12 +109,38 @@ def _resolve_evaluations(resolved: dict) -> None:
             )
         named[name] = entry
     resolved["language_models"] = named
+    runs = resolved["zoo"]["runs"]
+    if runs and (named or evaluate["include_path"]):
+        key = "evaluate.lms" if named else "evaluate.include_path"
+        raise UserError(
+            f"config: keys 'zoo.runs' and '{key}' are both given; a zoo has models and tasks of "
+            "its own: leave one of them out"
+        )
+    calibrating = named or [name for name, run in runs.items() if not run["held_out"]]
     for name, benchmark in resolved["benchmarks"].items():
-        if benchmark["sources"] == "evaluated" and not (benchmark["tasks"] and named):
+        if benchmark["sources"] == "evaluated" and not (benchmark["tasks"] and calibrating):
             lacking = "evaluate.lms" if benchmark["tasks"] else f"benchmarks.{name}.tasks"
             raise UserError(
                 f"config: benchmark '{name}' is evaluated, but key '{lacking}' is empty; fill it in"
             )
+
+
+def _resolve_profile(profile: dict) -> None:
+    """Expand paths of checkpoints and of settings that name data."""
+    for entry in profile["checkpoints"]:
+        for name in ("table", "folder", "lm"):
+            if name in entry:
+                entry[name] = _expand(entry[name])
+    profile["bank"] = _expand(profile["bank"])
+    for name, values in profile["settings"].items():
+        if not isinstance(values, dict):
+            raise UserError(
+                f"config: key 'profile.settings.{name}': {values!r} is no mapping; write the "
+                f"settings of '{name}' as {{setting: value}}"
+            )
+        for key, value in values.items():
+            if isinstance(value, str) and "$" in value:
+                values[key] = _expand(value)
 
 
 def describe() -> str:
@@ -152,7 +206,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "oneOf":
         return (
             f"config: key '{where}': {error.instance!r} is neither a list of paths nor "
-            "'simulated' or 'evaluated'; write paths as a list: [path]"
+            "'simulated', 'evaluated' or 'collected'; write paths as a list: [path]"
         )
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
@@ -181,7 +235,7 @@ def _values(rules: dict) -> str:
     if "enum" in rules:
         return ", ".join(f"`{_plain(value)}`" for value in rules["enum"])
     if "oneOf" in rules:
-        return "list of paths, `evaluated` or `simulated`"
+        return "list of paths, `evaluated`, `collected` or `simulated`"
     kinds = rules["type"] if isinstance(rules["type"], list) else [rules["type"]]
     text = " or ".join({"object": "mapping"}.get(kind, kind) for kind in kinds)
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

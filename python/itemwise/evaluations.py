@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from itemwise.build import Reading, source_files
 from itemwise.harness.samples import check_identity
-from itemwise.tables import open_parquet
+from itemwise.sources import Reading, column_names, item_texts, long_batches, source_files
 
 ITEM_FACTS = ("task", "doc_id", "doc_hash", "prompt_hash")
 RUN_FACTS = ("metric", "filter", "harness")
+LONG = ("item", "benchmark")
 
 
 def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, dict]:
@@ -27,7 +27,8 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
     Returns
     -------
     items : data frame
-        `item` and those of `ITEM_FACTS` that are known, one row an item.
+        `item` and those of `ITEM_FACTS` that are known, one row an item; `text` where
+        there are tables of prompts.
     runs : dict
         `metric` and `filter` where there is one of each, and the harness versions.
 
@@ -36,22 +37,17 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
     UserError
         An item stands for two documents.
     """
-    parts = []
+    parts, texts = [], []
     for path in source_files(paths):
-        if path.suffix == ".parquet":
-            table = open_parquet(path)
-            if {"item", "response"} <= set(table.column_names):
-                known = ["item", "benchmark", *ITEM_FACTS, *RUN_FACTS]
-                frame = table.select([c for c in known if c in table.column_names]).to_pandas()
-                parts.append(frame.drop_duplicates())
+        columns = column_names(path)
+        known = [c for c in (*ITEM_FACTS, *RUN_FACTS) if c in columns]
+        if path.suffix == ".parquet" and {"item", "response"} <= set(columns) and known:
+            parts.append(_distinct_rows(path, [c for c in LONG if c in columns] + known, reading))
+        prompts = item_texts(path, reading.benchmark)
+        if prompts is not None:
+            texts.append(prompts)
     runs = {"metric": reading.metric, "filter": reading.filter, "harness": []}
-    if not parts:
-        return pd.DataFrame({"item": pd.Series(dtype="str")}), runs
-    rows = pd.concat(parts, ignore_index=True)
-    for column in ("benchmark", "metric", "filter"):
-        wanted = getattr(reading, column)
-        if column in rows and wanted is not None:
-            rows = rows[rows[column] == wanted]
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": []}, dtype="str")
     for column in ("metric", "filter"):
         if column in rows and rows[column].nunique() == 1:
             runs[column] = rows[column].dropna().iloc[0]
@@ -65,5 +61,19 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
     if "prompt_hash" in items:
         several = items.groupby("item")["prompt_hash"].transform("nunique") > 1
         items = items.assign(prompt_hash=items["prompt_hash"].mask(several))
-    items = items.drop_duplicates("item")
-    return items.reset_index(drop=True), runs
+    items = items.drop_duplicates("item").reset_index(drop=True)
+    if texts:
+        items = items.merge(pd.concat(texts), on="item", how="outer")
+    return items, runs
+
+
+def _distinct_rows(path: Path, columns: list[str], reading: Reading) -> pd.DataFrame:
+    """Return the distinct rows of some columns of a long table, read in batches."""
+    distinct = pd.DataFrame()
+    for batch in long_batches(path, columns):
+        # As texts: batches differ in their categories.
+        batch = reading.narrow(batch).drop_duplicates()
+        texts = batch.select_dtypes("category").columns
+        batch = batch.astype(dict.fromkeys(texts, "str"))
+        distinct = pd.concat([distinct, batch], ignore_index=True).drop_duplicates()
+    return distinct

@@ -5,6 +5,7 @@ Items are matched by id, else by document hash, never by the order of rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from itemwise.bank import Bank
 from itemwise.errors import UserError, listed
 from itemwise.harness.names import main_metric
+from itemwise.harness.suite import Document, Suite
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.responses import MISSING, Responses
 from itemwise.selection import MAIN_FORM
@@ -100,6 +102,34 @@ def matched(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(benchmark=rows["item"].map(known["benchmark"]))
 
 
+def documents_of(bank: Bank, documents: Sequence[Document]) -> dict[str, Document]:
+    """Return the documents that are items of the bank, by the bank's ids.
+
+    By id, else by document hash, as results are matched.
+    """
+    table = pd.DataFrame({"item": [d.item for d in documents],
+                          "doc_hash": [d.doc_hash for d in documents],
+                          "place": range(len(documents))})  # fmt: skip
+    rows = matched(bank, table).drop_duplicates("item")
+    return {row.item: documents[row.place] for row in rows.itertuples()}
+
+
+def form_documents(bank: Bank, suite: Suite, form: str, source: str) -> list[Document]:
+    """Return the documents of a form of the bank.
+
+    Raises
+    ------
+    UserError
+        No such form, or items that no task holds; `source` names the bank.
+    """
+    items = [item for name in bank.benchmarks for item in bank.form_items(name, form)]
+    known = documents_of(bank, suite.documents)
+    absent = [item for item in items if item not in known]
+    if absent or not items:
+        suite.pick(absent, f"{source}, form {form}")  # says what is missing
+    return [known[item] for item in items]
+
+
 def with_main_metric(
     bank: Bank, name: str, rows: pd.DataFrame, metrics: dict, filters: dict
 ) -> tuple[pd.DataFrame, str]:
@@ -112,8 +142,13 @@ def with_main_metric(
     metric = metrics.get(name, about.get("metric"))
     chosen = main_metric(name, available, metric, filters.get(name, about.get("filter")))
     kept = filled[(filled["filter"] == chosen[0]) & (filled["metric"] == chosen[1])]
-    said = chosen[1] if chosen[0] == "none" else f"{chosen[1]} ({chosen[0]})"
-    return kept, said
+    return kept, metric_text({"metric": chosen[1], "filter": chosen[0]})
+
+
+def metric_text(about: dict) -> str:
+    """Return a metric with its filter as text: `exact_match (strict-match)`."""
+    plain = about.get("filter") in (None, "none")
+    return about["metric"] if plain else f"{about['metric']} ({about['filter']})"
 
 
 def binary(rows: pd.DataFrame, binarize: float | None) -> pd.Series:
@@ -140,18 +175,9 @@ def differences(bank: Bank, name: str, rows: pd.DataFrame, said: str, metrics: d
         found.append(
             f"{name}: the bank does not say which metric it was calibrated on; took {said}"
         )
-    elif about.get("metric") is not None and not said.startswith(about["metric"]):
-        found.append(f"{name}: scored by {said}, the bank was calibrated on {about['metric']}")
-    known = bank.items.set_index("item")
-    if "prompt_hash" in known and "prompt_hash" in rows:
-        asked = rows.dropna(subset=["prompt_hash"])
-        expected = asked["item"].map(known["prompt_hash"])
-        other = (expected.notna() & (expected != asked["prompt_hash"])).sum()
-        if other:
-            found.append(
-                f"{name}: {other} of {len(asked)} prompts differ from the calibration's (other "
-                "shots, chat template or system instruction)"
-            )
+    elif about.get("metric") is not None and said not in ("response", metric_text(about)):
+        found.append(f"{name}: scored by {said}, the bank was calibrated on {metric_text(about)}")
+    found += [f"{name}: {text}" for text in other_documents(bank, rows)]
     versions = set(about.get("harness") or [])
     now = set(rows["harness"].dropna()) if "harness" in rows else set()
     if versions and now - versions:
@@ -159,6 +185,29 @@ def differences(bank: Bank, name: str, rows: pd.DataFrame, said: str, metrics: d
             f"{name}: evaluated by harness {listed(sorted(now))}, calibrated with "
             f"{listed(sorted(versions))}"
         )
+    return found
+
+
+def other_documents(bank: Bank, rows: pd.DataFrame) -> list[str]:
+    """Say how many prompts are not those of the calibration; documents where no prompt is known.
+
+    The same prompt may come from another form of the document: the bank's own tasks freeze
+    prompts.
+    """
+    known = bank.items.drop_duplicates("item").set_index("item")
+    found, compared = [], np.zeros(len(rows), bool)
+    for column, what, why in (
+        ("prompt_hash", "prompts differ", "other shots, chat template or system instruction"),
+        ("doc_hash", "documents differ", "another version of the data set under the same ids"),
+    ):
+        if column not in known or column not in rows:
+            continue
+        expected = rows["item"].map(known[column])
+        both = (expected.notna() & rows[column].notna()).to_numpy() & ~compared
+        other = (both & (expected != rows[column]).to_numpy()).sum()
+        if other:
+            found.append(f"{other} of {both.sum()} {what} from the calibration's ({why})")
+        compared |= both
     return found
 
 
@@ -174,7 +223,14 @@ def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
                 f"{row.subject}, {row.benchmark}: {n_items - row.n_items} of {n_items} items are "
                 "missing; scored by ability, with a wider interval"
             )
-        lowest = bank.card["benchmarks"][row.benchmark].get("person_fit_low")
+    return found + odd_patterns(bank, table)
+
+
+def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
+    """Say which response patterns are hardly believable, and which scores extrapolate."""
+    found = []
+    for row in table.itertuples():
+        lowest = bank.card["benchmarks"].get(row.benchmark, {}).get("person_fit_low")
         if lowest is not None and row.person_fit < lowest:
             found.append(
                 f"{row.subject}, {row.benchmark}: hardly believable response pattern (person fit "
@@ -190,8 +246,27 @@ def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
     return found
 
 
-def as_responses(rows: pd.DataFrame) -> Responses:
-    """Convert rows of one metric to a response matrix."""
+def responses_of(
+    bank: Bank,
+    benchmark: str,
+    rows: pd.DataFrame,
+    items: Sequence[str],
+    metrics: dict[str, str] | None = None,
+    filters: dict[str, str] | None = None,
+    binarize: float | None = None,
+) -> list[int]:
+    """Return 0/1 responses to items, by the metric that the bank was calibrated on.
+
+    Parameters are those of `score_models`.
+    """
+    mine = rows[rows["item"].isin(items)]
+    kept, _ = with_main_metric(bank, benchmark, mine, metrics or {}, filters or {})
+    by_item = pd.Series(binary(kept, binarize).to_numpy(), kept["item"].to_numpy())
+    return by_item.loc[list(items)].astype(int).tolist()
+
+
+def check_answered_once(rows: pd.DataFrame) -> None:
+    """Refuse results of one metric that answer an item twice."""
     twice = rows.duplicated(["subject", "item"])
     if twice.any():
         first = rows[twice].iloc[0]
@@ -199,6 +274,11 @@ def as_responses(rows: pd.DataFrame) -> Responses:
             f"subject '{first['subject']}', item '{first['item']}' was answered twice; keep one "
             "run of each model"
         )
+
+
+def as_responses(rows: pd.DataFrame) -> Responses:
+    """Convert rows of one metric to a response matrix."""
+    check_answered_once(rows)
     codes, subjects = pd.factorize(rows["subject"])
     at, items = pd.factorize(rows["item"])
     matrix = np.full((len(subjects), len(items)), MISSING, dtype=np.int8)

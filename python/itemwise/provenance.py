@@ -20,7 +20,10 @@ DATA_FILES = {
     ROOT / "R" / "lib" / "io.R": PACKAGE / "contract.csv",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
+    PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
+    PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
+    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
 }
 """Files that source files read when they run."""
 

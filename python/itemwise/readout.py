@@ -39,6 +39,39 @@ def accuracy(reconstructions: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def clustered_se(error: pd.Series, cluster: pd.Series) -> float:
+    """Return the standard error of the RMSE when models of a cluster err alike.
+
+    With m the mean squared error of n models in G clusters, by the delta method
+    se = sqrt(V) / (2 sqrt(m)), V = G / (G - 1) sum_g (sum_{i in g} (e_i^2 - m))^2 / n^2.
+
+    Parameters
+    ----------
+    error : series, shape (n,)
+        Errors in points.
+    cluster : series, shape (n,)
+        What each model belongs to, such as its training run.
+
+    Returns
+    -------
+    float
+        Points; not a number with fewer than two clusters.
+
+    References
+    ----------
+    Liang K.-Y. & Zeger S. L. (1986). Longitudinal data analysis using generalized linear
+    models. Biometrika 73, 13-22.
+    """
+    square = error.to_numpy(float) ** 2
+    mean = square.mean()
+    sums = pd.Series(square - mean).groupby(cluster.to_numpy()).sum()
+    n_clusters = len(sums)
+    if n_clusters < 2 or mean == 0:
+        return float("nan")
+    variance = n_clusters / (n_clusters - 1) * (sums**2).sum() / len(square) ** 2
+    return float(np.sqrt(variance) / (2 * np.sqrt(mean)))
+
+
 @dataclass(frozen=True)
 class Readout:
     """A fitted read-out: from features of a subject to its full score and interval.
@@ -58,6 +91,12 @@ class Readout:
     def variables(self) -> list[str]:
         """Predictors that it needs."""
         return self._rows("range")["variable"].tolist()
+
+    def span(self, variable: str) -> tuple[float, float]:
+        """Return the range of a predictor in training."""
+        rows = self._rows("range")
+        row = rows[rows["variable"] == variable].iloc[0]
+        return float(row["x"]), float(row["x2"])
 
     @property
     def level(self) -> float:

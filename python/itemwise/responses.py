@@ -85,13 +85,19 @@ def read_responses(path: str | Path) -> Responses:
             f"{path}: table 'responses' lacks the column 'subject'; it has "
             f"{listed(map(repr, names))}: rename the column that names the models"
         )
+    return from_arrow(table, str(path))
+
+
+def from_arrow(table: pa.Table, source: str) -> Responses:
+    """Convert an Arrow table (`subject`, one column an item) to responses."""
+    names = table.column_names
     items = [name for name in names if name != "subject"]
-    check_items(names, str(path))
+    check_items(names, source)
     subjects = np.asarray(table.column("subject").to_pylist(), dtype=object)
-    check_subjects(subjects, str(path))
+    check_subjects(subjects, source)
     matrix = np.empty((len(subjects), len(items)), dtype=np.int8)
     for position, item in enumerate(items):
-        matrix[:, position] = _binary_column(table.column(item), item, subjects, str(path))
+        matrix[:, position] = _binary_column(table.column(item), item, subjects, source)
     return Responses(subjects, np.asarray(items, dtype=object), matrix)
 
 

@@ -7,6 +7,8 @@ file, and `docs/data-contract.md` is generated from it.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from numbers import Real
@@ -85,12 +87,18 @@ def open_parquet(path: str | Path) -> pa.Table:
     UserError
         The file is missing, is a folder, or cannot be read as parquet.
     """
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file; check the path, or run the stage that writes it")
-    try:
+    with reading_parquet(path):
         # One file, as it is: the data-set reader would add columns from folder names.
         return pq.ParquetFile(path).read()
+
+
+@contextmanager
+def reading_parquet(path: str | Path) -> Iterator[None]:
+    """Say what is wrong with a parquet file that is missing or cannot be read."""
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such file; check the path, or run the stage that writes it")
+    try:
+        yield
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as parquet, it is truncated or of another format "

@@ -130,7 +130,7 @@ def export(made, out, names=("one", "two"), **changed) -> int:
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip
-    words = ["export-bank", "--benchmarks", *names, "--methods", "EAP", "EAP"]
+    words = ["export-bank", "--benchmarks", *names, "--methods", *["EAP"] * len(names)]
     words += ["--source", "made up", "--licence", "none", "--out", str(out)]
     for option, file in files.items():
         paths = [str(made / f"{name}.{file}") for name in names]

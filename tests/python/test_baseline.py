@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.baseline import random_form_errors
+from itemwise.baseline import minimax_form, random_form_errors, thinning_errors
 from itemwise.cli import main
 from itemwise.population import simulate_population
 from itemwise.power import minimum_detectable_difference
@@ -70,6 +70,36 @@ def test_missing_cells_cost_little(leaderboard):
     assert 1 < np.median(holed) / np.median(whole) < 1.3
 
 
+def test_folds_are_read_out_by_the_others(leaderboard):
+    matrix, score, _ = leaderboard
+    folds = np.arange(400) % 3 + 1
+    forms, rmse = thinning_errors(matrix, score, folds, 20, 8, seed=4)
+    assert rmse.shape == (8, 3)
+    for number in range(3):
+        # The same draws, the fold being the test set.
+        alone, _ = random_form_errors(matrix, score, folds != number + 1, 20, 8, seed=4)
+        np.testing.assert_allclose(rmse[:, number], alone, rtol=1e-12)
+    assert all(len(set(form)) == 20 for form in forms.tolist())
+
+
+def test_minimax_by_hand():
+    forms = np.array([[3, 1], [0, 2], [4, 2]])
+    rmse = np.array([[1.0, 3.0], [2.0, 2.5], [2.4, 2.6]])
+    positions, draw = minimax_form(forms, rmse)
+    assert (positions.tolist(), draw) == ([0, 2], 1)
+
+
+def test_items_that_tell_nothing_are_thinned_out():
+    # Four of twelve items are coins: the best of many subsets has fewer of them than chance.
+    matrix = simulate_population("b", 0, 400, 8, 0.0, 0.0, 1).responses.matrix
+    coins = np.random.default_rng(0).integers(0, 2, (400, 4)).astype(np.int8)
+    score = 100 * matrix.mean(axis=1)
+    forms, rmse = thinning_errors(np.hstack([matrix, coins]), score, np.arange(400) % 5, 6, 300, 1)
+    positions, _ = minimax_form(forms, rmse)
+    assert (positions >= 8).sum() == 0
+    assert (forms >= 8).sum(axis=1).mean() == pytest.approx(2, abs=0.2)
+
+
 def test_detectable_difference_by_hand():
     table = pd.DataFrame({"full_score": [10.0, 30.0, 20.0], "predicted": [11.0, 30.0, 19.0]})
     found = minimum_detectable_difference(table)  # errors 1, -1, 0 in order of scores
@@ -129,3 +159,63 @@ def test_mistakes_are_refused(tables, tmp_path, capsys):
         assert tables(*options, **changes) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out.parquet").exists()
+
+
+# ---- Thinning ----------------------------------------------------------------
+
+
+@pytest.fixture
+def thin(tmp_path, leaderboard):
+    """Return a function that runs thin-items on 60 items, ten of them screened out."""
+    population = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1)
+    subjects, names = population.responses.subjects, population.responses.items
+    write_responses(population.responses, tmp_path / "responses.parquet")
+    splits = pd.DataFrame({"subject": subjects, "set": "train", "fold": np.arange(400) % 5 + 1.0})
+    splits.loc[300:, ["set", "fold"]] = ["test", np.nan]
+    scores = pd.DataFrame({"subject": subjects, "benchmark": "b", "full_score": leaderboard[1]})
+    items = pd.DataFrame({"benchmark": "b", "item": names, "keep": 1, "reason": ""})
+    items.loc[:9, ["keep", "reason"]] = [0, "sd 0 <= 0.01"]
+
+    def run(*options, scores=scores):
+        write_table(splits, tmp_path / "splits.parquet", "splits")
+        write_table(scores, tmp_path / "scores.parquet", "full_scores")
+        write_table(items, tmp_path / "items.parquet", "items")
+        arguments = ["thin-items", "--responses", "responses", "--items", "items"]
+        arguments += ["--splits", "splits", "--full-scores", "scores", "--benchmark", "b"]
+        files = {"responses", "items", "splits", "scores"}
+        arguments = [str(tmp_path / f"{a}.parquet") if a in files else a for a in arguments]
+        out = ["--out", str(tmp_path / "out.parquet"), "--record", str(tmp_path / "thin.json")]
+        return main([*arguments, "--draws", "40", *map(str, options), *out])
+
+    return run
+
+
+def test_stage_keeps_the_best_subset_of_the_screened_items(thin, tmp_path, leaderboard, capsys):
+    assert thin("--size", 20, "--seed", 2) == 0
+    table = read_table(tmp_path / "out.parquet", "items")
+    matrix, score, training = leaderboard
+    folds = np.arange(400)[training] % 5
+    forms, rmse = thinning_errors(matrix[training, 10:], score[training], folds, 20, 40, 2)
+    positions, draw = minimax_form(forms, rmse)
+    assert np.flatnonzero(table["keep"] == 1).tolist() == (10 + positions).tolist()
+    assert (table["reason"][:10] == "sd 0 <= 0.01").all()
+    assert (table["reason"] == "thinned to 20 items").sum() == 30
+    record = json.loads((tmp_path / "thin.json").read_text())
+    assert (record["n_pool"], record["n_kept"], record["draw"]) == (50, 20, draw + 1)
+    assert record["fold_rmse"] == pytest.approx(rmse[draw])
+    assert record["largest_fold_rmse"]["0 %"] == pytest.approx(rmse[draw].max())
+    assert record["n_training"] == 300
+
+
+def test_a_pool_that_is_small_enough_stays_whole(thin, tmp_path, capsys):
+    assert thin("--size", 50) == 0
+    table = read_table(tmp_path / "out.parquet", "items")
+    assert table["keep"].tolist() == 10 * [0] + 50 * [1]
+    assert "fold_rmse" not in json.loads((tmp_path / "thin.json").read_text())
+
+
+def test_thinning_without_scores_is_refused(thin, tmp_path, leaderboard, capsys):
+    few = pd.DataFrame({"subject": [f"x{i}" for i in range(9)], "benchmark": "b"})
+    assert thin("--size", 20, scores=few.assign(full_score=1.0)) == 2
+    assert "0 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
+    assert not (tmp_path / "out.parquet").exists()

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise.build import Reading, build_responses, join, mean_scores, read_source
+from itemwise.build import (
+    Reading,
+    build_responses,
+    describe_subjects,
+    join,
+    mean_scores,
+    read_source,
+)
 from itemwise.errors import UserError
 from itemwise.files import read_record
 from itemwise.responses import MISSING, Responses, read_responses
@@ -167,6 +174,15 @@ def build(itemwise, tmp_path):
         )  # fmt: skip
 
     return run
+
+
+def test_several_tables_of_metadata_are_joined_and_may_not_overlap(tmp_path):
+    one = save(pd.DataFrame({"subject": ["a", "x"], "group": "one"}), tmp_path / "one.parquet")
+    two = save(pd.DataFrame({"subject": ["b"], "group": "two"}), tmp_path / "two.parquet")
+    table = describe_subjects(np.array(["a", "b", "c"], object), [one, two])
+    assert table.set_index("subject")["group"].dropna().to_dict() == {"a": "one", "b": "two"}
+    with pytest.raises(UserError, match=r"one.parquet, .*subject 'a' is in two tables; keep one"):
+        describe_subjects(np.array(["a"], object), [one, one])
 
 
 def test_command_writes_every_table_and_says_what_it_dropped(build, tmp_path):

@@ -31,8 +31,8 @@ def test_every_stage_has_help(itemwise):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], ""),
-        (["fit-itr"], "itemwise: error: no stage 'fit-itr'"),
+        ([], "itemwise: error: no command given"),
+        (["fit-itr"], "no command 'fit-itr'; did you mean 'fit-irt'?"),
         (["describe-config"], "the following arguments are required: --out"),
         (["describe-config", "--ou", "x"], "the following arguments are required: --out"),
         (["simulate-population", "--seed", "-1"], "argument --seed: -1 is below 0"),

@@ -110,3 +110,9 @@ def test_models_without_a_common_item_are_refused():
     table.loc[table["subject"] == "lab/two", "item"] += "x"
     with pytest.raises(UserError, match="no item in common"):
         compare_models(table, "lab/one", "lab/two")
+
+
+def test_an_item_answered_twice_is_refused():
+    table = answers([1, 0], [0, 1])
+    with pytest.raises(UserError, match="was answered twice"):
+        compare_models(pd.concat([table, table.head(1)]), "lab/one", "lab/two")

@@ -40,6 +40,15 @@ BAD = {
         arc(selection={"bugdet": 5}),
         "unknown key 'benchmarks.arc.selection.bugdet'; did you mean 'budget'?",
     ),
+    "neither benchmarks nor profile": ({"run": "r"}, "key 'benchmarks' is missing"),
+    "settings that are none": (
+        {"run": "r", "profile": {"checkpoints": [{"family": "amber"}], "settings": {"mmlu": 3}}},
+        "key 'profile.settings.mmlu': 3 is no mapping; write the settings of 'mmlu' as",
+    ),
+    "checkpoint of unknown kind": (
+        {"run": "r", "profile": {"checkpoints": [{"familyy": "amber"}]}},
+        "unknown key 'profile.checkpoints.0.familyy'; did you mean 'family'?",
+    ),
     "no run": ({"benchmarks": SMALL["benchmarks"]}, "key 'run' is missing; add it"),
     "no sources": (
         changed(benchmarks={"arc": {}}), "key 'benchmarks.arc.sources' is missing; add it",
@@ -68,6 +77,19 @@ BAD = {
     ),
     "sources as text": (arc(sources="a.csv"), "'benchmarks.arc.sources': 'a.csv' is neither"),
     "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
+    "published without source": (
+        arc(published=[{"readout": "form", "rmse": 1}]),
+        "key 'benchmarks.arc.published.0.source' is missing; add it",
+    ),
+    "published read-out": (
+        changed(published=[{"readout": "best", "source": "s"}]),
+        "key 'published.0.readout': 'best' is not one of form, ability, joint",
+    ),
+    "published for something else": (
+        changed(published=[{"readout": "form", "source": "s", "rmsd": 1}]),
+        "unknown key 'published.0.rmsd'; did you mean 'rmse'?",
+    ),
+    "lowest of all": (arc(lowest=1), "key 'benchmarks.arc.lowest': 1 is greater than or equal"),
     "null section": (changed(irt=None), "key 'irt': None is not of type 'object'"),
 }  # fmt: skip
 
@@ -170,7 +192,8 @@ CONFIGS = {*(ROOT / "config").glob("*.yaml"), *(ROOT / "tests/config").glob("*.y
     "path", sorted(CONFIGS - {ROOT / "config" / "schema.yaml"}), ids=lambda path: path.name
 )
 def test_configurations_of_the_project_are_valid(path, monkeypatch):
-    monkeypatch.setenv("ITEMWISE_DATA", "/data")
+    for variable in ("ITEMWISE_DATA", "METABENCH_ARCHIVE"):
+        monkeypatch.setenv(variable, "/data")
     resolve(yaml.safe_load(path.read_text()))
 
 
@@ -220,3 +243,29 @@ def test_evaluations_that_cannot_be_made_are_refused(evaluate, benchmark, messag
               "benchmarks": {"b": {**EVALUATED["benchmarks"]["b"], **benchmark}}}  # fmt: skip
     with pytest.raises(UserError, match=re.escape(message)):
         resolve(config)
+
+
+ZOO = {**EVALUATED, "zoo": {"runs": {"a": {}, "b": {"width": 32, "held_out": True}}}}
+
+
+def test_runs_of_a_zoo_take_its_defaults():
+    runs = resolve(ZOO)["zoo"]["runs"]
+    assert runs["a"] == {"width": 48, "layers": 2, "learning_rate": 0.01, "share": 1.0,
+                         "left_out": [], "seed": 1, "held_out": False}  # fmt: skip
+    assert (runs["b"]["width"], runs["b"]["held_out"]) == (32, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"evaluate": {"lms": ["a/b"]}}, "'zoo.runs' and 'evaluate.lms' are both given"),
+        ({"evaluate": {"include_path": "x"}}, "'zoo.runs' and 'evaluate.include_path'"),
+        ({"zoo": {"runs": {"b": {"held_out": True}}}}, "key 'evaluate.lms' is empty"),
+        ({"zoo": {"runs": {"a": {"width": 40}}}}, "key 'zoo.runs.a.width'"),
+        ({"zoo": {"runs": {"a": {"left_out": ["poetry"]}}}}, "'poetry' is not one of facts"),
+        ({"zoo": {"runs": {"a": {"depth": 2}}}}, "unknown key 'zoo.runs.a.depth'"),
+    ],
+)
+def test_zoo_that_cannot_be_is_refused(change, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        resolve({**ZOO, **change})

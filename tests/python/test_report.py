@@ -1,17 +1,28 @@
 """The report stands alone, and says what the tables say."""
 
 import base64
+import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from itemwise.cli import main
+from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.population import simulate_population
-from itemwise.readout import accuracy
-from itemwise.report.content import load_benchmark, recovery, screen_reasons, summary
+from itemwise.readout import accuracy, clustered_se
+from itemwise.report.content import (
+    clusters,
+    factor_rows,
+    load_benchmark,
+    recovery,
+    screen_reasons,
+    summary,
+)
+from itemwise.report.published import parse_published
 from itemwise.responses import write_responses
 from itemwise.tables import write_table
 
@@ -76,6 +87,8 @@ def results(tmp_path_factory):
     split = {"method": "organization", "seed": 1, "sets": sets}
     split["test_share_with_training_organization"] = 0.0
     write_record(split, run / "split_subjects" / "splits.json")
+    splits = tested[0][["subject", "set"]].assign(fold=1)
+    write_table(splits, run / "split_subjects" / "splits.parquet", "splits")
     return run
 
 
@@ -102,9 +115,21 @@ def page(results):
 
 def test_page_loads_nothing_from_elsewhere(page):
     assert not re.findall(r"<(?:script|link|iframe|object|embed)\b", page)
-    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', page))
+    assert not re.findall(r'href="(?:[a-z]+:|/)', page)
     assert all(source.startswith("data:") for source in re.findall(r'src="([^"]*)"', page))
     assert not re.findall(r"url\((?!data:)|@import", page)
+
+
+def test_links_lead_to_the_tables_of_the_run(page, results, tmp_path):
+    links = set(re.findall(r'href="([^"#]+)"', page))
+    assert "fit_readout/sums.parquet" in links
+    assert len(links) >= 8
+    for link in links:
+        assert (results / link).is_file(), link
+    run_stage("write-report", "--results", results, "--benchmarks", "sums",
+              "--out", tmp_path / "r.html")  # fmt: skip
+    for link in re.findall(r'href="([^"#]+)"', (tmp_path / "r.html").read_text()):
+        assert (tmp_path / link).is_file(), link
 
 
 def test_every_section_has_its_figures_and_they_are_images(page):
@@ -129,6 +154,8 @@ def test_numbers_are_those_of_the_tables(page):
     accuracies = {form: made_up(form, i).query("set == 'test'") for i, form in enumerate(FORMS)}
     accuracies = {form: accuracy(table) for form, table in accuracies.items()}
     ours = accuracies.pop("A")
+    test = made_up("A", 0).query("set == 'test'")
+    error = test["predicted"] - test["full_score"]
     random = pd.DataFrame(accuracies.values())
     row = re.search(r'<tr><td><a href="#sums">.*?</tr>', page)[0]
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
@@ -138,6 +165,7 @@ def test_numbers_are_those_of_the_tables(page):
     assert cells[5:] == [
         "20",
         f"{ours['rmse']:.2f}",
+        f"{clustered_se(error, error.index.to_series()):.2f}",
         f"{ours['mae']:.2f}",
         f"{100 * ours['coverage']:.1f} %, 90 %",
         f"{random['rmse'].median():.2f} ({low:.2f}-{high:.2f})",
@@ -185,3 +213,166 @@ def test_run_that_is_not_complete_is_refused(itemwise, results, tmp_path):
         in finished.err
     )
     assert not (tmp_path / "r.html").exists()
+
+
+# ---- Beside published results ------------------------------------------------
+
+PUBLISHED = [
+    {"benchmark": "sums", "readout": "form", "source": "Someone 2025", "rmse": 1.5,
+     "n_items": 12, "differs": "other items"},
+    {"benchmark": "sums", "readout": "joint", "source": "Someone 2025", "mae": 0.5},
+    {"benchmark": "grand", "readout": "joint", "source": "Someone else", "rmse": 0.25},
+]  # fmt: skip
+
+
+def test_published_numbers_stand_beside_ours(results, tmp_path):
+    run_stage(
+        "write-report", "--results", results, "--benchmarks", "sums", "--out", tmp_path / "r.html",
+        "--published", json.dumps(PUBLISHED),
+    )  # fmt: skip
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    part = page[page.index("Beside published") : page.index("Who was tested")]
+    rows = [
+        [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
+        for row in re.findall(r"<tr>.*?</tr>", part)[1:]
+    ]
+    benchmark = load_benchmark(results, "sums", True, False)
+    test, drawn = benchmark.test, benchmark.baseline["rmse"].median()
+    ours = accuracy(test)
+    ranks = test["predicted"].rank().corr(test["full_score"].rank())
+    assert rows[0] == [
+        "sums", "form", f"{ours['rmse']:.2f}", "1.50", f"{1.5 - ours['rmse']:.2f}",
+        f"{ours['mae']:.2f}", "-", f"{ranks:.3f}", "-", f"{drawn:.2f}", "-",
+        str(test["n_items"].iloc[0]), "12", str(len(test)), "-", "Someone 2025",
+    ]  # fmt: skip
+    # A single benchmark has neither a joint read-out nor a mean.
+    assert rows[1][2:7] == ["-", "-", "-", "-", "0.50"]
+    assert rows[2][2:5] == ["-", "0.25", "-"]
+    assert "<li>sums: other items</li>" in part
+
+
+def test_without_published_numbers_there_is_no_such_table(page):
+    assert "Beside published" not in page
+
+
+BAD_PUBLISHED = {
+    "not JSON": ("rmse", "--published: not JSON"),
+    "not a list": ('{"benchmark": "sums"}', "--published: not a list of mappings"),
+    "other benchmark": (
+        '[{"benchmark": "sum"}]', "benchmark 'sum' is not one of sums, grand",
+    ),
+    "other read-out": (
+        '[{"benchmark": "sums", "readout": "best"}]',
+        "readout 'best' is not one of form, ability, joint",
+    ),
+    "no source": (
+        '[{"benchmark": "sums", "readout": "form"}]',
+        "numbers of sums lack 'source', where they were published",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_PUBLISHED.values(), ids=BAD_PUBLISHED)
+def test_published_numbers_that_say_nothing_are_refused(text, message):
+    with pytest.raises(UserError) as refused:
+        parse_published(text, ["sums"])
+    assert message in str(refused.value)
+
+
+def test_factors_are_shown_one_or_several(results, tmp_path):
+    folder = tmp_path / "run" / "analyze_factors"
+    folder.mkdir(parents=True)
+    solutions = [{"n_factors": 1, "variance": 0.8}, {"n_factors": 2, "variance": [0.5, 0.3]}]
+    (folder / "factors.json").write_text(json.dumps({"scores": solutions}))
+    loadings = pd.DataFrame(
+        [("scores", 1, b, 1, 0.9) for b in "abc"]
+        + [("scores", 2, b, f, 0.1 * f) for f in (1, 2) for b in "abc"],
+        columns=["measure", "n_factors", "benchmark", "factor", "loading"],
+    )
+    write_table(loadings, folder / "factors.parquet", "loadings")
+    rows = factor_rows(tmp_path / "run")
+    assert [row["variance"] for row in rows] == [[0.8], [0.5, 0.3]]
+    assert rows[1]["loadings"]["b"] == [0.1, 0.2]
+
+
+@pytest.fixture(scope="module")
+def with_runs(results, tmp_path_factory):
+    """Return a copy of the run with two held-out training runs of three checkpoints."""
+    folder = tmp_path_factory.mktemp("followed") / "made-up"
+    shutil.copytree(results, folder)
+    for number, name in enumerate(("first", "second")):
+        write_table(followed(name, number), folder / "follow_run" / f"{name}.parquet", "followed")
+        about = {"width": 32, "layers": 2, "share": 0.3}
+        write_record(about, folder / "train_zoo" / f"{name}.json")
+    return folder
+
+
+def followed(name: str, number: int) -> pd.DataFrame:
+    """Return a run whose short form errs by 1 point and whose tests by 2, all upwards."""
+    rows = []
+    for step in (10, 20, 30):
+        for benchmark, n_items in (("sums", 30), ("grand", 60)):
+            full = step + number
+            for measure, error, asked in (("full", 0, n_items), ("form", 1, 6), ("adaptive", 2, 5)):
+                half = None if measure == "full" else 1.5
+                score = full + error
+                rows.append((f"{name}/step-{step}", benchmark, measure, step, 100 * step, asked,
+                             score, half and score - half, half and score + half,
+                             half and 0.9))  # fmt: skip
+    columns = ["subject", "benchmark", "measure", "step", "tokens", "n_items", "score", "lower",
+               "upper", "level"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_held_out_runs_are_told_by_their_tables(with_runs):
+    run_stage(
+        "write-report", "--results", with_runs, "--benchmarks", "sums", "--zoo", "a", "first",
+        "second", "--followed", "first", "second", "--out", with_runs / "report.html",
+    )  # fmt: skip
+    page = (with_runs / "report.html").read_text(encoding="utf-8")
+    assert "Tiny models of a made-up world.</strong> 3 training runs" in page
+    text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
+    assert "The short form: 10 % of the items tell the mean score of 6 checkpoints" in text
+    assert "which ranges from 10 to 31 points, with an RMSE of 1.00 points" in text
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", page)]
+    assert ["sums", "adaptive test", "5.0", "30", "6", "2.00", "0.00", "2.00", "0 %, 90 %",
+            "3.0"] in rows  # fmt: skip
+    assert ["20", "2,000", "21.0", "22.0", "20.5-23.5", "23.0", "21.5-24.5", "5"] in rows
+    assert len(re.findall(r'<img alt="scores of \w+ against training tokens"', page)) == 2
+    assert 'href="follow_run/first.parquet"' in page
+
+
+def test_run_without_held_out_runs_has_no_such_section(page):
+    assert "held-out" not in page.lower().replace("held-out models", "")
+    assert "Tiny models" not in page
+
+
+def test_one_factor_is_told_like_several(results, tmp_path):
+    """R writes the variance of a single factor as a number, of several as a list."""
+    folder = tmp_path / "run"
+    shutil.copytree(results, folder)
+    about = {"n_subjects": 9, "rmsea": None, "tli": None, "cfi": None, "rmsr_corrected": None,
+             "spearman_grand": 0.9, "n_grand": 9}  # fmt: skip
+    solutions = [{"n_factors": 1, "variance": 0.7512, **about},
+                 {"n_factors": 2, "variance": [0.5, 0.25], **about}]  # fmt: skip
+    write_record({"scores": solutions}, folder / "analyze_factors" / "factors.json")
+    loadings = pd.DataFrame(
+        [("scores", n, b, f, 0.8) for n, f in ((1, 1), (2, 1), (2, 2)) for b in ("a", "b")],
+        columns=["measure", "n_factors", "benchmark", "factor", "loading"],
+    )
+    write_table(loadings, folder / "analyze_factors" / "factors.parquet", "loadings")
+    run_stage("write-report", "--results", folder, "--benchmarks", "sums",
+              "--out", folder / "r.html")  # fmt: skip
+    page = (folder / "r.html").read_text(encoding="utf-8")
+    assert "<td>0.75</td>" in page
+    assert "<td>0.50 + 0.25</td>" in page
+
+
+def test_models_of_one_group_count_as_one_cluster():
+    subjects = pd.DataFrame({"subject": ["a/1", "a/2", "b/1"], "organization": ["a", "a", "b"],
+                             "group": ["run", None, "run"]})  # fmt: skip
+    assert clusters(subjects).to_dict() == {"a/1": "run", "a/2": "a/2", "b/1": "run"}
+    assert clusters(subjects.assign(group=None)).to_dict() == {"a/1": "a", "a/2": "a", "b/1": "b"}
+    nobody = subjects.assign(group=None, organization=None)
+    assert clusters(nobody).name == "model"
+    assert clusters(nobody).nunique() == 3

@@ -16,6 +16,7 @@ if (!nzchar(root)) {
 options(itemwise.root = root)
 libraries <- c(
   "options",
+  "run",
   "io",
   "parquet",
   "split",
@@ -46,7 +47,8 @@ scratch <- function(env = parent.frame()) {
   folder
 }
 
-# Run a stage as a process, as a user does.
+# Run a stage as a process, as a user does; `stdout` is what it prints after the
+# command, with which its log begins.
 run_script <- function(stage, ...) {
   stderr <- tempfile()
   stdout <- suppressWarnings(system2(
@@ -56,6 +58,7 @@ run_script <- function(stage, ...) {
     stderr = stderr
   ))
   status <- attr(stdout, "status")
+  stdout <- stdout[!startsWith(stdout, "Rscript --vanilla ")]
   list(
     status = if (is.null(status)) 0L else status,
     stdout = paste(stdout, collapse = "\n"),

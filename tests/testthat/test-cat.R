@@ -41,6 +41,25 @@ test_that("parameters keep their curves", {
   expect_error(cat_bank(parameters), "i02", class = "user_error")
 })
 
+test_that("a spread start asks what tells most at each ability", {
+  expect_identical(rule_of(start = 5, spread = 2)$start$theta, -2:2 + 0)
+  expect_identical(rule_of(start = 2)$start$theta, 0)
+  expect_identical(rule_of(theta0 = 1)$start$theta, 1)
+  skip_if_not_installed("catR")
+  parameters <- bank_of(30, 4)
+  responses <- matrix(1, 1, 30, dimnames = list("m", parameters$item))
+  rule <- rule_of(start = 3, spread = 2)
+  traces <- simulate_cats(responses, parameters, rule, "q", "r")
+  expected <- character(0)
+  for (theta in c(-2, 0, 2)) {
+    right <- stats::plogis(parameters$a * theta + parameters$d)
+    information <- parameters$a^2 * right * (1 - right)
+    information[parameters$item %in% expected] <- -Inf
+    expected <- c(expected, parameters$item[which.max(information)])
+  }
+  expect_setequal(traces$item[1:3], expected)
+})
+
 test_that("missing cells are not asked and items not twice", {
   skip_if_not_installed("catR")
   parameters <- bank_of(20, 2)

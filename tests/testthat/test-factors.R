@@ -77,7 +77,17 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
     )
     write_table(table, path("a", name), "abilities")
   }
-  stage <- \(benchmarks) {
+  for (name in letters[1:3]) {
+    table <- data.frame(
+      subject = rep(subject, 2),
+      form = rep(c("A", "random1"), each = 200),
+      theta = c(values[, name], rep(0, 200)),
+      se = 0.1,
+      method = "EAP"
+    )
+    write_table(table, path("form", name), "abilities")
+  }
+  stage <- \(benchmarks, ...) {
     parts <- strsplit(benchmarks, ",")[[1]]
     run_script(
       "analyze_factors.R",
@@ -92,7 +102,8 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
       "--out",
       path("out"),
       "--record",
-      path("rec")
+      path("rec"),
+      ...
     )
   }
   end <- stage("a,b")
@@ -107,6 +118,15 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
   record <- jsonlite::fromJSON(path("rec"), simplifyVector = FALSE)
   expect_identical(record$scores[[1]]$n_subjects, 140L)
   expect_identical(record$scores[[1]]$n_grand, 60L)
+  # Abilities from the main form are a measure of their own.
+  forms <- \(names) paste(path("form", names), collapse = ",")
+  end <- stage("a,b,c", "--form-abilities", forms(letters[1:2]))
+  expect_match(end$stderr, "--form-abilities: 2 files for 3 benchmarks")
+  end <- stage("a,b,c", "--form-abilities", forms(letters[1:3]))
+  expect_identical(end$status, 0L)
+  out <- read_table(path("out"), "loadings")
+  expect_identical(unique(out$measure)[3], "form_abilities")
+  expect_equal(out$loading[7:9], out$loading[4:6])
 })
 
 test_that("values that carry no factor are refused", {

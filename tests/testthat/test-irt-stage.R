@@ -41,8 +41,4 @@ test_that("technical options and flags are parsed", {
   expect_length(parse_technical(NULL), 0)
   expect_user_error(parse_technical("NCYCLES"), "'NCYCLES' is not NAME=NUMBER")
   expect_user_error(parse_technical("a=b"), "'a=b' is not NAME=NUMBER")
-  expect_identical(
-    take_flags(c("--a", "x", "--yes-sir", "--b=1"), c("yes-sir", "no")),
-    list(args = c("--a", "x", "--b=1"), given = c(yes_sir = TRUE, no = FALSE))
-  )
 })

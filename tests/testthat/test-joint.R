@@ -50,6 +50,45 @@ test_that("the other benchmarks help, and the mean of all is read out", {
   expect_equal(wide$quantile, 1.5 * joint$quantile)
 })
 
+test_that("the means are joined as metabench joins them", {
+  benchmarks <- c("one", "two-b")
+  expect_identical(
+    joint_predictors("two-b", benchmarks, "means"),
+    c(
+      "grand.linear",
+      "grand.sub_score",
+      "two.b.linear",
+      "two.b.sub_score",
+      "one.theta",
+      "two.b.theta"
+    )
+  )
+  expect_identical(
+    joint_predictors("grand", benchmarks, "means"),
+    c("grand.linear", "grand.sub_score", "one.theta", "two.b.theta")
+  )
+  expect_identical(
+    deparse(joint_formula("one.theta", 40L, "ad")),
+    "full_score ~ s(one.theta, bs = \"ad\", k = 40)"
+  )
+  features <- features_of(300, 3)
+  data <- joint_data(features, "A")
+  by_name <- \(name) features[features$benchmark == name, ]
+  expect_equal(
+    data$grand.sub_score,
+    (by_name("one")$sub_score + by_name("two-b")$sub_score) / 2
+  )
+  fit <- fit_joint(data, "grand", benchmarks, 8, 0.9, terms = "means")
+  alone <- fit_joint(data, "grand", benchmarks, 8, 0.9)
+  rmse <- \(fit) describe_readout(fit)$sets$test$rmse
+  expect_lt(rmse(fit), 1.1 * rmse(alone))
+  rows <- joint_terms(fit, "grand", "A", benchmarks)
+  expect_setequal(
+    rows$variable[rows$kind == "smooth"],
+    c("grand.linear", "grand.sub_score", "one.theta", "two-b.theta")
+  )
+})
+
 test_that("what cannot be joined is refused", {
   features <- features_of(120, 2)
   expect_user_error(joint_data(features, "B"), "hold no form 'B'")

@@ -9,7 +9,8 @@ spec <- list(
     default = "random",
     choices = c("random", "date")
   ),
-  stage_option("note", "string", "a note")
+  stage_option("note", "string", "a note"),
+  stage_option("dry-run", "flag", "change nothing")
 )
 
 test_that("values have their types and defaults, and hyphens go", {
@@ -21,11 +22,20 @@ test_that("values have their types and defaults, and hyphens go", {
       test = 0.1,
       folds = 10L,
       method = "random",
-      note = NULL
+      note = NULL,
+      dry_run = FALSE
     )
   )
   opts <- stage_options(spec, c("--full-scores=a", "--test=-0.5", "--folds=3"))
   expect_identical(opts[c("test", "folds")], list(test = -0.5, folds = 3L))
+  opts <- stage_options(spec, c("--dry-run", "--full-scores", "a"))
+  expect_identical(
+    opts[c("full_scores", "dry_run")],
+    list(
+      full_scores = "a",
+      dry_run = TRUE
+    )
+  )
 })
 
 test_that("bad options are user errors that name the option", {
@@ -53,6 +63,20 @@ test_that("help shows options, defaults and what is required", {
   )
 })
 
+test_that("help ends with the example of the script's header", {
+  for (script in list.files(file.path(root, "R"), "\\.R$")) {
+    help <- run_script(script, "--help")
+    expect_identical(help$status, 0L)
+    example <- sub(".*Example:\n", "", help$stdout)
+    start <- paste0("  Rscript --vanilla R/", script, " ")
+    expect_true(startsWith(example, start), info = script)
+    used <- regmatches(example, gregexpr("--[a-z][a-z0-9-]+", example))[[1]]
+    for (option in setdiff(used, "--vanilla")) {
+      expect_match(help$stdout, paste0("\t", option, "[ =\n]"), info = script)
+    }
+  }
+})
+
 test_that("a user error ends a stage with status 2 and the message alone", {
   end <- run_script("split_subjects.R", "--test", "0.2")
   expect_identical(end$status, 2L)
@@ -70,8 +94,9 @@ test_that("any other error ends a stage with status 1 and the calls", {
   writeLines(
     c(
       sprintf("source('%s')", file.path(root, "R/lib/options.R")),
+      "report_errors('demo')",
       "broken <- function() stop('out of luck')",
-      "run_stage('demo', \\() broken())"
+      "broken()"
     ),
     script
   )
@@ -89,4 +114,71 @@ test_that("any other error ends a stage with status 1 and the calls", {
 test_that("messages name a few values only", {
   expect_identical(listed(1:3), "1, 2, 3")
   expect_identical(listed(1:7), "1, 2, 3, 4, 5 and 2 more")
+})
+
+test_that("commands are written as a shell reads them, and read back", {
+  words <- c(
+    "R/fit.R",
+    "--formula",
+    "y ~ s(x, bs = 'cr')",
+    "it's",
+    "'",
+    "a b",
+    "",
+    "$HOME \"x\"",
+    "one\ntwo"
+  )
+  line <- paste(quote_words(words), collapse = " ")
+  echoed <- system2(
+    "sh",
+    c("-c", shQuote(paste("printf '%s\\n'", line))),
+    stdout = TRUE
+  )
+  one_line <- sub("\n", " ", words)
+  expect_identical(echoed, one_line)
+  expect_identical(split_words(line), one_line)
+})
+
+test_that("an interactive stage takes the options of the run", {
+  run <- scratch()
+  logs <- file.path(run, "logs/demo")
+  dir.create(logs, recursive = TRUE)
+  spec <- list(
+    stage_option("formula", "string", "a formula"),
+    stage_option("threads", "integer", "threads"),
+    stage_option("record", "string", "a file"),
+    stage_option("out", "string", "a file")
+  )
+  withr::local_options(itemwise.run = NULL, itemwise.benchmark = NULL)
+  expect_user_error(interactive_options("demo", spec), "no run is chosen")
+  options(itemwise.run = run)
+  expect_user_error(interactive_options("other", spec), "no log of other")
+  command <- paste(
+    "Rscript --vanilla R/demo.R --formula 'y ~ s(x, bs = '\\''cr'\\'')'",
+    "--threads 4 --out results/r/demo/arc.parquet"
+  )
+  writeLines(c(command, "a notice"), file.path(logs, "arc.log"))
+  expect_message(
+    opts <- interactive_options("demo", spec),
+    "options of .*arc.log; what is written goes to"
+  )
+  expect_identical(
+    opts,
+    list(
+      formula = "y ~ s(x, bs = 'cr')",
+      threads = 1L,
+      record = NULL,
+      out = file.path(tempdir(), "demo", "arc.parquet")
+    )
+  )
+  writeLines("killed", file.path(logs, "gsm8k.log"))
+  expect_user_error(
+    interactive_options("demo", spec),
+    "choose a benchmark by work_on\\(run, name\\): arc, gsm8k"
+  )
+  options(itemwise.benchmark = "gsm8k")
+  expect_user_error(
+    interactive_options("demo", spec),
+    "gsm8k.log: does not begin with the command"
+  )
 })

@@ -110,6 +110,42 @@ test_that("thresholds are strict or not as stated", {
   )
 })
 
+test_that("the discounted correlation is metabench's, computed by hand", {
+  x <- rbind(
+    a = c(i1 = 1L, i2 = 1L, i3 = 1L, i4 = 0L),
+    b = c(1L, 1L, 0L, 0L),
+    c = c(1L, 0L, 0L, 0L),
+    d = c(0L, 0L, 0L, 1L)
+  )
+  # Totals 3, 2, 1, 1 with mean 7 / 4 and variance 11 / 12.
+  s <- sqrt(11 / 12)
+  expected <- c(
+    (2 - 7 / 4) / s * sqrt(3 * 1 / 12),
+    (2.5 - 7 / 4) / s * sqrt(2 * 2 / 12),
+    (3 - 7 / 4) / s * sqrt(1 * 3 / 12),
+    (1 - 7 / 4) / s * sqrt(1 * 3 / 12)
+  )
+  statistics <- item_statistics(x)
+  expect_equal(weighed_correlation(statistics, "discounted"), expected)
+  expect_equal(
+    weighed_correlation(statistics, "correlation"),
+    statistics$item_total_correlation
+  )
+  # 0.131, 0.452, 0.653 and -0.392: the easy item falls, the reversed one not.
+  items <- screen_items(
+    make_items(colnames(x)),
+    x,
+    min_item_total = 0.3,
+    discrimination = "discounted"
+  )
+  expect_identical(
+    items$reason,
+    c("|item-total correlation| x share wrong 0.1306 < 0.3", "", "", "")
+  )
+  plain <- screen_items(make_items(colnames(x)), x, min_item_total = 0.3)
+  expect_identical(plain$keep, rep(1L, 4))
+})
+
 test_that("what cannot be screened is a user error with a remedy", {
   x <- draw_responses(20, 4)
   splits <- data.frame(

@@ -92,6 +92,49 @@ test_that("a random split has its shares, in every stratum", {
   expect_identical(as.vector(in_test), rep(16L, 5))
 })
 
+test_that("test subjects are drawn from those with every score", {
+  arc <- data.frame(
+    subject = c("a", "b", "c", "c"),
+    benchmark = c("arc", "arc", "arc", "more"),
+    full_score = 1
+  )
+  gsm <- data.frame(subject = c("c", "b"), benchmark = "gsm", full_score = 1)
+  expect_identical(
+    has_every_score(list(arc, gsm, arc), c("b", "c", "a")),
+    c(FALSE, TRUE, FALSE)
+  )
+  expect_user_error(has_every_score(list(), "a"), "needs --full-scores")
+  single <- united(subject = sprintf("s%03d", seq_len(n)))
+  complete <- rep(c(TRUE, TRUE, TRUE, FALSE), n / 4)
+  splits <- split_by(
+    single,
+    "random",
+    0.1,
+    0.2,
+    score = points,
+    eligible = complete
+  )
+  # 10 and 20 % of the 300 eligible; all others train.
+  expect_identical(
+    as.vector(table(splits$set)[c("test", "validation")]),
+    c(30L, 60L)
+  )
+  expect_true(all(splits$set[!complete] == "train"))
+  # A unit with a subject that may not be drawn stays in training.
+  splits <- split_by(
+    many,
+    "random",
+    0.1,
+    score = points,
+    eligible = complete,
+    folds = 5
+  )
+  unit <- subject_units(many, "random")
+  mixed <- unit %in% unit[!complete]
+  expect_true(all(splits$set[mixed] == "train"))
+  expect_true(any(splits$set == "test"))
+})
+
 test_that("no unit is ever divided, in sets or in folds", {
   for (method in names(split_columns)) {
     for (seed in 1:3) {

@@ -1,6 +1,7 @@
 """A copy of the clone to run Snakemake in, so that tests may edit and kill what they like."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
+from itemwise.provenance import stage_code
 
 ROOT_OF_TESTS = Path(__file__).parents[1]
 COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]
@@ -96,3 +99,20 @@ def job_counts(printed: str) -> dict[str, int]:
             break
     counts.pop("total", None)
     return counts
+
+
+def shell_jobs(printed: str) -> list[tuple[set[str], str, list[str]]]:
+    """Return of each job in a plan, printed with its commands: inputs, command, its code."""
+    jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
+    found = []
+    for inputs, command in jobs:
+        if command == "None":  # rule all
+            continue
+        stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
+        code = stage_code((stage[1] or stage[2]).replace("-", "_"))
+        if "--engine mirt" in command:
+            code = [*code, *stage_code("fit_irt", "R")]
+        if stage[1] == "adapt-checkpoints":  # which runs adapt-model
+            code = [*code, *stage_code("adapt_model")]
+        found.append((set(inputs.split(", ")), command, code))
+    return found

@@ -17,13 +17,28 @@ def dry_run(project, *options: str):
 
 def test_demo_runs_when_no_file_is_given(project):
     planned = dry_run(project).stdout
-    for path in ("simulate_population/arithmetic.parquet", "fit_irt/trivia.parquet"):
+    for path in (
+        "train_zoo/slow.parquet",
+        "fit_irt/numbers.parquet",
+        "follow_run/held-out.parquet",
+    ):
         assert f"results/demo/{path}" in planned
+    held_out = "evaluate_run/held-out.parquet"
+    calibrated = [line for line in planned.splitlines() if "itemwise build-responses" in line]
+    assert calibrated
+    assert not any(held_out in line for line in calibrated)
+
+
+def test_simulated_demo_is_a_second_configuration(project):
+    planned = dry_run(project, "--configfile", "config/simulated.yaml").stdout
+    for path in ("simulate_population/arithmetic.parquet", "fit_irt/trivia.parquet"):
+        assert f"results/simulated/{path}" in planned
+    assert "train_zoo" not in planned
 
 
 def test_single_keys_change_the_demo(project):
     planned = dry_run(project, "--config", "run=x").stdout
-    assert "results/x/fit_irt/trivia.parquet" in planned
+    assert "results/x/fit_irt/numbers.parquet" in planned
     assert "results/demo" not in planned
 
 
@@ -34,9 +49,9 @@ def test_file_inherits_nothing_from_the_demo(project):
     finished = dry_run(project, "--configfile", "mine.yaml", "--printshellcmds")
     assert finished.returncode == 0, finished.stdout
     assert "results/mine/fit_irt/sums.parquet" in finished.stdout
-    for trace in ("results/demo", "arithmetic", "trivia", "--budget 50", "--test 0.2"):
+    for trace in ("results/demo", "zoo", "numbers", "--budget 24", "--test 0.2"):
         assert trace not in finished.stdout
-    assert "--budget 100" in finished.stdout  # the schema's default, where the demo has 50
+    assert "--budget 100" in finished.stdout  # the schema's default, where the demo has 24
 
 
 def test_settings_of_one_benchmark_stay_its_own(project):

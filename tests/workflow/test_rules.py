@@ -8,6 +8,9 @@ import yaml
 from itemwise.config import ROOT
 
 ENGINE = "_mirt"  # the rules of the reference engine write beside those of the native one
+LOADS_MODELS = (
+    "evaluate_model", "evaluate_run", "train_zoo", "adapt_checkpoints", "profile_checkpoints",
+)  # fmt: skip
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 RULES = {
     name: body
@@ -30,7 +33,7 @@ def test_rule_has_environment_log_and_benchmark_of_its_name(name):
     assert environment, "no conda environment"
     assert (ROOT / environment[1]).is_file()
     language = "r" if "Rscript" in body else "python"
-    expected = "evaluate" if name == "evaluate_model" else language
+    expected = "evaluate" if name in LOADS_MODELS else language
     assert environment[1] == f"envs/{expected}.yaml"
     stage = name.removesuffix(ENGINE)
     assert f"{{RUN}}/logs/{stage}/" in body
@@ -44,7 +47,7 @@ def test_results_lie_in_a_folder_of_the_rules_name(name):
     paths = re.findall(r'f"\{RUN\}/([^"]+)"', outputs)
     assert paths
     stage = name.removesuffix(ENGINE)
-    products = {"report.html", "bank"}  # what people take away
+    products = {"report.html", "profile.html", "bank"}  # what people take away
     assert all(path.startswith(f"{stage}/") or path in products for path in paths)
 
 

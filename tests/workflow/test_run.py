@@ -2,11 +2,11 @@
 
 import json
 import re
+import sys
 
 import pytest
-from projects import TINY
+from projects import TINY, shell_jobs
 
-from itemwise.provenance import stage_code
 from itemwise.readout import accuracy
 from itemwise.tables import read_table
 
@@ -100,6 +100,20 @@ def test_report_says_what_the_tables_say(finished_run):
     assert "winner of 4 trials" in page
 
 
+def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
+    command = [sys.executable, "-m", "itemwise", "summarize-run", "--results", RESULTS]
+    finished = finished_run.run(command)
+    assert finished.returncode == 0, finished.stdout
+    assert re.search(r"^fit_irt +1 +[\d.]+ +[\d.]+", finished.stdout, re.M)
+    table = read_table(
+        finished_run.folder / RESULTS / "fit_readout/sums.parquet", "reconstructions"
+    )
+    table = table[(table["set"] == "test") & (table["readout"] == "form") & (table["form"] == "A")]
+    assert f"RMSE {accuracy(table)['rmse']:.2f} points" in finished.stdout
+    assert f"{len(table)} test models" in finished.stdout
+    assert f"The report: {RESULTS}/report.html" in finished.stdout
+
+
 READ_OUT = ["fit_readout", "simulate_cat", "export_bank", "write_report"]
 SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
@@ -143,12 +157,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
     printed = finished_run.snakemake(
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
-    jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
-    jobs = [job for job in jobs if job[1] != "None"]  # rule all
+    jobs = shell_jobs(printed)
     assert len(jobs) == 14
-    for inputs, command in jobs:
-        stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
-        code = stage_code((stage[1] or stage[2]).replace("-", "_"))
-        if "--engine mirt" in command:
-            code = [*code, *stage_code("fit_irt", "R")]
-        assert set(code) <= set(inputs.split(", ")), command
+    for inputs, command, code in jobs:
+        assert set(code) <= inputs, command

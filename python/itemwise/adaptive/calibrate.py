@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from itemwise.adaptive.rules import Rule
 from itemwise.errors import UserError
 from itemwise.smoother import smooth
 
@@ -49,13 +50,14 @@ class Calibration:
         factor = self.factor[low] + (at - low) * (self.factor[high] - self.factor[low])
         return np.interp(predicted, self.nodes, curve), half * factor
 
-    def table(self, benchmark: str, rule: str) -> pd.DataFrame:
+    def table(self, benchmark: str, rule: Rule) -> pd.DataFrame:
         """Return the rows of the table `cat_calibration`."""
         n_lengths, n_nodes = self.corrected.shape
         return pd.DataFrame(
             {
                 "benchmark": benchmark,
-                "rule": rule,
+                "rule": rule.name,
+                "settings": rule.settings(),
                 "n_items": np.repeat(self.lengths, n_nodes),
                 "node": np.tile(np.arange(1, n_nodes + 1), n_lengths),
                 "x": np.tile(self.nodes, n_lengths),
@@ -65,12 +67,14 @@ class Calibration:
         )
 
     @classmethod
-    def of(cls, table: pd.DataFrame, benchmark: str, rule: str) -> Calibration | None:
-        """Read the calibration of a benchmark and rule; None where there is none."""
-        rows = table[(table["benchmark"] == benchmark) & (table["rule"] == rule)]
+    def of(cls, table: pd.DataFrame, benchmark: str, settings: str) -> Calibration | None:
+        """Read the calibration of tests of these settings; None where there is none."""
+        rows = table[(table["benchmark"] == benchmark) & (table["settings"] == settings)]
         if rows.empty:
             return None
-        rows = rows.sort_values(["n_items", "node"])
+        # Rules that differ in stops and lengths alone: the one that went furthest.
+        longest = rows.loc[rows["n_items"].idxmax(), "rule"]
+        rows = rows[rows["rule"] == longest].sort_values(["n_items", "node"])
         values = rows.pivot(index="n_items", columns="node", values="value")
         first = rows[rows["n_items"] == rows["n_items"].iloc[0]]
         return cls(

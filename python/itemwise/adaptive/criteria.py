@@ -1,4 +1,8 @@
-"""Which item tells most about a subject: criteria over all items at once."""
+"""Which item tells most about a subject: criteria over all items at once.
+
+Criteria are gains, never negative, so that they can be discounted within a batch; `fixed`
+alone is an order.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import numpy as np
 from itemwise.adaptive.posterior import Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import probabilities
+from itemwise.responses import MISSING
 
 
 def values(
@@ -37,11 +42,25 @@ def values(
     if rule.criterion == "progressive":
         return progressive(rule, posterior, subjects, done, rng)
     if rule.criterion == "MEPV":
-        return -expected_variance(posterior, subjects)
+        weights = posterior.weights(subjects)
+        mean = weights @ items.nodes
+        variance = weights @ items.nodes**2 - mean**2
+        return variance[:, None] - expected_variance(posterior, subjects)
+    if rule.criterion == "MPLI":
+        return BatchInformation(posterior, subjects).gain()
     weights = (
         posterior.weights(subjects) if rule.criterion == "KLP" else posterior.likelihoods(subjects)
     )
     return divergence(posterior, subjects, weights)
+
+
+def first_values(rule: Rule, posterior: Posterior, subjects: np.ndarray) -> list[np.ndarray]:
+    """Return how much each item is wanted in each place of a start that is spread.
+
+    Its information at equally spaced abilities from -spread to spread, one a place.
+    """
+    abilities = np.linspace(-rule.spread, rule.spread, rule.start)
+    return [posterior.items.information_at(np.full(len(subjects), theta)) for theta in abilities]
 
 
 def expected_variance(posterior: Posterior, subjects: np.ndarray) -> np.ndarray:
@@ -89,39 +108,43 @@ def progressive(
     return (1 - weight) * chance + weight * information
 
 
-def batch(posterior: Posterior, subjects: np.ndarray, allowed: np.ndarray, size: int) -> np.ndarray:
-    """Choose items that are jointly informative, to be asked at once.
+class BatchInformation:
+    """What items tell beside others that were or will be asked.
 
-    Greedily the largest posterior mean of log(1 + I_i / (1 + I_asked + I_chosen)): with
-    each item that is chosen the next one is worth less where both measure.
+    The gain of item i is the posterior mean of log(1 + I_i / (1 + I_asked + I_chosen)): the
+    growth of the log precision of ability, less where asked or chosen items measure already
+    (Bayesian D-optimality, Chaloner & Verdinelli 1995, Statistical Science 10:273).
 
     Parameters
     ----------
     posterior : Posterior
     subjects : array of int
-    allowed : array of bool, shape (n_subjects, n_items)
-    size : int
-
-    Returns
-    -------
-    array of int, shape (n_subjects, size)
-        -1 where no item is left.
     """
-    # Every fourth node is enough to rank items.
-    information = posterior.items.information[:, ::4]
-    weights = posterior.weights(subjects)[:, ::4]
-    known = (posterior.matrix[subjects] >= 0).astype(float)
-    precision = 1 + known @ information
-    allowed = allowed.copy()
-    chosen = np.full((len(subjects), size), -1)
-    for place in range(size):
-        gains = np.empty(allowed.shape)
-        for row in range(len(subjects)):
-            gains[row] = np.log1p(information / precision[row]) @ weights[row]
-        gains[~allowed] = -np.inf
-        best = gains.argmax(axis=1)
-        left = allowed.any(axis=1)
-        chosen[left, place] = best[left]
-        allowed[np.flatnonzero(left), best[left]] = False
-        precision[left] += information[best[left]]
-    return chosen
+
+    def __init__(self, posterior: Posterior, subjects: np.ndarray):
+        # Every fourth node is enough to rank items; coarse grids are taken whole.
+        step = 4 if len(posterior.items.nodes) > 120 else 1
+        self.information = posterior.items.information[:, ::step]
+        self.weights = posterior.weights(subjects)[:, ::step]
+        known = (posterior.matrix[subjects] != MISSING).astype(float)
+        self.precision = 1 + known @ self.information
+        self._alone: np.ndarray | None = None
+
+    def gain(self) -> np.ndarray:
+        """Return the gains, shape (n_subjects, n_items)."""
+        return np.stack(
+            [
+                np.log1p(self.information / precision) @ weights
+                for precision, weights in zip(self.precision, self.weights, strict=True)
+            ]
+        )
+
+    def discount(self) -> np.ndarray:
+        """Return what is left of each item's gain beside those chosen so far, at most 1."""
+        return self.gain() / np.maximum(self._alone, np.finfo(float).tiny)
+
+    def add(self, rows: np.ndarray, items: np.ndarray) -> None:
+        """Take note of a chosen item of some subjects."""
+        if self._alone is None:
+            self._alone = self.gain()
+        self.precision[rows] += self.information[items]

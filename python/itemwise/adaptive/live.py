@@ -6,22 +6,30 @@ a language model or look stored responses up. The same answers give the same tes
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from itemwise.adaptive import criteria
 from itemwise.adaptive.calibrate import Calibration
+from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.simulate import ScoreScale
+from itemwise.adaptive.stopping import out_of_reach, stops
 from itemwise.bank import Bank
-from itemwise.errors import UserError
+from itemwise.domains import domains_of
+from itemwise.errors import UserError, listed
+from itemwise.irt.person_fit import standardized_log_likelihood
+from itemwise.responses import Responses
 from itemwise.selection import MAIN_FORM
 
+LOG = logging.getLogger(__name__)
+ONLY = np.array([0])
+"""The one subject of a live test."""
 Answer = Callable[[str, Sequence[str]], Sequence[int]]
 """From a benchmark and items to responses 0 and 1."""
 
@@ -36,15 +44,20 @@ class BenchmarkTest:
     posterior : Posterior
         Of one subject.
     scale : ScoreScale
+    chooser : Chooser
     asked : list of str
         Items in the order of asking.
+    failed : str, optional
+        Why nothing more can be asked.
     """
 
     name: str
     rule: Rule
     posterior: Posterior
     scale: ScoreScale
+    chooser: Chooser
     asked: list[str] = field(default_factory=list)
+    failed: str | None = None
 
     @property
     def items(self) -> np.ndarray:
@@ -58,81 +71,122 @@ class BenchmarkTest:
 
     def score(self) -> tuple[float, float]:
         """Return the reconstructed score and half its interval, in points."""
-        only = np.array([0])
-        mean, half = self.scale.points(self.posterior.weights(only), max(len(self.asked), 1))
+        mean, half = self.scale.points(self.posterior.weights(ONLY), max(len(self.asked), 1))
         return float(mean[0]), float(half[0])
 
     def finished(self) -> bool:
-        """Return whether a stopping rule holds."""
-        rule, n = self.rule, len(self.asked)
-        if n >= min(rule.max_length, len(self.items)):
+        """Return whether a stopping rule holds, nothing is left to ask, or asking failed."""
+        if self.failed is not None or not self.free.any():
             return True
-        if n < max(rule.min_length, rule.start):
-            return False
-        theta, se = self.posterior.theta[0], self.posterior.se[0]
-        left = np.where(self.free, self.posterior.items.information_at(self.posterior.theta), 0)
-        return bool(
-            (rule.se is not None and se <= rule.se)
-            or (rule.cut is not None and abs(theta - rule.cut) > rule.z * se)
-            or (rule.points is not None and self.score()[1] <= rule.points)
-            or (rule.information is not None and left.max() < rule.information)
-        )
+        theta, se = self.posterior.theta, self.posterior.se
+        left = np.where(self.free, self.posterior.items.information_at(theta), 0).max(axis=1)
+        half = np.array([self.score()[1]])
+        return bool(stops(self.rule, len(self.asked), theta, se, half, left)[0])
 
-    def next_items(self, at_most: int, rng: np.random.Generator) -> list[str]:
+    def next_items(self, at_most: int) -> list[str]:
         """Return the items to ask next."""
-        size = self.rule.start if not self.asked and self.rule.start > 1 else self.rule.batch
-        size = min(size, at_most, self.rule.max_length - len(self.asked), int(self.free.sum()))
-        only = np.array([0])
-        if self.rule.joint(len(self.asked)):
-            chosen = criteria.batch(self.posterior, only, self.free, size)[0]
-        else:
-            wanted = criteria.values(self.rule, self.posterior, only, len(self.asked), rng)
-            wanted = np.where(self.free, wanted, -np.inf)[0]
-            chosen = np.argsort(-wanted, kind="stable")[:size]
-        return self.items[chosen].tolist()
+        done = len(self.asked)
+        size = min(self.rule.next_size(done), at_most, int(self.free.sum()))
+        return self.items[self.chooser.choose(ONLY, self.free, done, size)[0]].tolist()
 
     def take(self, items: Sequence[str], responses: Sequence[int]) -> None:
         """Take responses in and estimate anew."""
         at = pd.Index(self.items).get_indexer(items)
         for place, response in zip(at, responses, strict=True):
-            self.posterior.add(np.array([0]), np.array([place]), np.array([response]))
-        self.posterior.estimate(np.array([0]))
+            self.posterior.add(ONLY, np.array([place]), np.array([response]))
+        self.posterior.estimate(ONLY)
         self.asked += items
+
+    def person_fit(self) -> float:
+        """Return l_z of the responses so far."""
+        row = Responses(np.array(["it"], object), self.items, self.posterior.matrix)
+        parameters, theta = self.posterior.items.parameters, self.posterior.theta
+        return float(standardized_log_likelihood(row, parameters, theta)[0])
 
 
 def make_tests(
-    bank: Bank, rule: Rule, form: str = MAIN_FORM, available: set[str] | None = None
+    bank: Bank,
+    rule: Rule,
+    form: str = MAIN_FORM,
+    available: set[str] | None = None,
+    start_at: dict[str, float] | None = None,
+    seed: int = 1,
 ) -> list[BenchmarkTest]:
     """Return a test for every benchmark of the bank.
+
+    Says, as a warning, where the bank has no correction of scores for the rule's settings,
+    and where no test can reach the rule's precision.
 
     Parameters
     ----------
     bank : Bank
     rule : Rule
-        Its calibration is used where the bank has one of that name.
     form : str
     available : set of str, optional
         Items that can be asked; default: all.
+    start_at : dict, optional
+        Ability at which a benchmark's first items are chosen, instead of the rule's.
+    seed : int
+        Of what is drawn, and of each benchmark apart.
 
     Raises
     ------
     UserError
-        Fewer items than the rule asks at least.
+        No benchmark, fewer items than the rule asks at least, a benchmark of `start_at`
+        that the bank does not have.
     """
+    if not bank.benchmarks:
+        raise UserError("bank: holds no benchmark; export it again from a finished run")
+    unknown = set(start_at or {}) - set(bank.benchmarks)
+    if unknown:
+        raise UserError(
+            f"--start-at: the bank has no benchmark {listed(sorted(unknown))}; it has "
+            f"{listed(bank.benchmarks)}"
+        )
     tests = []
-    for name in bank.benchmarks:
+    for number, name in enumerate(bank.benchmarks):
         wanted = bank.form_items(name, form) if rule.items == "form" else bank.pool_items(name)
         if available is not None:
             wanted = [item for item in wanted if item in available]
         rule.check_bank(len(wanted), f"bank, benchmark '{name}'")
-        parameters = bank.parameters.set_index("item", drop=False).loc[list(wanted)]
-        items = Items(parameters, rule)
-        calibration = None
-        if bank.cat_calibration is not None:
-            calibration = Calibration.of(bank.cat_calibration, name, rule.name)
-        scale = ScoreScale.of(bank.readout(name, form, "ability"), items.nodes, calibration)
-        tests.append(BenchmarkTest(name, rule, Posterior(items, 1, rule.estimator), scale))
+        own = replace(rule, theta0=(start_at or {}).get(name, rule.theta0))
+        rng = np.random.default_rng([seed, number])
+        tests.append(_make_test(bank, own, name, form, list(wanted), rng))
     return tests
+
+
+def _make_test(
+    bank: Bank, rule: Rule, name: str, form: str, wanted: list[str], rng: np.random.Generator
+) -> BenchmarkTest:
+    """Return the test of one benchmark."""
+    items = Items(bank.parameters.set_index("item", drop=False).loc[wanted], rule)
+    domains = None
+    if rule.balance is not None:
+        domains = domains_of(np.array(wanted, object), bank.items, rule.balance, "bank")
+    scale = ScoreScale.of(
+        bank.readout(name, form, "ability"), items.nodes, _calibration(bank, rule, name)
+    )
+    said = out_of_reach(rule, items, scale)
+    if said is not None:
+        LOG.warning("bank, benchmark '%s', rule '%s': %s", name, rule.name, said)
+    posterior = Posterior(items, 1, rule.estimator)
+    return BenchmarkTest(name, rule, posterior, scale, Chooser(rule, posterior, domains, rng))
+
+
+def _calibration(bank: Bank, rule: Rule, benchmark: str) -> Calibration | None:
+    """Return the bank's correction of scores for tests of these settings, if it has one."""
+    if bank.cat_calibration is None:
+        return None
+    found = Calibration.of(bank.cat_calibration, benchmark, rule.settings())
+    if found is None:
+        mine = bank.cat_calibration[bank.cat_calibration["benchmark"] == benchmark]
+        LOG.warning(
+            "bank, benchmark '%s': no correction of scores was learnt for tests of these settings "
+            "(%s); scores and intervals rest on the model alone. Corrected are the rules %s: use "
+            "one of them, or add yours to config key 'cat.rules' and export the bank again",
+            benchmark, rule.settings(), listed(mine["rule"].unique()),
+        )  # fmt: skip
+    return found
 
 
 def run_tests(
@@ -140,12 +194,12 @@ def run_tests(
     answer: Answer,
     subject: str,
     budget: int | None = None,
-    seed: int = 1,
     progress: Callable[[list[BenchmarkTest]], None] = lambda tests: None,
 ) -> pd.DataFrame:
     """Run the tests until their rules stop them or the budget is spent.
 
-    The next batch goes to the benchmark whose reconstructed score is least certain.
+    The next batch goes to the benchmark whose reconstructed score is least certain. A
+    benchmark whose items cannot be answered is left as it is (`failed`), the others go on.
 
     Parameters
     ----------
@@ -156,7 +210,6 @@ def run_tests(
     subject : str
     budget : int, optional
         Items over all benchmarks.
-    seed : int
     progress : callable
         Called after every batch.
 
@@ -170,13 +223,7 @@ def run_tests(
     UserError
         A budget below the rule's shortest test for every benchmark.
     """
-    least = sum(test.rule.min_length for test in tests)
-    if budget is not None and budget < least:
-        raise UserError(
-            f"--budget {budget}: {len(tests)} benchmarks of at least {tests[0].rule.min_length} "
-            f"items need {least}; raise it or lower min_length"
-        )
-    rng = np.random.default_rng(seed)
+    check_budget(budget, tests[0].rule, len(tests))
     start = time.perf_counter()
     rows: list[dict] = []
     while True:
@@ -190,12 +237,30 @@ def run_tests(
         test = min(begun, key=lambda t: len(t.asked)) if begun else max(
             open_tests, key=lambda t: t.score()[1]
         )  # fmt: skip
-        items = test.next_items(int(min(left, len(test.items))), rng)
-        responses = answer(test.name, items)
+        items = test.next_items(int(min(left, len(test.items))))
+        try:
+            responses = answer(test.name, items)
+        except Exception as error:  # whatever a task raises, the others can go on
+            test.failed = f"{type(error).__name__}: {error}"
+            LOG.warning(
+                "benchmark '%s' failed after %d items (%s); what was learned is kept",
+                test.name, len(test.asked), test.failed,
+            )  # fmt: skip
+            continue
         test.take(items, responses)
         rows += _rows(test, subject, items, responses, time.perf_counter() - start)
         progress(tests)
     return pd.DataFrame(rows)
+
+
+def check_budget(budget: int | None, rule: Rule, n_benchmarks: int) -> None:
+    """Refuse a budget below the rule's shortest test for every benchmark."""
+    least = rule.min_length * n_benchmarks
+    if budget is not None and budget < least:
+        raise UserError(
+            f"--budget {budget}: {n_benchmarks} benchmarks of at least {rule.min_length} "
+            f"items need {least}; raise it or lower min_length"
+        )
 
 
 def _rows(test: BenchmarkTest, subject: str, items, responses, seconds: float) -> list[dict]:
@@ -228,6 +293,7 @@ def scores(tests: list[BenchmarkTest], subject: str, form: str) -> pd.DataFrame:
         if not test.asked:
             continue
         predicted, half = test.score()
+        theta, (low, high) = float(test.posterior.theta[0]), test.scale.span
         rows.append(
             {
                 "subject": subject,
@@ -235,14 +301,14 @@ def scores(tests: list[BenchmarkTest], subject: str, form: str) -> pd.DataFrame:
                 "form": form,
                 "readout": "adaptive",
                 "n_items": len(test.asked),
-                "theta": float(test.posterior.theta[0]),
+                "theta": theta,
                 "se": float(test.posterior.se[0]),
                 "predicted": predicted,
                 "lower": max(predicted - half, 0.0),
                 "upper": min(predicted + half, 100.0),
                 "level": test.scale.level,
-                "extrapolated": 0,
-                "person_fit": None,
+                "extrapolated": int(not low <= theta <= high),
+                "person_fit": test.person_fit(),
             }
         )
     return pd.DataFrame(rows)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from itemwise.errors import UserError
 
-CRITERIA = ("MFI", "MEPV", "KL", "KLP", "progressive", "random", "fixed")
+CRITERIA = ("MFI", "MEPV", "MPLI", "KL", "KLP", "progressive", "random", "fixed")
 ESTIMATORS = ("EAP", "MAP", "ML")
+FEWEST_NODES = 11
+STOPS = ("se", "points", "information", "cut", "z")
+LIVE_RULE = "live:min_length=8,batch=4,points=2"
+"""The test of a live run where no other is named; every run corrects its scores."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,11 @@ class Rule:
     name : str
     criterion : str
         Which item comes next: largest Fisher information at the current ability (`MFI`),
-        smallest expected posterior variance (`MEPV`), largest Kullback-Leibler divergence
-        weighted by the likelihood (`KL`) or the posterior (`KLP`), from random to
-        informative (`progressive`), at `random`, or the items in their given order
-        (`fixed`: the short form).
+        smallest expected posterior variance (`MEPV`), largest posterior mean of the gain in
+        log precision (`MPLI`), largest Kullback-Leibler divergence weighted by the
+        likelihood (`KL`) or the posterior (`KLP`), from random to informative
+        (`progressive`), at `random`, or the items in their given order (`fixed`: the short
+        form).
     items : str
         What may be asked: the items of the short form (`form`), which mirror the whole
         benchmark, or all calibrated ones (`pool`).
@@ -33,8 +38,12 @@ class Rule:
     theta0 : float, optional
         Ability at which the first items are chosen, by information; default: by the
         criterion, at the prior. The estimate's prior stays N(0, 1).
+    spread : float, optional
+        The `start` first items are chosen by information at as many equally spaced
+        abilities from -spread to spread, one each (metabench: 5 items, spread 2).
     batch : int
-        Items between two estimates, chosen to be jointly informative.
+        Items between two estimates: each is the best by the criterion, discounted by what
+        the others of the batch will tell.
     randomesque : int
         Draw among so many best items.
     max_exposure : float
@@ -46,6 +55,8 @@ class Rule:
         Stop when half the interval of the reconstructed score is at most so many points.
     information : float, optional
         Stop when no item left has this much information at the current ability.
+    balance : str, optional
+        Column of the items table: every test keeps its sub-domains' shares in the bank.
     cut : float, optional
         Stop when `z` standard errors no longer reach this ability.
     z : float
@@ -60,9 +71,11 @@ class Rule:
     estimator: str = "EAP"
     start: int = 1
     theta0: float | None = None
+    spread: float | None = None
     batch: int = 1
     randomesque: int = 1
     max_exposure: float = 1.0
+    balance: str | None = None
     min_length: int = 1
     max_length: int = 80
     se: float | None = None
@@ -82,32 +95,61 @@ class Rule:
                     f"rule '{self.name}': {field_name} {getattr(self, field_name)!r} is not one of "
                     f"{', '.join(choices)}"
                 )
-        for field_name in ("start", "batch", "randomesque", "min_length", "max_length"):
-            if getattr(self, field_name) < 1:
-                raise UserError(f"rule '{self.name}': {field_name} must be at least 1")
-        if self.min_length > self.max_length:
-            raise UserError(
-                f"rule '{self.name}': min_length {self.min_length} exceeds max_length "
-                f"{self.max_length}"
-            )
-        for field_name in ("se", "points", "information"):
+        for field_name, least in (
+            ("start", 1), ("batch", 1), ("randomesque", 1), ("min_length", 1), ("max_length", 1),
+            ("nodes", FEWEST_NODES),
+        ):  # fmt: skip
+            if getattr(self, field_name) < least:
+                raise UserError(f"rule '{self.name}': {field_name} must be at least {least}")
+        for field_name in ("min_length", "start"):
+            if getattr(self, field_name) > self.max_length:
+                raise UserError(
+                    f"rule '{self.name}': {field_name} {getattr(self, field_name)} exceeds "
+                    f"max_length {self.max_length}"
+                )
+        for field_name in ("se", "points", "information", "z", "limit", "spread"):
             value = getattr(self, field_name)
             if value is not None and value <= 0:
                 raise UserError(f"rule '{self.name}': {field_name} must be above 0")
+        if self.spread is not None and (self.theta0 is not None or self.start < 2):
+            raise UserError(
+                f"rule '{self.name}': spread needs a start of at least 2 items, and no theta0"
+            )
         if not 0 < self.max_exposure <= 1:
             raise UserError(f"rule '{self.name}': max_exposure must lie between 0 and 1")
 
     def joint(self, done: int) -> bool:
-        """Return whether the next batch is chosen to be jointly informative."""
-        at_theta0 = done == 0 and self.theta0 is not None
-        return self.batch > 1 and self.criterion not in ("fixed", "random") and not at_theta0
+        """Return whether the items of the next batch are discounted by one another."""
+        placed = done == 0 and (self.theta0 is not None or self.spread is not None)
+        return self.batch > 1 and self.criterion not in ("fixed", "random") and not placed
+
+    def next_size(self, done: int) -> int:
+        """Return how many items are asked next, at most, after so many."""
+        size = self.start if done == 0 and self.start > 1 else self.batch
+        return min(size, self.max_length - done)
+
+    def without_stops(self) -> Rule:
+        """Return the rule that always goes on to its greatest length."""
+        return replace(self, se=None, points=None, information=None, cut=None)
+
+    def settings(self) -> str:
+        """Return what decides items and estimates, as text: all but name, stops and lengths.
+
+        Tests of equal settings have the same scores after the same number of items; where
+        a test starts (`theta0`) matters for its first items only and is left out too.
+        """
+        left_out = {"name", "min_length", "max_length", "theta0", *STOPS}
+        kept = [f.name for f in fields(self) if f.name not in left_out]
+        return ",".join(f"{name}={getattr(self, name)}" for name in kept)
 
     def check_bank(self, n_items: int, source: str) -> None:
         """Refuse a bank with fewer items than the rule asks for at least."""
-        if n_items < self.min_length:
+        least = max(self.min_length, self.start)
+        if n_items < least:
+            name = "min_length" if self.min_length == least else "start"
             raise UserError(
                 f"{source}: holds {n_items} items, rule '{self.name}' asks at least "
-                f"{self.min_length}; lower min_length or give a larger bank"
+                f"{least}; lower {name} or give a larger bank"
             )
 
 
@@ -120,6 +162,8 @@ def parse_rule(text: str) -> Rule:
         Unknown key or a value of another type.
     """
     name, _, rest = text.partition(":")
+    if not name.strip() or set(name) & set("=,"):
+        raise UserError(f"--rule {text}: a rule is written name:key=value,... with a name first")
     kinds = {f.name: f.type for f in fields(Rule)}
     settings = {}
     for part in filter(None, rest.split(",")):
@@ -134,7 +178,7 @@ def parse_rule(text: str) -> Rule:
 
 def _typed(kind: str, value: str, text: str):
     """Convert a value to the type of its field."""
-    if kind == "str":
+    if kind.startswith("str"):
         return value
     try:
         return int(value) if kind == "int" else float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,13 +10,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from itemwise.adaptive import criteria
 from itemwise.adaptive.calibrate import Calibration
+from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule
+from itemwise.adaptive.stopping import out_of_reach, stops
 from itemwise.errors import UserError
 from itemwise.readout import Readout
 from itemwise.responses import Responses
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class ScoreScale:
 
     Attributes
     ----------
+    nodes : array, shape (n_nodes,)
+        Abilities.
     expected : array, shape (n_nodes,)
         Full score that the `ability` read-out gives at each node.
     half_width : array, shape (n_nodes,)
@@ -32,12 +38,16 @@ class ScoreScale:
         Coverage of the intervals.
     calibration : Calibration, optional
         Corrections learnt from tests of training models.
+    span : tuple of float
+        Range of theta in which the read-out was trained; beyond, it is held at its ends.
     """
 
+    nodes: np.ndarray
     expected: np.ndarray
     half_width: np.ndarray
     level: float
     calibration: Calibration | None = None
+    span: tuple[float, float] = (-np.inf, np.inf)
 
     @classmethod
     def of(
@@ -46,7 +56,27 @@ class ScoreScale:
         """Tabulate a read-out of theta."""
         grid = pd.DataFrame({"theta": nodes, "se": 0.0})
         expected = readout.predict(grid)["predicted"].to_numpy()
-        return cls(expected, readout.half_width(expected), readout.level, calibration)
+        half = readout.half_width(expected)
+        span = readout.span("theta")
+        return cls(nodes, expected, half, readout.level, calibration, span)
+
+    def half_widths(self, spread: np.ndarray, n: int) -> np.ndarray:
+        """Return half the intervals at each node for posteriors of a given spread there.
+
+        By the delta method, f(theta) being linear over the posterior; then the calibration.
+
+        Parameters
+        ----------
+        spread : array, shape (n_nodes,)
+            Standard deviation of theta.
+        n : int
+            Items asked.
+        """
+        slope = np.gradient(self.expected, self.nodes)
+        half = np.hypot(self.half_width, norm.ppf((1 + self.level) / 2) * slope * spread)
+        return (
+            half if self.calibration is None else self.calibration.apply(n, self.expected, half)[1]
+        )
 
     def points(self, weights: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the posterior mean score and half the width of its interval.
@@ -117,6 +147,9 @@ def simulate(
         raise UserError(f"rule '{rule.name}': stops by points, which needs a read-out")
     rows = responses.select_items(parameters["item"].tolist(), "responses")
     items = Items(parameters, rule)
+    said = out_of_reach(rule, items, scale)
+    if said is not None:
+        LOG.warning("rule '%s': %s", rule.name, said)
     posterior = Posterior(items, len(rows.subjects), rule.estimator)
     test = _Tests(rule, posterior, rows, scale, domains, np.random.default_rng(seed))
     while len(test.active):
@@ -137,82 +170,22 @@ class _Tests:
 
     def __init__(self, rule, posterior, rows, scale, domains, rng):
         self.rule, self.posterior, self.rows = rule, posterior, rows
-        self.scale, self.domains, self.rng = scale, domains, rng
+        self.scale = scale
+        self.chooser = Chooser(rule, posterior, domains, rng)
         self.free = rows.administered.copy()
         self.active = np.flatnonzero(self.free.any(axis=1))
         self.done = 0
         self.trace: list[pd.DataFrame] = []
-        self.room = np.full(
-            len(posterior.items), max(1, int(rule.max_exposure * len(rows.subjects)))
-        )
 
     def step(self) -> None:
         """Ask every active subject a batch, estimate, and see who has finished."""
-        size = self.rule.start if self.done == 0 and self.rule.start > 1 else self.rule.batch
-        size = min(size, self.rule.max_length - self.done)
-        chosen = self._choose(size)
+        size = self.rule.next_size(self.done)
+        chosen = self.chooser.choose(self.active, self.free[self.active], self.done, size)
         for place in range(size):
             self._answer(chosen[:, place])
         self.posterior.estimate(self.active)
         self._record(chosen)
         self.active = self.active[~self._finished()]
-
-    def _choose(self, size: int) -> np.ndarray:
-        """Return the items of the next batch, -1 where none is left."""
-        allowed = self._allowed()
-        if self.rule.joint(self.done):
-            chosen = criteria.batch(self.posterior, self.active, allowed, size)
-            self.room -= np.bincount(chosen[chosen >= 0], minlength=len(self.room))
-            return chosen
-        chosen = np.full((len(self.active), size), -1)
-        wanted = criteria.values(self.rule, self.posterior, self.active, self.done, self.rng)
-        for place in range(size):
-            chosen[:, place] = self._pick(np.where(allowed, wanted, -np.inf))
-            got = chosen[:, place] >= 0
-            allowed[np.flatnonzero(got), chosen[got, place]] = False
-        return chosen
-
-    def _allowed(self) -> np.ndarray:
-        """Return which items may be asked: not asked, administered, of the domain in want."""
-        allowed = self.free[self.active] & (self.room > 0)
-        # Rather an overexposed item than none.
-        none = ~allowed.any(axis=1)
-        allowed[none] = self.free[self.active[none]]
-        if self.domains is None:
-            return allowed
-        codes, _ = pd.factorize(self.domains)
-        member = np.eye(codes.max() + 1, dtype=bool)[codes]
-        used = (self.posterior.matrix[self.active] >= 0).astype(int) @ member
-        behind = member.mean(axis=0) - used / np.maximum(used.sum(axis=1, keepdims=True), 1)
-        open_domains = (allowed.astype(int) @ member) > 0
-        wanted = np.where(open_domains, behind, -np.inf).argmax(axis=1)
-        return allowed & member.T[wanted]
-
-    def _pick(self, wanted: np.ndarray) -> np.ndarray:
-        """Return the best item of each row, or one of the best, within exposure limits."""
-        chosen = np.full(len(wanted), -1)
-        left = np.isfinite(wanted).any(axis=1)
-        order = self.rng.permutation(len(wanted)) if self.rule.max_exposure < 1 else None
-        if order is None:
-            chosen[left] = self._best(wanted[left])
-            return chosen
-        for row in order[left[order]]:
-            open_items = np.where(self.room > 0, wanted[row], -np.inf)
-            if not np.isfinite(open_items).any():
-                open_items = wanted[row]
-            chosen[row] = self._best(open_items[None])[0]
-            self.room[chosen[row]] -= 1
-        return chosen
-
-    def _best(self, wanted: np.ndarray) -> np.ndarray:
-        """Return the first of the best items of each row, or one of the `randomesque` best."""
-        k = self.rule.randomesque
-        if k == 1:
-            return wanted.argmax(axis=1)
-        ranked = np.argsort(-wanted, axis=1, kind="stable")[:, :k]
-        finite = np.isfinite(np.take_along_axis(wanted, ranked, axis=1)).sum(axis=1)
-        place = (self.rng.random(len(wanted)) * finite).astype(int)
-        return ranked[np.arange(len(wanted)), place]
 
     def _answer(self, chosen: np.ndarray) -> None:
         """Look the responses up and take them in."""
@@ -248,20 +221,12 @@ class _Tests:
 
     def _finished(self) -> np.ndarray:
         """Return which active subjects have reached the end of their test."""
-        rule = self.rule
-        theta, se = self.posterior.theta[self.active], self.posterior.se[self.active]
-        over = np.zeros(len(self.active), bool)
-        if self.done >= max(rule.min_length, rule.start):
-            if rule.se is not None:
-                over |= se <= rule.se
-            if rule.cut is not None:
-                over |= np.abs(theta - rule.cut) > rule.z * se
-            if rule.points is not None:
-                weights = self.posterior.weights(self.active)
-                over |= self.scale.points(weights, self.done)[1] <= rule.points
-            if rule.information is not None:
-                left = np.where(
-                    self.free[self.active], self.posterior.items.information_at(theta), -np.inf
-                )
-                over |= left.max(axis=1) < rule.information
-        return over | (self.done >= rule.max_length) | ~self.free[self.active].any(axis=1)
+        rule, active = self.rule, self.active
+        theta, half, left = self.posterior.theta[active], None, None
+        if rule.points is not None:
+            half = self.scale.points(self.posterior.weights(active), self.done)[1]
+        if rule.information is not None:
+            known = self.posterior.items.information_at(theta)
+            left = np.where(self.free[active], known, -np.inf).max(axis=1)
+        over = stops(rule, self.done, theta, self.posterior.se[active], half, left)
+        return over | ~self.free[active].any(axis=1)

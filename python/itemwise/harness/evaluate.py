@@ -8,7 +8,7 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.harness.ledger import Ledger
-from itemwise.harness.model import ask
+from itemwise.harness.model import ask, seed_draws
 from itemwise.harness.suite import Document, Suite, output_settings
 
 CHUNK = 64
@@ -72,6 +72,7 @@ def ask_documents(
     def smaller(size: int) -> None:
         notice(f"memory did not suffice; batches of {size} from here on")
 
+    seed_draws("".join(document.key for document in documents))
     responses = iter(ask(lm, requests, smaller))
     by_document = [[next(responses) for _ in document.requests] for document in documents]
     values = suite.answers(documents, by_document)
@@ -114,7 +115,9 @@ def tabulate(documents: Sequence[Document], ledger: Ledger, provenance: dict) ->
             "doc_id": document.doc_id,
             "doc_hash": document.doc_hash,
             "prompt_hash": document.prompt_hash,
+            "task_version": provenance["task_versions"][document.task],
             "harness": provenance["harness"],
+            "transformers": provenance["transformers"],
             "model_hash": provenance["model_hash"],
             "dtype": provenance["dtype"],
             "device": provenance["device"],

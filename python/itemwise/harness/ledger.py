@@ -14,8 +14,8 @@ from pathlib import Path
 
 from itemwise.errors import UserError
 
-LOCAL = ("device_name",)
-"""Provenance that is recorded without making another ledger."""
+LOCAL = ("device_name", "task_versions")
+"""Provenance that is recorded without making another ledger; a document's key knows its task."""
 
 
 class Ledger:

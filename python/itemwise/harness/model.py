@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 from itemwise.errors import UserError
+from itemwise.harness.names import hash_text
 from itemwise.harness.suite import Suite
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf", "config.json", "tokenizer*.json")
@@ -129,9 +133,10 @@ def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
         "device": device.split(":")[0],
         "device_name": _device_name(device),
         "prompting": asdict(suite.prompting),
-        "harness": _version("lm_eval"),
-        "transformers": _version("transformers"),
-        "torch": _version("torch"),
+        "task_versions": {name: suite.version(name) for name in suite.tasks},
+        "harness": package_version("lm_eval"),
+        "transformers": package_version("transformers"),
+        "torch": package_version("torch"),
     }
 
 
@@ -152,8 +157,8 @@ def check_context(lm, suite: Suite) -> None:
         if wanted >= longest:
             raise UserError(
                 f"task '{name}': generates up to {wanted} tokens, the model's context holds "
-                f"{longest}; set generation_kwargs.max_gen_toks in the task, or --lm-args "
-                "max_gen_toks=..."
+                f"{longest}; set generation_kwargs.max_gen_toks in the task, or give a model "
+                "with a longer context"
             )
 
 
@@ -182,8 +187,8 @@ def ask(lm, requests: list, on_smaller_batch: Callable[[int], None]) -> list[lis
             try:
                 answers = _send(lm, kind, [requests[place] for place in places])
                 break
-            except RuntimeError as error:
-                if "out of memory" not in str(error).lower():
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
                     raise
                 size = int(getattr(lm, "batch_size_per_gpu", 1))
                 if size <= 1:
@@ -197,6 +202,27 @@ def ask(lm, requests: list, on_smaller_batch: Callable[[int], None]) -> list[lis
         for place, answer in zip(places, answers, strict=True):
             responses[place].append(answer)
     return responses
+
+
+def seed_draws(text: str) -> None:
+    """Seed all that a backend draws from.
+
+    By the question that is asked, so that sampled answers depend neither on what was asked
+    before nor on where a killed run stopped.
+    """
+    seed = int(hash_text(text)[:8], 16)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - backends draw from the global generators
+    with contextlib.suppress(ImportError):
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory did not suffice; the CPU's allocator says so in words of its own."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
 
 
 def _default_device() -> str:
@@ -232,7 +258,7 @@ def _device_name(device: str) -> str | None:
     return torch.cuda.get_device_name()
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
     """Return the version of a package, None where it is not installed."""
     try:
         return version(package)

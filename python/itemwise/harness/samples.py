@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,41 +142,64 @@ def read_log(
     benchmark = benchmarks.get(task, benchmark_of(task))
     results = _results_beside(path)
     who = subject or _subject_of(path, results)
-    filters = _old_filters(task, benchmark, results)
-    seen: Counter = Counter()
     rows = []
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                sample = json.loads(line)
-                doc, doc_id = sample["doc"], int(sample["doc_id"])
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-                skipped.append(f"{path}: line {number}: cut off or no sample of the harness")
-                continue
-            filter_name = sample.get("filter")
-            if filter_name is None:
-                turn = seen[doc_id]
-                filter_name = filters[turn] if turn < len(filters) else f"filter-{turn + 1}"
-                seen[doc_id] += 1
-            values = _metric_values(sample)
-            if not values:
-                skipped.append(f"{path}: line {number}: no metric with a number")
-            doc_hash = sample.get("doc_hash") or hash_document(doc)
-            known = {
-                "subject": who,
-                "benchmark": benchmark,
-                "task": task,
-                "item": item_of(benchmark, doc, doc_hash),
-                "doc_id": doc_id,
-                "doc_hash": doc_hash,
-                "prompt_hash": sample.get("prompt_hash") or _prompt_hash(sample),
-                "filter": filter_name,
-                "harness": results.get("lm_eval_version"),
-            }
+        for _, known, values in read_samples(lines, str(path), benchmark, task, results, skipped):
+            known = {"subject": who, **known}
             rows += [{**known, "metric": m, "response": value} for m, value in values.items()]
     return rows
+
+
+def read_samples(
+    lines: Iterable[str], source: str, benchmark: str, task: str, results: dict, skipped: list[str]
+) -> Iterator[tuple[dict, dict, dict[str, float]]]:
+    """Yield each sample of a log, what is known of it, and its metrics.
+
+    Parameters
+    ----------
+    lines : iterable of str
+    source : str
+        Where the lines come from, for messages.
+    benchmark, task : str
+    results : dict
+        Content of the results file of the same run, empty where there is none.
+    skipped : list of str
+        Lines that cannot be read are added, with the reason.
+    """
+    filters = _old_filters(task, benchmark, results)
+    version = results.get("versions", {}).get(task)
+    seen: Counter = Counter()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            sample = json.loads(line)
+            doc, doc_id = sample["doc"], int(sample["doc_id"])
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+            skipped.append(f"{source}: line {number}: cut off or no sample of the harness")
+            continue
+        filter_name = sample.get("filter")
+        if filter_name is None:
+            turn = seen[doc_id]
+            filter_name = filters[turn] if turn < len(filters) else f"filter-{turn + 1}"
+            seen[doc_id] += 1
+        values = _metric_values(sample)
+        if not values:
+            skipped.append(f"{source}: line {number}: no metric with a number")
+        doc_hash = sample.get("doc_hash") or hash_document(doc)
+        known = {
+            "benchmark": benchmark,
+            "task": task,
+            "item": item_of(benchmark, doc, doc_hash),
+            "doc_id": doc_id,
+            "doc_hash": doc_hash,
+            "prompt_hash": sample.get("prompt_hash") or _prompt_hash(sample),
+            "filter": filter_name,
+            "harness": results.get("lm_eval_version"),
+            "transformers": results.get("transformers_version"),
+            "task_version": None if version is None else str(version),
+        }
+        yield sample, known, values
 
 
 def _metric_values(sample: dict) -> dict[str, float]:
@@ -215,9 +238,23 @@ def _results_beside(path: Path) -> dict:
 
 
 def _subject_of(path: Path, results: dict) -> str:
-    """Name the model: by the results file, else by the folder."""
+    """Name the model, by the results file, else by the folder; with its revision if stated.
+
+    The harness writes all revisions of a model to one folder.
+    """
     stated = results.get("model_name") or results.get("model_name_sanitized")
-    return (stated or path.parent.name).replace("__", "/")
+    name = (stated or path.parent.name).replace("__", "/")
+    revision = _revision(results.get("config") or {})
+    return name if revision in (None, "main") else f"{name}@{revision}"
+
+
+def _revision(config: dict) -> str | None:
+    """Return the revision that was asked for, from either form of the model's arguments."""
+    arguments = config.get("model_args")
+    if isinstance(arguments, str):
+        pairs = (part.partition("=")[::2] for part in re.split(r"[,\s]+", arguments))
+        arguments = {name.strip(): value.strip() for name, value in pairs}
+    return (arguments or {}).get("revision") or config.get("model_revision")
 
 
 def _time_of(path: Path) -> str:

@@ -12,6 +12,7 @@ import difflib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,8 @@ from pathlib import Path
 
 from itemwise.errors import UserError, listed
 from itemwise.harness.names import benchmark_of, hash_document, hash_text, item_of
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Document:
 
     Attributes
     ----------
+    asked_hash : str
+        Hash of all that decides what is asked and how the answer counts: every request's
+        arguments, the target, the task's settings and version.
     requests : tuple
         The harness's requests: one a choice, or one to generate from.
     """
@@ -58,14 +64,14 @@ class Document:
     doc_id: int
     doc_hash: str
     prompt_hash: str
-    target_hash: str
+    asked_hash: str
     doc: dict
     requests: tuple
 
     @property
     def key(self) -> str:
-        """Identify the question: the same document asked in the same words."""
-        return f"{self.task}:{self.doc_hash}:{self.prompt_hash}"
+        """Identify the question: the same document, asked and judged in the same way."""
+        return f"{self.task}:{self.doc_hash}:{self.asked_hash}"
 
     @property
     def prompt(self) -> str:
@@ -129,6 +135,7 @@ class Suite:
                 chat_template=lm.apply_chat_template if prompting.chat_template else None,
                 tokenizer_name=lm.tokenizer_name if prompting.chat_template else "",
             )
+        settings = json.dumps([output_settings(task), self.version(name)], sort_keys=True)
         by_document: dict[int, list] = {}
         for request in task.instances:
             by_document.setdefault(request.doc_id, []).append(request)
@@ -136,6 +143,7 @@ class Suite:
             requests = tuple(sorted(requests, key=lambda request: request.idx))
             doc = requests[0].doc
             doc_hash = hash_document(doc)
+            asked = [settings, str(task.doc_to_target(doc)), [r.args for r in requests]]
             self.documents.append(
                 Document(
                     benchmark=benchmark,
@@ -144,7 +152,7 @@ class Suite:
                     doc_id=doc_id,
                     doc_hash=doc_hash,
                     prompt_hash=hash_text(requests[0].args[0]),
-                    target_hash=hash_text(str(task.doc_to_target(doc))),
+                    asked_hash=hash_text(json.dumps(asked, sort_keys=True, default=str)),
                     doc=doc,
                     requests=requests,
                 )
@@ -231,7 +239,7 @@ def _load(names: Sequence[str], include_path: str | Path | None) -> dict:
         raise UserError("no task is named; give --tasks, or a bank with --bank")
     if include_path is not None and not Path(include_path).is_dir():
         raise UserError(f"{include_path}: no such folder; give the folder with the task files")
-    manager = _manager(None if include_path is None else str(include_path), tuple(names))
+    manager = _manager(None if include_path is None else str(include_path), names)
     found: dict = {}
     for name in names:
         if name not in manager.all_tasks:
@@ -254,20 +262,25 @@ def _load(names: Sequence[str], include_path: str | Path | None) -> dict:
     return found
 
 
-@cache
-def _manager(include_path: str | None, names: tuple[str, ...]):
-    """Return the harness's index of tasks; that of its own tasks takes seconds.
+def _manager(include_path: str | None, names: Sequence[str]):
+    """Return the harness's index of tasks.
 
     Where a folder holds all that is asked for, its tasks alone are indexed.
     """
+    if include_path is not None:
+        manager = _index(include_path, False)
+        if set(names) <= set(manager.all_tasks):
+            return manager
+    return _index(include_path, True)
+
+
+@cache
+def _index(include_path: str | None, include_defaults: bool):
+    """Index tasks; the harness's own take seconds."""
     from lm_eval.tasks import TaskManager
 
     with _silent():
-        if include_path is not None:
-            manager = TaskManager(include_path=include_path, include_defaults=False)
-            if set(names) <= set(manager.all_tasks):
-                return manager
-        return TaskManager(include_path=include_path)
+        return TaskManager(include_path=include_path, include_defaults=include_defaults)
 
 
 def _leaves(manager, name: str) -> dict:
@@ -294,7 +307,8 @@ def output_settings(task) -> dict:
     config = task.dump_config()
     kept = ("output_type", "num_fewshot", "generation_kwargs", "filter_list", "metric_list",
             "target_delimiter", "repeats", "process_results")  # fmt: skip
-    return json.loads(json.dumps({k: config.get(k) for k in kept if k in config}, default=str))
+    text = json.dumps({k: config.get(k) for k in kept if k in config}, default=str)
+    return json.loads(ADDRESS.sub("", text))  # of functions: another one in every process
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from itemwise.adaptive.study import items_to_reach
 from itemwise.errors import UserError
 from itemwise.files import read_record
-from itemwise.readout import MAIN_READOUT, accuracy, rmse
+from itemwise.readout import MAIN_READOUT, accuracy, clustered_se, rmse
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
@@ -34,11 +34,13 @@ class Benchmark:
     reconstructions: pd.DataFrame
     features: pd.DataFrame
     baseline: pd.DataFrame
+    cluster: pd.Series
     joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
+    thinning: dict | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -63,6 +65,12 @@ class Benchmark:
         asked = table["form"].str.startswith("random") & (table["readout"] == readout)
         drawn = table[asked & (table["set"] == "test")]
         return pd.DataFrame([accuracy(part) for _, part in drawn.groupby("form")])
+
+    @property
+    def test_clusters(self) -> pd.Series:
+        """Return what each row of `test` may err alike with: itself, where nothing is known."""
+        subjects = self.test["subject"]
+        return subjects.map(self.cluster).fillna(subjects)
 
     @property
     def excluded(self) -> pd.DataFrame:
@@ -92,12 +100,32 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         reconstructions=read_table(file("fit_readout"), "reconstructions"),
         features=read_table(file("fit_readout", "features.parquet"), "features"),
         baseline=read_table(file("draw_baseline"), "baseline"),
+        cluster=clusters(read_table(file("build_responses", "subjects.parquet"), "subjects")),
         joint=read_joint(run, name),
         truth=truth,
         agreement=read_record(file("compare_engines", "json")) if reference else None,
         adaptive=_read_study(file("simulate_cat", "study.parquet")),
+        thinning=_read_optional(file("thin_items", "json")),
         search=_read_search(file("search_selection", "json"), file("search_selection")),
     )
+
+
+def _read_optional(path: Path) -> dict | None:
+    """Return the record of a stage that a run need not have."""
+    return read_record(path) if path.exists() else None
+
+
+def clusters(subjects: pd.DataFrame) -> pd.Series:
+    """Return what models may err alike with: their group, else organization, else nobody.
+
+    The index is the subject, the name `group`, `organization` or `model`: the coarsest
+    that is known of any model.
+    """
+    known = subjects.set_index("subject")
+    for column in ("group", "organization"):
+        if known[column].notna().any():
+            return known[column].fillna(known.index.to_series()).rename(column)
+    return known.index.to_series().rename("model")
 
 
 def _read_study(path: Path) -> pd.DataFrame | None:
@@ -144,8 +172,13 @@ def summary(benchmark: Benchmark) -> dict:
     _check_content(benchmark)
     ours = accuracy(benchmark.test)
     random = benchmark.random_accuracy(MAIN_READOUT)
+    cluster = benchmark.test_clusters
+    error = benchmark.test["predicted"] - benchmark.test["full_score"]
     return {
         "name": benchmark.name,
+        "se": clustered_se(error, cluster),
+        "clusters": cluster.nunique(),
+        "clustered_by": benchmark.cluster.name,
         "subjects": benchmark.build["n_subjects"],
         "scored": benchmark.build["n_full_scores"],
         "items": benchmark.build["n_items"],
@@ -177,7 +210,10 @@ def factor_rows(run: Path) -> list[dict]:
             part = table[table["measure"] == measure]
             part = part[part["n_factors"] == solution["n_factors"]]
             loadings = part.groupby("benchmark", sort=False)["loading"].apply(list).to_dict()
-            rows.append({"measure": measure, **solution, "loadings": loadings})
+            # R writes a single number where there is one factor.
+            variance = np.atleast_1d(solution["variance"]).tolist()
+            row = {"measure": measure, **solution, "variance": variance, "loadings": loadings}
+            rows.append(row)
     return rows
 
 
@@ -222,14 +258,15 @@ def _linear_alone(benchmark: Benchmark) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
-    """Return coverage by third of the score range and of the largest test organizations."""
+    """Return coverage by third of the score range and of the largest test clusters."""
     test = benchmark.test
     third = pd.cut(test["full_score"], 3, labels=["lowest", "middle", "highest"])
     parts = [("all test models", test)]
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
-    organization = test["subject"].str.extract("^([^/]+)/", expand=False)
-    for name in organization.value_counts().head(shown).index:
-        parts.append((f"organization {name}", test[organization == name]))
+    if benchmark.cluster.name != "model":
+        cluster = benchmark.test_clusters
+        for name in cluster.value_counts().head(shown).index:
+            parts.append((f"{benchmark.cluster.name} {name}", test[cluster == name]))
     return [
         {
             "name": name,

@@ -63,9 +63,9 @@ def reconstruction(benchmark: Benchmark) -> Figure:
         ]
         axes.plot(span, span, color=QUIET, linewidth=0.8, zorder=1)
         inside = test["full_score"].between(test["lower"], test["upper"])
-        for part, colour, label in (
-            (test[inside], FORM, f"inside its {level:.0%} interval"),
-            (test[~inside], WARN, "outside"),
+        for part, colour, mark, label in (
+            (test[inside], FORM, "o", f"inside its {level:.0%} interval"),
+            (test[~inside], WARN, "D", "outside"),
         ):
             axes.vlines(
                 part["full_score"], part["lower"], part["upper"], color=colour, alpha=0.18, lw=1
@@ -73,8 +73,9 @@ def reconstruction(benchmark: Benchmark) -> Figure:
             axes.scatter(
                 part["full_score"],
                 part["predicted"],
-                s=9,
+                s=11,
                 color=colour,
+                marker=mark,
                 alpha=0.8,
                 lw=0,
                 label=label,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,17 +26,42 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
+from itemwise.report.followed import section
+from itemwise.report.published import published_rows
 from itemwise.selection import MAIN_FORM
 
 SHOWN_ITEMS = 15
 """Excluded items listed by name; the table on disk has them all."""
 
 
-def render(run: Path, benchmarks: list[str], simulated: list[str], reference: list[str]) -> str:
+def render(
+    run: Path,
+    benchmarks: list[str],
+    simulated: Sequence[str] = (),
+    reference: Sequence[str] = (),
+    published: Sequence[dict] = (),
+    zoo: Sequence[str] = (),
+    followed: Sequence[str] = (),
+    beside: Path | None = None,
+) -> str:
     """Return the report of the run in folder `run` as HTML.
 
-    `simulated` names the benchmarks with a known truth, `reference` those that the
-    reference engine calibrated too.
+    Parameters
+    ----------
+    run : path
+    benchmarks : list of str
+    simulated : sequence of str
+        Benchmarks with a known truth.
+    reference : sequence of str
+        Benchmarks that the reference engine calibrated too.
+    published : sequence of dict
+        Numbers of others, to be shown beside ours.
+    zoo : sequence of str
+        Training runs of tiny models, the held-out ones included.
+    followed : sequence of str
+        Those held out.
+    beside : path, optional
+        Folder of the report, from which tables are linked; default: that of the run.
     """
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
@@ -55,9 +82,13 @@ def render(run: Path, benchmarks: list[str], simulated: list[str], reference: li
         split=read_record(run / "split_subjects" / "splits.json"),
         grand=grand_row(run),
         factors=factor_rows(run),
+        published=published_rows(run, loaded, published or []),
         rows=[summary(benchmark) for benchmark in loaded],
         sections=[_section(benchmark) for benchmark in loaded],
         simulated=simulated,
+        zoo=zoo,
+        followed=section(run, followed),
+        base="" if beside is None else os.path.relpath(run, beside) + "/",
     )
 
 
@@ -94,6 +125,7 @@ def _section(benchmark: Benchmark) -> dict:
         "name": benchmark.name,
         "summary": summary(benchmark),
         "build": benchmark.build,
+        "thinning": benchmark.thinning,
         "fit": benchmark.fit,
         "agreement": benchmark.agreement,
         "select": benchmark.select,

@@ -1,7 +1,7 @@
 """Follow a training run adaptively: one adaptive evaluation a checkpoint, in their order.
 
-Every checkpoint is loaded in a process of its own. Its first items are chosen at the
-ability of the checkpoint before. A checkpoint that fails is left out and named, the
+Every checkpoint is loaded in a process of its own. Each benchmark's first items are chosen
+at the ability of the checkpoint before. A checkpoint that fails is left out and named, the
 others go on. Options that are not listed here go to adapt-model.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.adaptive.checkpoints import measures
-from itemwise.adaptive.rules import parse_rule
+from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.stages.options import add
@@ -33,7 +33,7 @@ def add_options(parser) -> None:
         help="checkpoints in order: folders, hub ids, id@revision",
     )
     parser.add_argument("--ledger", required=True, help="folder that keeps answers")
-    parser.add_argument("--rule", default="adaptive:min_length=8,batch=4,points=2")
+    parser.add_argument("--rule", default=LIVE_RULE, help=f"default: {LIVE_RULE}")
     for name, text in (
         ("tasks", "tasks or groups of the harness"), ("lm-args", "NAME=VALUE of the backend"),
     ):  # fmt: skip
@@ -51,7 +51,8 @@ def run(options) -> None:
     """Evaluate one checkpoint after the other."""
     parse_rule(options.rule)
     folder = Path(options.traces)
-    done, failed, theta = [], {}, None
+    done, failed = [], {}
+    theta: dict[str, float] = {}
     for lm in tqdm(options.lms, unit="checkpoint", disable=None):
         subject = lm if "@" in lm or not Path(lm).is_dir() else "/".join(Path(lm).parts[-2:])
         name = subject.replace("/", "__")
@@ -65,7 +66,7 @@ def run(options) -> None:
             print(f"left out {lm}: {failed[lm]}", file=sys.stderr)
             continue
         table = read_table(scores, "scores")
-        theta = float(table["theta"].mean())
+        theta = dict(zip(table["benchmark"], table["theta"], strict=True))
         done.append(table)
     if options.record:
         write_record({"rule": options.rule, "checkpoints": options.lms, "failed": failed},
@@ -80,17 +81,16 @@ def run(options) -> None:
     write_table(table, options.out, "scores")
 
 
-def command(options, lm: str, subject: str, theta: float | None, trace, scores) -> list[str]:
-    """Return the command that evaluates one checkpoint."""
+def command(options, lm: str, subject: str, theta: dict[str, float], trace, scores) -> list[str]:
+    """Return the command that evaluates one checkpoint, started at abilities known so far."""
     name, revision = (lm, "") if Path(lm).is_dir() else lm.partition("@")[::2]
-    rule = options.rule
-    if theta is not None:
-        rule += ("," if not rule.endswith(":") else "") + f"theta0={theta:.4f}"
     words = [sys.executable, "-m", "itemwise", "adapt-model", "--lm", name, "--subject", subject,
-             "--bank", options.bank, "--ledger", options.ledger, "--rule", rule,
+             "--bank", options.bank, "--ledger", options.ledger, "--rule", options.rule,
              "--seed", str(options.seed), "--out", str(trace),
              "--out-scores", str(scores)]  # fmt: skip
     words += ["--revision", revision] if revision else []
+    if theta:
+        words += ["--start-at", *(f"{name}={value:.4f}" for name, value in theta.items())]
     for option in ("include_path", "backend", "dtype", "device", "batch_size", "budget", "form"):
         value = getattr(options, option)
         words += [] if value is None else ["--" + option.replace("_", "-"), str(value)]

@@ -15,16 +15,30 @@ from collections.abc import Sequence
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.adaptive.live import Answer, BenchmarkTest, make_tests, run_tests, scores
-from itemwise.adaptive.rules import parse_rule
+from itemwise.adaptive.live import (
+    Answer,
+    BenchmarkTest,
+    check_budget,
+    make_tests,
+    run_tests,
+    scores,
+)
+from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
 from itemwise.bank import Bank, read_bank
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
-from itemwise.model_scores import binary, matched, with_main_metric
+from itemwise.model_scores import (
+    documents_of,
+    matched,
+    odd_patterns,
+    other_documents,
+    responses_of,
+)
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.evaluate_model import add_model_options, prepare
+from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.score_model import text_table
+from itemwise.stages.settings import add_metric_options, key_values
 from itemwise.tables import read_table, write_table
 
 
@@ -34,14 +48,23 @@ def add_options(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--lm", help="folder or hub id of the language model")
     source.add_argument("--replay", help="evaluations table that answers instead of a model")
+    add_identity_options(parser)
     add_model_options(parser)
     parser.add_argument("--ledger", help="folder that keeps answers (with --lm)")
     parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
     parser.add_argument(
         "--rule",
-        default="adaptive:min_length=8,batch=4,points=2",
-        help="as of simulate-cat (default: adaptive:min_length=8,batch=4,points=2)",
+        default=LIVE_RULE,
+        help=f"as of simulate-cat (default: {LIVE_RULE})",
     )
+    parser.add_argument(
+        "--start-at",
+        nargs="+",
+        default=[],
+        metavar="BENCHMARK=THETA",
+        help="ability at which a benchmark's first items are chosen",
+    )
+    add_metric_options(parser)
     parser.add_argument("--budget", type=whole_number(1), help="items over all benchmarks")
     add(parser, "seed")
     add(parser, "out", help="cat_traces table to write")
@@ -56,24 +79,28 @@ def run(options) -> None:
     rule = parse_rule(options.rule)
     clock = Clock()
     if options.replay:
-        answer, subject, available, about = replay(options, bank)
+        answer, subject, tests, about = replay(options, bank, rule)
     else:
-        answer, subject, available, about = live(options, bank, clock)
-    tests = make_tests(bank, rule, options.form, available)
+        answer, subject, tests, about = live(options, bank, rule, clock)
     start = time.perf_counter()
     with tqdm(unit="item", desc=subject, disable=None) as bar:
-        trace = run_tests(
-            tests, answer, subject, options.budget, options.seed, lambda t: show(bar, t)
-        )
+        trace = run_tests(tests, answer, subject, options.budget, lambda t: show(bar, t))
     seconds = time.perf_counter() - start
+    failed = {t.name: t.failed for t in tests if t.failed is not None}
+    if trace.empty:
+        raise UserError(f"no item could be answered: {listed(failed.values())}")
     table = scores(tests, subject, options.form)
     print(text_table(table))
+    for message in odd_patterns(bank, table):
+        print(f"warning: {message}", file=sys.stderr)
     if options.record:
         write_record(
             {
                 **about, "rule": options.rule, "budget": options.budget,
                 "items_asked": {t.name: len(t.asked) for t in tests},
                 "items_that_could_be_asked": {t.name: len(t.items) for t in tests},
+                "corrected": {t.name: t.scale.calibration is not None for t in tests},
+                "failed": failed,
                 "seconds": seconds, "seconds_of_the_model": clock.seconds, "batches": clock.calls,
             },
             options.record,
@@ -83,6 +110,24 @@ def run(options) -> None:
     if options.out_scores:
         write_table(table, options.out_scores, "scores")
     write_table(trace, options.out, "cat_traces")
+    if failed:
+        raise SystemExit(
+            f"itemwise adapt-model: error: {listed(failed)} failed midway; what was learned is in "
+            f"{options.out}. Mend the task and run the same command: it goes on where it stopped"
+        )
+
+
+def planned(options, bank: Bank, rule: Rule, available: set[str]) -> list[BenchmarkTest]:
+    """Return the tests to run, once it is sure that they can be run."""
+    start_at = {}
+    for name, text in key_values(options.start_at, "--start-at").items():
+        try:
+            start_at[name] = float(text)
+        except ValueError:
+            raise UserError(f"--start-at {name}={text}: is not a number") from None
+    tests = make_tests(bank, rule, options.form, available, start_at, options.seed)
+    check_budget(options.budget, rule, len(tests))
+    return tests
 
 
 class Clock:
@@ -97,17 +142,26 @@ class Clock:
         self.calls += 1
 
 
-def live(options, bank: Bank, clock: Clock) -> tuple[Answer, str, set[str], dict]:
-    """Load the model and build the tasks once; answer by asking it."""
+def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
+    """Build the tasks, plan the tests, load the model once; answer by asking it."""
     from itemwise.harness.evaluate import ask_documents
     from itemwise.harness.ledger import Ledger
 
     if not options.ledger:
         raise UserError("--lm needs --ledger, the folder that keeps answers")
-    lm, suite, about = prepare(options)
+    tests: list[BenchmarkTest] = []
+    documents: dict = {}
+
+    def plan(suite) -> None:
+        documents.update(documents_of(bank, suite.documents))
+        tests.extend(planned(options, bank, rule, set(documents)))
+
+    lm, suite, about = prepare(options, plan)
+    if not tests:  # a chat template needs the model before the tasks
+        plan(suite)
     ledger = Ledger(options.ledger, about)
-    documents = {document.item: document for document in suite.documents}
-    warn_of_prompts(bank, documents)
+    warn_of_documents(bank, documents)
+    chosen = choices_of(options)
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         asked = [documents[item] for item in items]
@@ -117,18 +171,18 @@ def live(options, bank: Bank, clock: Clock) -> tuple[Answer, str, set[str], dict
             ask_documents(lm, suite, wanted, ledger, lambda m: print(m, file=sys.stderr))
             clock.add(time.perf_counter() - start)
         rows = [
-            {"subject": about["subject"], "benchmark": benchmark, "item": document.item,
+            {"subject": about["subject"], "benchmark": benchmark, "item": item,
              "filter": filter_name, "metric": metric, "response": value}
-            for document in asked
+            for item, document in zip(items, asked, strict=True)
             for filter_name, metrics in ledger.answers[document.key].items()
             for metric, value in metrics.items()
         ]  # fmt: skip
-        return responses_of(bank, benchmark, pd.DataFrame(rows), items)
+        return responses_of(bank, benchmark, pd.DataFrame(rows), items, *chosen)
 
-    return answer, about["subject"], set(documents), about
+    return answer, about["subject"], tests, about
 
 
-def replay(options, bank: Bank) -> tuple[Answer, str, set[str], dict]:
+def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[BenchmarkTest], dict]:
     """Answer from stored results of one model."""
     rows = matched(bank, read_table(options.replay, "evaluations"))
     subjects = rows["subject"].unique()
@@ -142,36 +196,34 @@ def replay(options, bank: Bank) -> tuple[Answer, str, set[str], dict]:
     if rows.empty:
         raise UserError(f"{options.replay}: no result of '{options.subject}' on the bank's items")
     parts = dict(iter(rows.groupby("benchmark")))
+    chosen = choices_of(options)
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
-        return responses_of(bank, benchmark, parts[benchmark], items)
+        return responses_of(bank, benchmark, parts[benchmark], items, *chosen)
 
     known = rows.dropna(subset=["response"])
     subject = str(rows["subject"].iloc[0])
-    return answer, subject, set(known["item"]), {"subject": subject, "replay": options.replay}
+    tests = planned(options, bank, rule, set(known["item"]))
+    return answer, subject, tests, {"subject": subject, "replay": options.replay}
 
 
-def responses_of(bank: Bank, benchmark: str, rows: pd.DataFrame, items: Sequence[str]) -> list[int]:
-    """Return 0/1 responses to items, by the metric that the bank was calibrated on."""
-    kept, _ = with_main_metric(bank, benchmark, rows[rows["item"].isin(items)], {}, {})
-    values = binary(kept, None)
-    by_item = pd.Series(values.to_numpy(), kept["item"].to_numpy())
-    return by_item.loc[list(items)].astype(int).tolist()
+def choices_of(options) -> tuple[dict, dict, float | None]:
+    """Return metric and filter by benchmark, and the value from which a response is right."""
+    return (
+        key_values(options.metric, "--metric"),
+        key_values(options.filter, "--filter"),
+        options.binarize,
+    )
 
 
-def warn_of_prompts(bank: Bank, documents: dict) -> None:
-    """Say when prompts are not those of the calibration."""
-    if "prompt_hash" not in bank.items:
-        return
-    known = bank.items.set_index("item")["prompt_hash"].dropna()
-    common = [item for item in known.index if item in documents]
-    other = sum(known[item] != documents[item].prompt_hash for item in common)
-    if other:
-        print(
-            f"warning: {other} of {len(common)} prompts differ from the calibration's (other "
-            "shots, chat template or system instruction)",
-            file=sys.stderr,
-        )
+def warn_of_documents(bank: Bank, documents: dict) -> None:
+    """Say when prompts or documents are not those of the calibration."""
+    rows = pd.DataFrame(
+        {"item": item, "doc_hash": d.doc_hash, "prompt_hash": d.prompt_hash}
+        for item, d in documents.items()
+    )
+    for message in other_documents(bank, rows):
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def show(bar: tqdm, tests: list[BenchmarkTest]) -> None:

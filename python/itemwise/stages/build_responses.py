@@ -1,26 +1,34 @@
 """Join item-wise results to one response matrix a benchmark.
 
 Sources are wide tables (subject, one column an item) or long ones (subject, item,
-response; benchmark, metric and filter where there are several), as parquet or CSV.
+response; benchmark, metric and filter where there are several), as parquet or CSV; or
+metabench's archive (arc.csv with source, item, correct; arc_prompts.csv with item, prompt).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import asdict
 
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
 from itemwise.build import (
-    Reading,
     build_responses,
     describe_items,
     describe_subjects,
+    first_of_each,
     given_scores,
+    lowest_subjects,
     mean_scores,
 )
 from itemwise.errors import UserError, listed
 from itemwise.evaluations import facts
 from itemwise.files import write_record
-from itemwise.responses import write_responses
+from itemwise.responses import Responses, write_responses
+from itemwise.sources import Reading
 from itemwise.stages.options import add
 from itemwise.tables import write_table
 
@@ -40,8 +48,23 @@ def add_options(parser) -> None:
         help="share of the items that a subject must have answered to get its mean as full "
         "score (default: 0.95)",
     )
+    parser.add_argument(
+        "--distinct", help="column of the items (text, ...): leave out items that repeat a value"
+    )
+    parser.add_argument(
+        "--drop-incomplete", action="store_true", help="leave out subjects below --coverage"
+    )
+    parser.add_argument(
+        "--lowest",
+        type=_share,
+        default=0.0,
+        help="leave out the subjects at or below this quantile of the full scores (metabench: "
+        "0.001; default: 0, none)",
+    )
     parser.add_argument("--item-metadata", help="parquet table with a column 'item'")
-    parser.add_argument("--subject-metadata", help="parquet table with a column 'subject'")
+    parser.add_argument(
+        "--subject-metadata", nargs="+", help="parquet tables with a column 'subject'"
+    )
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")
     parser.add_argument("--out-full-scores", required=True, help="full_scores table to write")
@@ -51,45 +74,101 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Build, describe and write."""
     reading = Reading(options.benchmark, options.metric, options.filter, options.binarize)
-    responses, dropped = build_responses(options.sources, reading)
-    for what, names in asdict(dropped).items():
-        if names:
-            print(
-                f"dropped {len(names)} {what.replace('_', ' ')}: {listed(names)}", file=sys.stderr
-            )
-    if options.full_scores:
-        scores = given_scores(options.full_scores, responses, options.benchmark)
-    else:
-        scores = mean_scores(responses, options.benchmark, options.coverage)
-        if scores.empty:
-            raise UserError(
-                f"benchmark '{options.benchmark}': no subject answered "
-                f"{options.coverage:.0%} of the items, so none has a full score; lower config "
-                "key 'coverage' or give 'full_scores'"
-            )
-    subjects = describe_subjects(responses.subjects, options.subject_metadata)
+    with tqdm(unit=" rows", unit_scale=True, disable=None, file=sys.stderr) as bar:
+        responses, dropped = build_responses(options.sources, reading, bar.update)
     items = describe_items(responses.items, options.benchmark, options.item_metadata)
     known, runs = facts(options.sources, reading)
     new = [column for column in known if column == "item" or column not in items]
     items = items.merge(known[new], on="item", how="left")
+    responses, items, scores, left_out = narrowed(options, responses, items)
+    for what, names in {**asdict(dropped), **left_out}.items():
+        if names:
+            print(
+                f"dropped {len(names)} {what.replace('_', ' ')}: {listed(names)}", file=sys.stderr
+            )
+    subjects = describe_subjects(responses.subjects, options.subject_metadata)
     write_table(subjects, options.out_subjects, "subjects")
     write_table(items, options.out_items, "items")
     write_table(scores, options.out_full_scores, "full_scores")
     if options.record:
-        write_record({**_record(options, responses, scores, dropped), **runs}, options.record)
+        record = _record(options, responses, scores)
+        record |= {"dropped": asdict(dropped), "left_out": left_out}
+        write_record({**record, **runs}, options.record)
     write_responses(responses, options.out)
 
 
-def _record(options, responses, scores, dropped) -> dict:
-    """Return what went in and what was left out."""
+def narrowed(options, responses: Responses, items: pd.DataFrame) -> tuple:
+    """Leave out what was asked to: repeated items, incomplete and lowest subjects.
+
+    Returns
+    -------
+    responses : Responses
+    items, scores : data frame
+        Tables `items` and `full_scores` of what is left.
+    left_out : dict
+        Names by reason.
+    """
+    left_out = {}
+    if options.distinct:
+        first = first_of_each(items, options.distinct, f"benchmark '{options.benchmark}'")
+        left_out["repeated_items"] = items.loc[~first, "item"].tolist()
+        responses, items = responses.take(items=first), items[first].reset_index(drop=True)
+    if options.drop_incomplete:
+        enough = responses.administered.mean(axis=1) >= options.coverage
+        left_out["incomplete_subjects"] = responses.subjects[~enough].tolist()
+        responses = responses.take(subjects=enough)
+    scores = full_scores(options, responses)
+    if options.lowest:
+        lowest = lowest_subjects(scores, options.lowest)
+        left_out["lowest_subjects"] = lowest.tolist()
+        responses = responses.take(subjects=~np.isin(responses.subjects, lowest))
+        scores = scores[~scores["subject"].isin(lowest)].reset_index(drop=True)
+    if len(responses.subjects) < 2 or scores.empty:
+        raise UserError(
+            f"benchmark '{options.benchmark}': {len(responses.subjects)} subjects are left of "
+            f"those with responses, {len(scores)} of them with a full score; lower config key "
+            "'coverage' or 'lowest', or set 'incomplete: keep'"
+        )
+    return responses, items, scores, left_out
+
+
+def full_scores(options, responses: Responses) -> pd.DataFrame:
+    """Return the full scores given, else the mean of the responses."""
+    if options.full_scores:
+        return given_scores(options.full_scores, responses, options.benchmark)
+    scores = mean_scores(responses, options.benchmark, options.coverage)
+    if scores.empty:
+        raise UserError(
+            f"benchmark '{options.benchmark}': no subject answered "
+            f"{options.coverage:.0%} of the items, so none has a full score; lower config "
+            "key 'coverage' or give 'full_scores'"
+        )
+    return scores
+
+
+def _share(text: str) -> float:
+    """Read a share below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1")
+    return value
+
+
+def _record(options, responses: Responses, scores: pd.DataFrame) -> dict:
+    """Return what went in."""
     return {
         "benchmark": options.benchmark,
         "sources": options.sources,
         "binarize": options.binarize,
         "full_scores": options.full_scores or "mean of the responses",
+        "coverage": options.coverage,
+        "distinct": options.distinct,
+        "lowest": options.lowest,
         "n_subjects": len(responses.subjects),
         "n_items": len(responses.items),
         "n_responses": int(responses.administered.sum()),
         "n_full_scores": len(scores),
-        "dropped": asdict(dropped),
     }

@@ -6,7 +6,6 @@ fitted to training subjects; its error on test subjects.
 
 from __future__ import annotations
 
-import sys
 import time
 
 import numpy as np
@@ -49,7 +48,7 @@ def run(options) -> None:
     for size in sizes:
         check_size(size, len(responses.items))
     parts = []
-    with tqdm(total=len(sizes) * options.draws, unit=" forms", file=sys.stderr) as bar:
+    with tqdm(total=len(sizes) * options.draws, unit=" forms", disable=None) as bar:
         for size in sizes:
             rmse, mae = random_form_errors(
                 responses.matrix, score, training, size, options.draws, options.seed, bar.update

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from itemwise.bank import read_bank
@@ -23,16 +24,24 @@ from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabul
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
+from itemwise.model_scores import form_documents
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.options import add, whole_number
-from itemwise.stages.settings import key_values
+from itemwise.stages.settings import key_values, literals
 from itemwise.tables import write_table
 
 
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--lm", required=True, help="folder or hub id of the language model")
+    add_identity_options(parser)
     add_model_options(parser)
+    add_question_options(parser)
+    add(parser, "record")
+
+
+def add_question_options(parser) -> None:
+    """Declare what is asked, and where answers go."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
     what.add_argument("--item-list", help="text file with one item id a line")
@@ -43,12 +52,16 @@ def add_options(parser) -> None:
     )
     add(parser, "out", help="evaluations table to write")
     parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
-    add(parser, "record")
+
+
+def add_identity_options(parser) -> None:
+    """Declare which revision is loaded, and what it is called."""
+    parser.add_argument("--revision", help="branch, tag or commit of a hub model")
+    parser.add_argument("--subject", help="name of the model in the table")
 
 
 def add_model_options(parser) -> None:
     """Declare how a model is loaded and prompted."""
-    parser.add_argument("--revision", help="branch, tag or commit of a hub model")
     parser.add_argument(
         "--backend", default="hf", help="the harness's model class: hf (default), vllm, ..."
     )
@@ -56,12 +69,15 @@ def add_model_options(parser) -> None:
     parser.add_argument("--device", help="default: the GPU where there is one")
     parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
     parser.add_argument(
-        "--lm-args", nargs="+", default=[], metavar="NAME=VALUE", help="of the backend"
+        "--lm-args",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the backend; numbers, true and false are read as such",
     )
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--apply-chat-template", action="store_true")
     add_task_options(parser)
-    parser.add_argument("--subject", help="name of the model in the table")
 
 
 def add_task_options(parser) -> None:
@@ -84,7 +100,20 @@ def add_task_options(parser) -> None:
 
 def run(options) -> None:
     """Load, ask and write."""
-    lm, suite, about = prepare(options, lambda suite: wanted(options, suite))
+    table, record, documents = evaluated(options)
+    if options.record:
+        write_record(record, options.record)
+    if options.out_documents:
+        write_table(documents(), options.out_documents, "documents")
+    write_table(table, options.out, "evaluations")
+
+
+def evaluated(options, suite: Suite | None = None) -> tuple[pd.DataFrame, dict, Callable]:
+    """Evaluate one model; return its answers, the record, and how to describe the documents.
+
+    Tasks that are built already (`suite`) may be handed in.
+    """
+    lm, suite, about = prepare(options, lambda suite: wanted(options, suite), suite)
     documents = wanted(options, suite)
     ledger = Ledger(options.ledger, about)
     start = time.perf_counter()
@@ -93,37 +122,33 @@ def run(options) -> None:
             lm, suite, documents, ledger, options.chunk, bar.update,
             lambda message: print(f"itemwise evaluate-model: notice: {message}", file=sys.stderr),
         )  # fmt: skip
-    seconds = time.perf_counter() - start
     table = tabulate(documents, ledger, about)
-    if options.record:
-        write_record(
-            {
-                **about,
-                "tasks": {name: suite.version(name) for name in suite.tasks},
-                "documents": len(documents),
-                "asked_now": asked,
-                "seconds": seconds,
-                "batch_sizes": sorted(ledger.batch_sizes),
-                "ledger": str(ledger.path),
-            },
-            options.record,
-        )
-    if options.out_documents:
-        write_table(describe_documents(documents, suite), options.out_documents, "documents")
-    write_table(table, options.out, "evaluations")
+    record = {
+        **about,
+        "documents": len(documents),
+        "asked_now": asked,
+        "seconds": time.perf_counter() - start,
+        "batch_sizes": sorted(ledger.batch_sizes),
+        "ledger": str(ledger.path),
+    }
     ledger.close()
+    return table, record, lambda: describe_documents(documents, suite)
 
 
-def prepare(options, check: Callable[[Suite], object] = lambda suite: None) -> tuple:
+def prepare(
+    options,
+    check: Callable[[Suite], object] = lambda suite: None,
+    suite: Suite | None = None,
+) -> tuple:
     """Build the tasks and load the model; return model, tasks and provenance.
 
     Tasks come first, and are checked, so that a mistake in them does not cost the loading
-    of a model; only a chat template needs the model before.
+    of a model; only a chat template needs the model before. Tasks that are built already
+    may be handed in.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     model = language_model(options)
-    suite = None
-    if not options.apply_chat_template:
+    if suite is None and not options.apply_chat_template:
         suite = make_suite(options, None)
         check(suite)
     lm = model.load()
@@ -144,7 +169,7 @@ def language_model(options) -> LanguageModel:
         options.dtype,
         options.device,
         options.batch_size,
-        key_values(options.lm_args, "--lm-args"),
+        literals(key_values(options.lm_args, "--lm-args")),
         options.trust_remote_code,
     )
 
@@ -176,9 +201,7 @@ def make_suite(options, lm) -> Suite:
 def wanted(options, suite: Suite) -> list[Document]:
     """Return the documents to ask."""
     if options.bank:
-        bank = read_bank(options.bank)
-        items = [i for name in bank.benchmarks for i in bank.form_items(name, options.form)]
-        return suite.pick(items, f"{options.bank}, form {options.form}")
+        return form_documents(read_bank(options.bank), suite, options.form, options.bank)
     if options.item_list:
         try:
             lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from itemwise.domains import domains_of
 from itemwise.errors import UserError, listed
 from itemwise.responses import Responses, check_answered, read_responses
 from itemwise.tables import read_table
@@ -66,15 +67,4 @@ def sub_domains(column: str | None, table: str | None, items: np.ndarray) -> np.
     """Return each item's sub-domain by a column of the items table; one where there is none."""
     if column is None:
         return np.zeros(len(items), dtype=int)
-    known = read_table(table, "items").set_index("item")
-    if column not in known:
-        raise UserError(
-            f"{table}: lacks the column '{column}'; it has "
-            f"{', '.join(known.columns)}: give the column by config key 'item_metadata', or "
-            "change 'selection.balance'"
-        )
-    domains = known[column].reindex(items)
-    if domains.isna().any():
-        item = domains.index[domains.isna()][0]
-        raise UserError(f"{table}: column '{column}': item '{item}' has no sub-domain; fill it in")
-    return domains.to_numpy(object)
+    return domains_of(items, read_table(table, "items"), column, table)

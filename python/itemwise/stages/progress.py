@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,7 +11,7 @@ from tqdm import tqdm
 @contextmanager
 def climb_bar() -> Iterator[Callable]:
     """Yield a callback that shows an optimiser's log-likelihood and largest gradient."""
-    with tqdm(desc="fit_irt", unit=" iterations", file=sys.stderr, mininterval=0.5) as bar:
+    with tqdm(desc="fit_irt", unit=" iterations", mininterval=0.5, disable=None) as bar:
 
         def show(_iteration, at) -> None:
             bar.update()

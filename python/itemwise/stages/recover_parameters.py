@@ -7,8 +7,6 @@ record holds the simulation-based calibration of the ability posteriors.
 
 from __future__ import annotations
 
-import sys
-
 from tqdm import tqdm
 
 from itemwise.files import atomic_path, write_record
@@ -40,7 +38,7 @@ def run(options) -> None:
         options.subjects, options.items, options.models, options.priors, options.missing
     )
     total = len(studies) * options.replications
-    with tqdm(total=total, desc="recover_parameters", file=sys.stderr) as bar:
+    with tqdm(total=total, desc="recover_parameters", disable=None) as bar:
         table = recover(
             studies, options.replications, options.engine, options.seed, options.threads, bar.update
         )

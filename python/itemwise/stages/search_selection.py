@@ -82,7 +82,9 @@ def run(options) -> None:
     plans = inner_and_outer(data.folds, options.inner_folds, options.outer_folds)
     journal = Journal(options.journal, fingerprint(options))
     outcomes, rows = [], []
-    with tqdm(total=options.trials * len(plans), unit="trial", desc=options.benchmark) as bar:
+    with tqdm(
+        total=options.trials * len(plans), unit="trial", desc=options.benchmark, disable=None
+    ) as bar:
         for held_out, parts in plans:
             trials = search_fold(options, space, data, parts, journal, int(held_out), bar)
             best, value = min(trials, key=lambda trial: trial[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from itemwise.errors import UserError
 
 
@@ -13,6 +15,17 @@ def key_values(texts: list[str], option: str) -> dict[str, str]:
         if not (name and equals and value):
             raise UserError(f"{option} {text}: is not of the form name=value")
         made[name] = value
+    return made
+
+
+def literals(settings: dict[str, str]) -> dict:
+    """Read values as Python writes them: numbers, True and False, None; else they are texts."""
+    made = {}
+    for name, text in settings.items():
+        try:
+            made[name] = ast.literal_eval(text.title() if text in ("true", "false") else text)
+        except (ValueError, SyntaxError):
+            made[name] = text
     return made
 
 

@@ -1,7 +1,8 @@
 """Simulate adaptive tests on response rows: which rule tells most with fewest items?
 
---rule name:key=value,... (criterion, items, estimator, start, batch, randomesque, max_exposure,
-min_length, max_length, se, points, information, cut, z, nodes, limit), as often as wanted.
+--rule name:key=value,... (criterion, items, estimator, start, theta0, spread, batch, randomesque,
+max_exposure, balance, min_length, max_length, se, points, information, cut, z, nodes, limit), as
+often as wanted. balance names a column of --items whose shares every test keeps.
 criterion=fixed asks the short form in its order, criterion=random at random. With --engine
 catR the same rules run in R (one subject after the other, the reference).
 """
@@ -17,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.adaptive.calibrate import calibrate
-from itemwise.adaptive.rules import Rule, parse_rule
+from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
 from itemwise.errors import UserError
@@ -33,9 +34,9 @@ from itemwise.tables import read_table, write_table
 ENGINES = ("native", "catR")
 RULES = (
     "adaptive:",
+    LIVE_RULE,
     "max-information:criterion=MFI",
     "max-information-pool:criterion=MFI,items=pool",
-    "batches-of-8:batch=8",
     "short-form:criterion=fixed",
     "random-pool:criterion=random,items=pool",
 )
@@ -61,10 +62,13 @@ def add_options(parser) -> None:
         help="training models whose simulated tests correct scores and intervals (default: 1500; "
         "0: no correction)",
     )
-    parser.add_argument("--items", help="items table, for --balance")
-    parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
+    parser.add_argument("--items", help="items table, for rules with balance=<column>")
     parser.add_argument("--splits", help="splits table: simulate the subjects of --set alone")
-    parser.add_argument("--set", default="test", help="default: test")
+    parser.add_argument(
+        "--set",
+        default="test",
+        help="default: test; of the training set, those that --calibrate-on does not take",
+    )
     parser.add_argument("--subjects", type=whole_number(1), help="draw so many subjects at random")
     add(parser, "seed")
     add(parser, "out", help="cat_traces table to write")
@@ -79,26 +83,28 @@ def run(options) -> None:
         raise UserError("--rule: two rules have the same name; name each differently")
     parameters = read_table(options.parameters, "parameters")
     responses = answered_responses(options.responses)
-    tested = chosen_subjects(options, responses, options.set, options.subjects)
+    calibrating = calibration_subjects(options, responses)
+    tested = chosen_subjects(options, responses, options.set, options.subjects, calibrating)
     if options.engine == "catR":
         _run_catr(options, tested, rules, parameters)
         return
     if options.cat_test:
         raise UserError("--cat-test means nothing to --engine native; leave it out")
-    calibrating = calibration_subjects(options, responses)
     traces, calibrations = [], []
     for rule in rules:
         bank = ordered(options, parameters, rule)
         domains = None
-        if options.balance:
-            domains = sub_domains(options.balance, options.items, bank["item"].to_numpy(object))
+        if rule.balance is not None:
+            if options.items is None:
+                raise UserError(f"rule '{rule.name}': balance={rule.balance} needs --items")
+            domains = sub_domains(rule.balance, options.items, bank["item"].to_numpy(object))
         scale = score_scale(options, rule)
         if calibrating is not None:
             made = _simulate(options, calibrating, bank, rule, scale, domains, "calibrating")
             calibration = calibrate(made, full_scores(options), scale.level)
             if rule.items == "form":
                 calibration = replace(calibration, factor=calibration.factor * optimism(options))
-            calibrations.append(calibration.table(options.benchmark, rule.name))
+            calibrations.append(calibration.table(options.benchmark, rule))
             scale = replace(scale, calibration=calibration)
         traces.append(_simulate(options, tested, bank, rule, scale, domains, "testing"))
     table = pd.concat(traces, ignore_index=True)
@@ -113,7 +119,7 @@ def run(options) -> None:
 
 def _run_catr(options, responses: Responses, rules: list[Rule], parameters: pd.DataFrame) -> None:
     """Run the rules in R, on the same subjects and items."""
-    if options.out_study or options.out_calibration or options.balance:
+    if options.out_study or options.out_calibration:
         raise UserError("--engine catR writes traces alone; use --engine native for the study")
     traces = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -136,13 +142,13 @@ def catr_options(options, rule: Rule) -> dict:
     UserError
         catR does not know a setting of the rule.
     """
-    for name, value in (("batch", 1), ("max_exposure", 1.0), ("points", None)):
+    for name, value in (("batch", 1), ("max_exposure", 1.0), ("points", None), ("balance", None)):
         if getattr(rule, name) != value:
             raise UserError(f"rule '{rule.name}': catR knows no {name}; use --engine native")
-    if rule.criterion == "fixed":
-        raise UserError(f"rule '{rule.name}': catR knows no criterion=fixed")
+    if rule.criterion in ("fixed", "MPLI"):
+        raise UserError(f"rule '{rule.name}': catR knows no criterion={rule.criterion}")
     kept = ("name", "criterion", "estimator", "start", "randomesque", "min_length", "max_length",
-            "se", "cut", "z", "information", "nodes", "limit", "theta0")  # fmt: skip
+            "se", "cut", "z", "information", "nodes", "limit", "theta0", "spread")  # fmt: skip
     settings = {name: getattr(rule, name) for name in kept}
     return {
         **settings, "benchmark": options.benchmark, "seed": options.seed,
@@ -153,7 +159,7 @@ def catr_options(options, rule: Rule) -> dict:
 def _simulate(options, responses, bank, rule, scale, domains, what: str) -> pd.DataFrame:
     """Simulate with a progress bar; a rule may not stop by its own interval yet."""
     if what == "calibrating":
-        rule = replace(rule, se=None, points=None, information=None, cut=None)
+        rule = rule.without_stops()
     rule = replace(rule, max_length=min(rule.max_length, len(bank)))
     with tqdm(
         total=len(responses.subjects), unit="test", desc=f"{rule.name}, {what}", disable=None
@@ -185,17 +191,23 @@ def full_scores(options) -> pd.Series:
 
 
 def chosen_subjects(
-    options, responses: Responses, chosen_set: str, at_most: int | None
+    options,
+    responses: Responses,
+    chosen_set: str,
+    at_most: int | None,
+    but: Responses | None = None,
 ) -> Responses:
-    """Return the subjects of a set, or some of them at random."""
+    """Return the subjects of a set, or some of them at random, without those of `but`."""
     if options.splits:
         splits = read_table(options.splits, "splits")
         wanted = splits.loc[splits["set"] == chosen_set, "subject"].to_numpy(object)
+        if but is not None:
+            wanted = wanted[~np.isin(wanted.astype(str), but.subjects.astype(str))]
         responses = responses.select_subjects(wanted)
         if not len(responses.subjects):
             raise UserError(
-                f"{options.splits}: no subject of set '{chosen_set}' occurs in the responses; "
-                "check --set"
+                f"{options.splits}: no subject of set '{chosen_set}' is left among the responses; "
+                "check --set, or lower --calibrate-on"
             )
     if at_most and at_most < len(responses.subjects):
         rng = np.random.default_rng(options.seed)

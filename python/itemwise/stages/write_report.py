@@ -6,6 +6,7 @@ from pathlib import Path
 
 from itemwise.files import write_text
 from itemwise.report.page import render
+from itemwise.report.published import parse_published
 from itemwise.stages.options import add
 
 
@@ -15,10 +16,26 @@ def add_options(parser) -> None:
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to show")
     parser.add_argument("--simulated", nargs="*", default=[], help="those with a known truth")
     parser.add_argument("--reference", nargs="*", default=[], help="those that mirt calibrated too")
+    parser.add_argument(
+        "--published", default="[]", help="numbers of others to show beside ours, JSON: a list of "
+        "{benchmark, readout, source, n_items, n_test, rmse, mae, spearman, random_rmse, differs}",
+    )  # fmt: skip
+    parser.add_argument("--zoo", nargs="*", default=[], help="training runs of tiny models")
+    parser.add_argument("--followed", nargs="*", default=[], help="held-out training runs")
     add(parser, "out")
 
 
 def run(options) -> None:
     """Render and write."""
-    page = render(Path(options.results), options.benchmarks, options.simulated, options.reference)
+    run_folder, out = Path(options.results), Path(options.out)
+    page = render(
+        run_folder,
+        options.benchmarks,
+        options.simulated,
+        options.reference,
+        parse_published(options.published, options.benchmarks),
+        options.zoo,
+        options.followed,
+        None if out.parent == run_folder else out.parent,
+    )
     write_text(page, options.out)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from itemwise.adaptive.calibrate import Calibration
 from itemwise.adaptive.live import make_tests, run_tests, scores
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import simulate
@@ -44,7 +45,8 @@ def bank(populations):
     items, selection = [], []
     for name, population in populations.items():
         ids = population.parameters["item"]
-        items.append(pd.DataFrame({"benchmark": name, "item": ids}))
+        items.append(pd.DataFrame({"benchmark": name, "item": ids,
+                                   "kind": ["new", "old", "old", "old"] * 10}))  # fmt: skip
         selection.append(pd.DataFrame({"benchmark": name, "form": "A", "item": ids[:30],
                                        "rank": range(1, 31)}))  # fmt: skip
     about = {"scoring": "EAP", "metric": None, "filter": None}
@@ -78,7 +80,8 @@ def answering(populations, row: int, asked: list | None = None, dies_after: int 
 
 
 @pytest.mark.parametrize("text", ["r:max_length=12", "r:criterion=MFI,se=0.4,max_length=25,start=3",
-                                  "r:batch=4,max_length=16,items=pool"])  # fmt: skip
+                                  "r:batch=4,max_length=16,items=pool",
+                                  "r:balance=kind,batch=2,max_length=12"])  # fmt: skip
 def test_a_live_test_is_the_simulated_one(text, bank, populations):
     rule = parse_rule(text)
     tests = make_tests(bank, rule)
@@ -88,9 +91,11 @@ def test_a_live_test_is_the_simulated_one(text, bank, populations):
         wanted = bank.form_items(name) if rule.items == "form" else bank.pool_items(name)
         parameters = population.parameters.set_index("item", drop=False).loc[wanted]
         scale = next(t for t in tests if t.name == name).scale
-        simulated = simulate(
-            population.responses.take(subjects=np.array([7])), parameters, rule, name, scale
-        )
+        domains = None
+        if rule.balance:
+            domains = bank.items.set_index("item")["kind"].loc[wanted].to_numpy(object)
+        row = population.responses.take(subjects=np.array([7]))
+        simulated = simulate(row, parameters, rule, name, scale, domains)
         mine = trace[trace["benchmark"] == name]
         assert mine["item"].tolist() == simulated["item"].tolist()
         for column in ("theta", "se", "predicted", "half_width"):
@@ -145,3 +150,70 @@ def test_the_items_that_can_be_asked_and_a_bank_too_small(bank, populations):
     empty = dataclasses.replace(bank, selection=bank.selection[bank.selection["benchmark"] == "x"])
     with pytest.raises(UserError, match="no form 'A'"):
         make_tests(empty, Rule())
+
+
+def test_randomesque_draws_and_balance_keeps_shares(bank, populations):
+    plain, drawn = (
+        run_tests(make_tests(bank, parse_rule(text)), answering(populations, 5), "m")["item"]
+        for text in ("r:max_length=9", "r:randomesque=5,max_length=9")
+    )
+    assert plain.tolist() != drawn.tolist()
+    trace = run_tests(make_tests(bank, parse_rule("r:balance=kind,max_length=9")),
+                      answering(populations, 5), "m")  # fmt: skip
+    kind = bank.items.set_index("item")["kind"]
+    assert (trace["item"].map(kind) == "new").groupby(trace["benchmark"]).sum().between(2, 3).all()
+    with pytest.raises(UserError, match="lacks the column 'colour'"):
+        make_tests(bank, parse_rule("r:balance=colour"))
+
+
+def test_a_correction_is_for_tests_of_its_settings_alone(bank, caplog):
+    """Two points up at every length, learnt for single items of the form."""
+    nodes = np.array([0.0, 100.0])
+    made = Calibration(np.array([5, 20]), nodes, np.tile(nodes + [2, 0], (2, 1)), np.ones(2))
+    table = pd.concat([made.table(name, Rule(name="learnt")) for name in bank.benchmarks])
+    corrected = dataclasses.replace(bank, cat_calibration=table)
+    for text, expected in (("other:se=0.3", True), ("learnt:batch=4", False)):
+        caplog.clear()
+        (test, _) = make_tests(corrected, parse_rule(text))
+        assert (test.scale.calibration is not None) == expected
+        assert ("no correction of scores was learnt" in caplog.text) != expected
+
+
+def test_a_benchmark_that_fails_midway_leaves_the_others_and_what_was_learned(bank, populations):
+    known = answering(populations, 2)
+    calls = []
+
+    def answer(benchmark, items):
+        calls.append(benchmark)
+        if benchmark == "two" and calls.count("two") > 2:
+            raise RuntimeError("the task broke")
+        return known(benchmark, items)
+
+    tests = make_tests(bank, Rule(max_length=6))
+    trace = run_tests(tests, answer, "m")
+    assert trace["benchmark"].value_counts().to_dict() == {"one": 6, "two": 2}
+    assert [t.failed for t in tests] == [None, "RuntimeError: the task broke"]
+    assert scores(tests, "m", "A")["n_items"].tolist() == [6, 2]
+
+
+def test_scores_say_that_they_extrapolate_and_how_odd_the_pattern_is(bank, populations):
+    narrow = terms("one").assign(
+        x=lambda t: t["x"].where(t["kind"] != "range", -0.5),
+        x2=lambda t: t["x2"].where(t["kind"] != "range", 0.5),
+    )
+    small = dataclasses.replace(bank, terms=pd.concat([narrow, terms("two")]))
+    tests = make_tests(small, Rule(max_length=15))
+    slopes = pd.concat([p.parameters for p in populations.values()]).set_index("item")["a"]
+    run_tests(tests, lambda benchmark, items: [int(slopes[i] > 0) for i in items], "able")
+    table = scores(tests, "able", "A").set_index("benchmark")
+    assert table.at["one", "extrapolated"] == 1
+    assert table["person_fit"].notna().all()
+
+
+def test_a_bank_without_benchmarks_and_an_unknown_start(bank):
+    with pytest.raises(UserError, match="holds no benchmark"):
+        make_tests(dataclasses.replace(bank, card={"benchmarks": {}}), Rule())
+    with pytest.raises(UserError, match="no benchmark three"):
+        make_tests(bank, Rule(), start_at={"three": 1.0})
+    one, two = make_tests(bank, Rule(), start_at={"two": 1.0})
+    assert (one.rule.theta0, two.rule.theta0) == (None, 1.0)

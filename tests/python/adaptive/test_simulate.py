@@ -8,13 +8,16 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemwise.adaptive import criteria
+from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
+from itemwise.config import ROOT
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.population import simulate_population
@@ -32,7 +35,7 @@ def population():
 @pytest.fixture(scope="module")
 def scale():
     nodes = np.linspace(-6, 6, 241)
-    return ScoreScale(100 / (1 + np.exp(-nodes)), np.full(241, 2.0), 0.9)
+    return ScoreScale(nodes, 100 / (1 + np.exp(-nodes)), np.full(241, 2.0), 0.9)
 
 
 def run(population, rule, **more) -> pd.DataFrame:
@@ -67,6 +70,38 @@ def test_equals_plain_loops(population):
         assert mine["item"].tolist() == [e[0] for e in expected]
         np.testing.assert_allclose(mine["theta"], [e[2] for e in expected], atol=1e-12)
         np.testing.assert_allclose(mine["se"], [e[3] for e in expected], atol=1e-12)
+
+
+def test_a_spread_start_asks_what_tells_most_at_each_ability(population):
+    rule = Rule(criterion="MFI", items="pool", max_length=6, start=3, spread=2)
+    table = run(population, rule)
+    information = item_information(population.parameters, np.array([-2.0, 0, 2]))
+    names = population.parameters["item"].to_numpy(object)
+    for row, subject in enumerate(population.responses.subjects[:8]):
+        free, expected = population.responses.matrix[row] != MISSING, []
+        for place in range(3):
+            best = np.where(free, information[:, place], -np.inf).argmax()
+            free[best] = False
+            expected.append(names[best])
+        mine = table[table["subject"] == subject]
+        assert mine["item"].tolist()[:3] == expected
+        assert mine["theta"].iloc[0] == mine["theta"].iloc[2]  # estimated once, after all three
+
+
+@pytest.mark.parametrize("settings", ["spread=2", "spread=2,start=3,theta0=1", "spread=-1,start=2"])
+def test_a_spread_that_cannot_be_is_refused(settings):
+    with pytest.raises(UserError, match="spread"):
+        parse_rule(f"r:{settings}")
+
+
+def test_rules_of_the_reproduction_are_the_papers():
+    config = yaml.safe_load((ROOT / "config" / "metabench.yaml").read_text(encoding="utf-8"))
+    rules = {rule.name: rule for rule in map(parse_rule, config["cat"]["rules"])}
+    for estimator in ("MAP", "EAP"):
+        rule = rules[f"metabench-{estimator}"]
+        assert (rule.criterion, rule.items, rule.estimator) == ("MFI", "pool", estimator)
+        assert (rule.start, rule.spread, rule.se, rule.max_length) == (5, 2, 0.1, 350)
+        assert (rule.nodes, rule.limit) == (241, 6)
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +252,51 @@ def test_a_batch_is_spread_where_single_items_would_crowd():
     """Ten twins of the best item, ten good elsewhere: a batch of two takes one of each kind."""
     parameters = pd.DataFrame({"item": [f"i{i}" for i in range(20)], "a": [6.0] * 20,
                                "d": [0.0] * 10 + [-4.2] * 10, "g": 0.0, "u": 1.0})  # fmt: skip
-    posterior = Posterior(Items(parameters, Rule()), 1)
-    chosen = criteria.batch(posterior, np.array([0]), np.ones((1, 20), bool), 2)
-    assert sorted(chosen[0] // 10) == [0, 1]
+    for criterion in ("MEPV", "MPLI"):  # MFI and KL look from one ability
+        rule = Rule(criterion=criterion, batch=2)
+        posterior = Posterior(Items(parameters, rule), 1)
+        chooser = Chooser(rule, posterior, None, np.random.default_rng(1))
+        chosen = chooser.choose(np.array([0]), np.ones((1, 20), bool), 0, 2)
+        assert sorted(chosen[0] // 10) == [0, 1], criterion
+
+
+def test_the_first_of_a_batch_is_what_a_single_item_would_be(population):
+    """A batch obeys its criterion: different criteria begin it as they choose single items."""
+    first = {}
+    for criterion in ("MFI", "MEPV", "KL", "progressive"):
+        single = run(population, Rule(criterion=criterion, items="pool", max_length=1), seed=4)
+        batch = run(population, Rule(criterion=criterion, items="pool", batch=3, max_length=3),
+                    seed=4)  # fmt: skip
+        first[criterion] = batch[batch["step"] == 1]["item"].tolist()
+        assert first[criterion] == single["item"].tolist()
+    assert len({tuple(items) for items in first.values()}) > 1
+
+
+def test_batches_keep_limits_and_shares_and_draw_among_the_best(population):
+    base = {"criterion": "MFI", "items": "pool", "batch": 4, "max_length": 12}
+    limited = run(population, Rule(**base, max_exposure=0.5))
+    assert limited["item"].value_counts().max() <= 0.5 * N_SUBJECTS
+    domains = np.array(["a"] * 10 + ["b"] * 30)
+    shared = run(population, Rule(**base), domains=domains)
+    of_a = set(population.parameters["item"][:10])
+    share = shared.groupby("subject")["item"].apply(lambda items: items.isin(of_a).sum())
+    assert share.between(2, 4).all()
+    start = run(population, Rule(criterion="MFI", items="pool", start=8, max_length=8),
+                domains=domains)  # fmt: skip
+    assert start.groupby("subject")["item"].apply(lambda i: i.isin(of_a).sum()).eq(2).all()
+    drawn = run(population, Rule(**base, randomesque=5))
+    assert not drawn["item"].equals(run(population, Rule(**base))["item"])
+
+
+def test_a_precision_out_of_reach_is_said_before_the_test(population, scale, caplog):
+    run(population, parse_rule("r:se=0.01,items=pool,max_length=40"))
+    assert "40 items bring at best a standard error of" in caplog.text
+    caplog.clear()
+    run(population, parse_rule("r:points=0.5,items=pool,max_length=3"), scale=scale)
+    assert "half an interval of" in caplog.text
+    caplog.clear()
+    run(population, parse_rule("r:se=0.6,items=pool,max_length=30"))
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("estimator", ["EAP", "MAP", "ML"])
@@ -245,6 +322,11 @@ def test_all_right_and_all_wrong_have_finite_estimates(population, estimator):
         ("r:se=-1", "se must be above 0"),
         ("r:min_length=9,max_length=3", "min_length 9 exceeds max_length 3"),
         ("r:max_exposure=2", "between 0 and 1"),
+        ("r:nodes=1", "nodes must be at least 11"),
+        ("r:limit=-1", "limit must be above 0"),
+        ("r:start=9,max_length=3", "start 9 exceeds max_length 3"),
+        ("criterion=MFI,max_length=5", "with a name first"),
+        ("adaptive,theta0=0.5", "with a name first"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(text, message):
@@ -255,5 +337,7 @@ def test_rules_that_make_no_sense_are_refused(text, message):
 def test_too_small_a_bank_is_refused_before_it_starts(population):
     with pytest.raises(UserError, match="holds 40 items, rule 'r' asks at least 50"):
         run(population, parse_rule("r:min_length=50,items=pool"))
+    with pytest.raises(UserError, match="asks at least 45; lower start"):
+        run(population, parse_rule("r:start=45,items=pool"))
     with pytest.raises(UserError, match="needs a read-out"):
         run(population, parse_rule("r:points=2,items=pool"))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from itemwise.adaptive.calibrate import Calibration, calibrate
+from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.study import items_to_reach, overlap, study
 from itemwise.errors import UserError
 from itemwise.tables import check_table
@@ -75,13 +76,15 @@ def test_calibration_corrects_bias_and_width_of_new_tests():
 
 def test_calibration_travels_as_a_table_and_interpolates():
     made = calibrate(*biased(200, 3), level=0.9)
-    table = made.table("q", "r")
+    table = made.table("q", Rule(name="r"))
     check_table(table, "cat_calibration", "calibration")
-    again = Calibration.of(table.sample(frac=1, random_state=1), "q", "r")
+    again = Calibration.of(
+        table.sample(frac=1, random_state=1), "q", Rule(name="x", max_length=9, se=0.2).settings()
+    )
     values = np.array([30.0, 55.0]), np.array([2.0, 2.0])
     for n in (1, 5, 7, 10, 99):
         np.testing.assert_allclose(again.apply(n, *values), made.apply(n, *values))
-    assert Calibration.of(table, "q", "other") is None
+    assert Calibration.of(table, "q", Rule(batch=4).settings()) is None
     low, high = made.apply(5, *values)[0][0], made.apply(10, *values)[0][0]
     assert min(low, high) <= made.apply(7, *values)[0][0] <= max(low, high)
 

@@ -137,15 +137,41 @@ def test_other_prompts_metrics_and_missing_items_are_told(results, bank, itemwis
     assert after.loc["sums", "readout"] == "ability"
 
 
+def test_any_other_metric_or_filter_is_told(results, bank, itemwise, tmp_path):
+    """Also where one name begins with the other, and where the filter alone differs."""
+    card = json.loads((bank / "bank.json").read_text())
+    card["benchmarks"]["vocabulary"]["metric"] = "acc"
+    changed = shutil.copytree(bank, tmp_path / "bank")
+    (changed / "bank.json").write_text(json.dumps(card))
+    done = itemwise("score-model", "--bank", changed, "--results", results,
+                    "--metric", "vocabulary=acc_norm", "--filter", "sums=flexible")  # fmt: skip
+    assert done.status == 0, done.err
+    said = re.sub(r"\s+", " ", done.err)
+    assert "vocabulary: scored by acc_norm, the bank was calibrated on acc" in said
+    assert (
+        "sums: scored by exact_match (flexible), the bank was calibrated on exact_match (strict)"
+        in said
+    )
+    assert "calibrated on" not in itemwise("score-model", "--bank", bank, "--results", results).err
+
+
+def test_other_documents_under_the_same_ids_are_told(results, bank, itemwise, tmp_path):
+    table = read_table(results, "evaluations").assign(prompt_hash=None, doc_hash="0" * 64)
+    table.to_parquet(tmp_path / "t.parquet")
+    done = itemwise("score-model", "--bank", bank, "--results", tmp_path / "t.parquet")
+    assert "6 of 6 documents differ from the calibration's" in re.sub(r"\s+", " ", done.err)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda t: pd.concat([t, t.head(1)]), "occurs twice"),
         (lambda t: t.assign(item="x" + t["item"], doc_hash="y", benchmark="chess"),
          "they are of chess"),
         (lambda t: t.assign(response=0.5), "0.5 is neither 0 nor 1"),
         (lambda t: t[t["metric"] != "acc_norm"], "no metric 'acc_norm'"),
     ],
-    ids=["another benchmark", "graded", "no metric"],
+    ids=["twice", "another benchmark", "graded", "no metric"],
 )  # fmt: skip
 def test_results_that_cannot_be_scored_are_refused(change, message, results, bank, itemwise,
                                                    tmp_path):  # fmt: skip
@@ -215,6 +241,8 @@ def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwi
         (("--budget", "1", "--rule", "adaptive:min_length=2"), "need 4; raise it"),
         (("--rule", "adaptive:speed=9"), "is not one of the settings"),
         (("--form", "Z"), "no form 'Z'"),
+        (("--start-at", "chess=1"), "no benchmark chess"),
+        (("--start-at", "sums=high"), "is not a number"),
     ],
 )
 def test_adaptive_mistakes_are_refused(more, message, adapt, tmp_path):
@@ -222,6 +250,33 @@ def test_adaptive_mistakes_are_refused(more, message, adapt, tmp_path):
     assert done.status == 2
     assert message in done.err
     assert not (tmp_path / "trace.parquet").exists()
+
+
+def test_a_bank_is_refused_before_the_model_is_loaded(adapt, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = adapt("--lm", tmp_path / "empty", "--rule", "adaptive:min_length=50,max_length=60")
+    assert "asks at least 50" in done.err
+
+
+def test_a_task_that_fails_midway_keeps_what_was_learned(adapt, tmp_path, monkeypatch):
+    from itemwise.harness import evaluate
+
+    ask = evaluate.ask_documents
+
+    def failing(lm, suite, documents, ledger, notice):
+        if documents[0].task == "sums" and len(ledger.answers) > 4:
+            raise RuntimeError("the server went away")
+        ask(lm, suite, documents, ledger, notice)
+
+    monkeypatch.setattr(evaluate, "ask_documents", failing)
+    done = adapt("--record", tmp_path / "r.json")
+    assert done.status not in (0, 2)
+    kept = read_table(tmp_path / "trace.parquet", "cat_traces")["benchmark"].value_counts()
+    assert kept["vocabulary"] == 5
+    assert 0 < kept["sums"] < 5
+    assert "server went away" in json.loads((tmp_path / "r.json").read_text())["failed"]["sums"]
+    monkeypatch.undo()
+    assert adapt().status == 0
 
 
 def test_checkpoints_are_followed_and_a_broken_one_left_out(

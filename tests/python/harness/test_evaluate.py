@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pandas as pd
@@ -153,6 +155,127 @@ def test_smaller_batches_where_memory_does_not_suffice(loaded, suite, ledger):
     )
     with pytest.raises(UserError, match="batch of one"):
         module.ask(Small(), [Request()], told.append)
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        Small.loglikelihood = lambda self, requests, error=error: (_ for _ in ()).throw(error)
+        with pytest.raises(UserError, match="batch of one"):
+            module.ask(Small(), [Request()], told.append)
+    Small.loglikelihood = lambda self, requests: (_ for _ in ()).throw(RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        module.ask(Small(), [Request()], told.append)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("doc_to_target: answer", "doc_to_target: 0"),
+        ("version: 1.0", "version: 2.0"),
+        ("metric: exact_match,", "metric: exact_match, ignore_case: true,"),
+        ("max_gen_toks: 6", "max_gen_toks: 5"),
+    ],
+)
+def test_a_changed_task_is_asked_anew(old, new, tiny_model, itemwise, tmp_path):
+    """The ledger never answers for a task with another target, version, metric or length."""
+    from tiny import make_tasks
+
+    folder = make_tasks(tmp_path / "tasks", n_items=4)
+    words = ["evaluate-model", "--lm", tiny_model, "--device", "cpu", "--tasks", "sums", "words",
+             "--include-path", folder, "--ledger", tmp_path / "ledger",
+             "--record", tmp_path / "r.json", "--out", tmp_path / "out.parquet"]  # fmt: skip
+    assert itemwise(*words).status == 0
+    changed = [path for path in folder.glob("*.yaml") if old in path.read_text()]
+    for path in changed:
+        path.write_text(path.read_text().replace(old, new))
+    done = itemwise(*words)
+    assert done.status == 0, done.err
+    asked = json.loads((tmp_path / "r.json").read_text())["asked_now"]
+    n_documents = {"sums": 8, "words": 4}
+    assert asked == sum(n_documents[path.stem] for path in changed if path.stem in n_documents)
+    assert asked > 0
+
+
+def test_sampled_answers_depend_on_the_question_alone(loaded, tmp_path):
+    """A sampling task gives the same answers in one go and in pieces."""
+    from tiny import make_tasks
+
+    from itemwise.harness.ledger import Ledger
+    from itemwise.harness.model import provenance
+    from itemwise.harness.suite import Suite
+
+    folder = make_tasks(tmp_path / "tasks", n_items=4)
+    path = folder / "sums.yaml"
+    path.write_text(path.read_text().replace("do_sample: false", "do_sample: true, temperature: 2"))
+    drawn = Suite(["sums"], include_path=folder)
+    tables = []
+    for name in ("whole", "pieces"):
+        ledger = Ledger(tmp_path / name, provenance(*loaded, drawn))
+        if name == "pieces":
+            later = sorted(drawn.documents, key=lambda d: (-len(d.prompt), d.task, d.doc_id))[4:]
+            table_of(loaded, drawn, later, ledger, chunk=4)
+        tables.append(table_of(loaded, drawn, drawn.documents, ledger, chunk=4))
+    pd.testing.assert_frame_equal(*tables)
+
+
+class CompletionsServer(BaseHTTPRequestHandler):
+    """What an OpenAI-compatible server answers: log-probabilities on echo, else a text."""
+
+    def log_message(self, *words):
+        """Print nothing."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(asked)
+        prompts = asked["prompt"]
+        prompts = prompts if isinstance(prompts[0], list) else [prompts]
+        choices = []
+        for index, ids in enumerate(prompts):
+            choice = {"index": index, "text": str(len(ids))}
+            if asked.get("echo"):
+                logs = [None] + [-((7 * t + j) % 13) / 3 for j, t in enumerate(ids[1:])] + [-1.0]
+                best = [None] + [{"x": value} for value in logs[1:]]
+                choice["logprobs"] = {"token_logprobs": logs, "top_logprobs": best}
+            choices.append(choice)
+        body = json.dumps({"choices": choices, "model": "m"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_an_openai_compatible_server_is_asked(tiny_model, tasks, itemwise, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    server = HTTPServer(("127.0.0.1", 0), CompletionsServer)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/v1/completions"
+    done = itemwise(
+        "evaluate-model", "--lm", "served/m", "--backend", "local-completions", "--lm-args",
+        f"base_url={url}", f"tokenizer={tiny_model}", "tokenized_requests=true", "max_length=512",
+        "--tasks", "words", "sums", "--include-path", tasks, "--batch-size", "1",
+        "--ledger", tmp_path / "ledger", "--out", tmp_path / "out.parquet",
+    )  # fmt: skip
+    server.shutdown()
+    assert done.status == 0, done.err
+    table = read_table(tmp_path / "out.parquet", "evaluations")
+    assert table.groupby("task")["item"].nunique().to_dict() == {"sums": 8, "words": 24}
+    # One request a choice, one a generation.
+    assert len(server.asked) == 4 * 24 + 8
+    strict = table[(table["task"] == "sums") & (table["filter"] == "strict")]
+    assert len(strict) == 8
+
+
+def test_arguments_of_the_backend_are_literals():
+    from itemwise.stages.settings import literals
+
+    given = {"a": "512", "b": "true", "c": "False", "d": "0.5", "e": "http://x", "f": "None"}
+    assert literals(given) == {
+        "a": 512,
+        "b": True,
+        "c": False,
+        "d": 0.5,
+        "e": "http://x",
+        "f": None,
+    }
 
 
 def test_chat_template_and_shots_change_the_prompt(loaded, tasks):

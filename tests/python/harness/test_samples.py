@@ -106,6 +106,41 @@ def test_several_models_and_named_items(tmp_path):
     assert set(table["benchmark"]) == {"arc"}
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_args": "pretrained=org/m,revision={}"},
+        {"model_args": {"pretrained": "org/m", "revision": "{}"}},
+        {"model_revision": "{}"},
+    ],
+    ids=["text", "mapping", "resolved"],
+)
+def test_revisions_in_one_folder_stay_apart(config, tmp_path):
+    """The harness names its folder by the model alone."""
+    for revision, time, right in (("step1000", OLD, 0.0), ("step2000", NEW, 1.0)):
+        write_log(tmp_path / "org__m", "t", time, [row(0, acc=right)])
+        stated = json.loads(json.dumps(config).replace("{}", revision))
+        results = {"model_name": "org/m", "config": stated}
+        (tmp_path / "org__m" / f"results_{time}.json").write_text(json.dumps(results))
+    found = import_samples([tmp_path])
+    assert found.table.set_index("subject")["response"].to_dict() == {
+        "org/m@step1000": 0.0, "org/m@step2000": 1.0,
+    }  # fmt: skip
+    assert (found.superseded, found.contradicting) == (0, [])
+
+
+def test_documents_count_not_the_numbers_that_logs_give_them(tmp_path):
+    """Unsorted `--samples` make the harness label document 7 as 1: the document is right."""
+    truth = {row(i)["doc"]["question"]: float(i % 2) for i in (1, 4, 7)}
+    lines = [{**row(i, acc=float(i % 2)), "doc_id": label}
+             for i, label in ((1, 7), (4, 1), (7, 4))]  # fmt: skip
+    write_log(tmp_path / "m", "t", NEW, lines)
+    table = import_samples([tmp_path]).table.set_index("item")["response"]
+    for question, right in truth.items():
+        doc_hash = hash_document({"question": question, "choices": ["a", "b"]})
+        assert table[item_of("t", {}, doc_hash)] == right
+
+
 def test_two_documents_under_one_id_are_refused(tmp_path):
     lines = [row(i, acc=float(i)) for i in range(2)]
     for line in lines:

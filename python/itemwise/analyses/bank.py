@@ -1,0 +1,177 @@
+"""Abilities and reconstructed full scores of a checkpoint, from the items of a bank.
+
+The short form whole, or with `rule` adaptively, through the same prompts, read-outs and
+intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
+
+- `predicted`: full score in points with its prediction interval, brought from the bank's level
+  (usually 90 %) to 95 % as if normal, by benchmark; without group the joint read-out of all
+  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have no joint
+  read-out: their mean stands without interval;
+- `theta`: ability with its standard error, by benchmark; normal 95 % interval;
+- `n` is the number of items asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from itemwise.adaptive.live import make_tests, run_tests, scores
+from itemwise.adaptive.rules import parse_rule
+from itemwise.analyses.intervals import Estimate, normal
+from itemwise.analyses.model import Loaded, Measured
+from itemwise.bank import GRAND, Bank, read_bank
+from itemwise.errors import UserError, listed
+from itemwise.harness.evaluate import ask_documents, evaluate, tabulate
+from itemwise.harness.ledger import Ledger
+from itemwise.harness.model import provenance
+from itemwise.harness.suite import Prompting, Suite
+from itemwise.model_scores import (
+    documents_of,
+    form_documents,
+    matched,
+    responses_of,
+    score_models,
+)
+from itemwise.selection import MAIN_FORM
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a bank.
+
+    Attributes
+    ----------
+    bank : str, optional
+        Folder of the bank.
+    form : str
+    rule : str, optional
+        Adaptive rule, as of `adapt-model`; without it the whole short form.
+    budget : int, optional
+        Items over all benchmarks, of an adaptive test.
+    tasks : tuple of str
+        Harness tasks of the items; default: those that the bank names.
+    include_path : str, optional
+        Folder with task files.
+    shots : int, optional
+    """
+
+    bank: str | None = None
+    form: str = MAIN_FORM
+    rule: str | None = None
+    budget: int | None = None
+    tasks: tuple[str, ...] = ()
+    include_path: str | None = None
+    shots: int | None = None
+    fewshot_seed: int = 1234
+    chat_template: bool = False
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """The bank, its tasks, and where answers are kept."""
+
+    bank: Bank
+    suite: Suite
+    ledger: Path
+
+
+def check(settings: Settings) -> None:
+    """Refuse to begin without a bank, or with a rule that is none."""
+    if not settings.bank:
+        raise UserError("bank: which bank? give --bank, or leave the analysis out")
+    if settings.rule:
+        parse_rule(settings.rule)
+
+
+def load(row, settings: Settings, model: Loaded, folder: Path) -> Data:
+    """Read the bank and build the tasks of its items."""
+    check(settings)
+    bank = read_bank(settings.bank)
+    benchmarks = {}
+    if "task" in bank.items:
+        known = bank.items.dropna(subset=["task"])
+        benchmarks = dict(zip(known["task"], known["benchmark"], strict=True))
+    names = list(settings.tasks) or sorted(benchmarks)
+    if not names:
+        raise UserError(f"{settings.bank}: the bank does not name the harness tasks of its items; "
+                        "set 'tasks'")  # fmt: skip
+    prompting = Prompting(settings.shots, settings.fewshot_seed, settings.chat_template)
+    suite = Suite(names, prompting, model.lm, settings.include_path, benchmarks)
+    return Data(bank, suite, folder / "ledger")
+
+
+def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
+    """Ask the bank's items and score them.
+
+    Parameters
+    ----------
+    model : Loaded
+    data : Data
+    settings : Settings
+
+    Returns
+    -------
+    Measured
+        Group: the benchmark; empty for the joint read-out.
+    """
+    about = provenance(model.description, model.lm, data.suite)
+    ledger = Ledger(data.ledger, about)
+    try:
+        ask = adaptively if settings.rule else by_form
+        table, notes = ask(model, data, ledger, about, settings)
+    finally:
+        ledger.close()
+    return Measured(score_rows(table, settings.seed), notes=notes)
+
+
+def by_form(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Settings) -> tuple:
+    """Score the whole short form."""
+    documents = form_documents(data.bank, data.suite, settings.form, settings.bank)
+    evaluate(model.lm, data.suite, documents, ledger)
+    scored = score_models(data.bank, tabulate(documents, ledger, about), settings.form)
+    return scored.scores, scored.warnings
+
+
+def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Settings) -> tuple:
+    """Score an adaptive test."""
+    documents = documents_of(data.bank, data.suite.documents)
+
+    def answer(benchmark: str, items: Sequence[str]) -> list[int]:
+        asked = [documents[item] for item in items]
+        wanted = [document for document in asked if document.key not in ledger.answers]
+        if wanted:
+            ask_documents(model.lm, data.suite, wanted, ledger)
+        table = matched(data.bank, tabulate(asked, ledger, about))
+        return responses_of(data.bank, benchmark, table, items)
+
+    rule = parse_rule(settings.rule)
+    tests = make_tests(data.bank, rule, settings.form, set(documents), seed=settings.seed)
+    run_tests(tests, answer, about["subject"], settings.budget)
+    failed = [f"{test.name}: {test.failed}" for test in tests if test.failed is not None]
+    if failed:
+        raise RuntimeError(f"adaptive test failed midway: {listed(failed)}")
+    return scores(tests, about["subject"], settings.form), []
+
+
+def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:
+    """Turn the table `scores` of one subject into rows of `measures`."""
+    rows, predicted = [], {}
+    for row in table.itertuples():
+        group = "" if row.benchmark == GRAND else row.benchmark
+        se = (row.upper - row.lower) / (2 * norm.ppf(0.5 + row.level / 2))
+        predicted[group] = normal(row.predicted, se, row.n_items).within(0, 100)
+        if not pd.isna(row.theta):
+            rows.append(normal(row.theta, row.se, row.n_items).row("theta", group, seed))
+    if "" not in predicted:
+        only = list(predicted.values())
+        over_all = Estimate(float(np.mean([e.value for e in only])), np.nan, np.nan, np.nan,
+                            sum(e.n for e in only))  # fmt: skip
+        predicted[""] = only[0] if len(only) == 1 else over_all
+    return rows + [e.row("predicted", group, seed) for group, e in predicted.items()]

@@ -1,0 +1,174 @@
+"""Memorization: how much of its training text a checkpoint gives back word by word.
+
+Biderman et al. 2023 (arXiv 2304.11158); Liu et al. 2023 (arXiv 2312.06550, section 4.3). For
+a training sequence S, prompted with its first k tokens, and the greedy continuation G:
+
+- `token_match` = mean over sequences of (1/l) sum_{i=1..l} 1[S_{k+i} = G_{k+i}], bootstrap;
+- `full_match` = share of sequences with score 1 (k-extractable), Wilson;
+- `..._excess` = seen sequences less those of chunks that come later in training: what is
+  matched because the text is common is matched in both; bootstrap within each;
+- by chunk of the data. Generations that end early are filled up with a token that matches
+  nothing.
+
+Over all sequences those count that the checkpoint has seen, where that is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from itemwise.analyses import data as data_sets
+from itemwise.analyses.generation import generate
+from itemwise.analyses.intervals import bootstrap, proportion
+from itemwise.analyses.model import Loaded, Measured
+from itemwise.errors import UserError
+
+NOTHING = -1
+"""Fills up generations that ended early; no token has this number."""
+
+
+FILES = "train/train_{:03d}.jsonl"
+"""Chunks of LLM360/AmberDatasets, tens of GB each."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of memorization.
+
+    Attributes
+    ----------
+    data : str, optional
+        Local file with `token_ids` or `text`, and optionally `chunk` and `seen_at` (training
+        tokens after which the sequence had been seen).
+    chunks : tuple of int
+        Chunks of the hub's data set to take.
+    tokens_per_chunk : float, optional
+        Training tokens of a chunk: chunk i had been seen after (i + 1) times as many.
+    limit : int
+        Sequences of each chunk, drawn by `seed`.
+    prompt, continuation : int
+        k and l.
+    """
+
+    data: str | None = None
+    chunks: tuple[int, ...] = ()
+    tokens_per_chunk: float | None = None
+    limit: int = 1000
+    seed: int = 42
+    prompt: int = 32
+    continuation: int = 32
+
+
+def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
+    """Return sequences with `token_ids`, `chunk` and, where known, `seen_at`."""
+    if settings.data:
+        frame = data_sets.read_file(settings.data, row.task)
+        if "token_ids" not in frame and "text" in frame:
+            frame = frame.assign(token_ids=[model.encode(text) for text in frame["text"]])
+        if "token_ids" not in frame:
+            raise UserError(f"{settings.data}: lacks the column 'token_ids' or 'text'; add one")
+    elif settings.chunks:
+        parts = [
+            data_sets.stream(row.task, FILES.format(chunk), settings.limit, settings.seed)
+            for chunk in settings.chunks
+        ]
+        frame = pd.concat(
+            part.assign(chunk=c) for c, part in zip(settings.chunks, parts, strict=True)
+        )
+    else:
+        raise UserError(
+            "memorization: which training data? set 'data' to a local file with the column "
+            "'token_ids' or 'text', or 'chunks' to chunks of LLM360/AmberDatasets"
+        )
+    frame["chunk"] = frame.get("chunk", 0)
+    if "seen_at" not in frame and settings.tokens_per_chunk:
+        frame["seen_at"] = (frame["chunk"].astype(float) + 1) * settings.tokens_per_chunk
+    parts = [data_sets.draw(part, settings.limit, settings.seed)
+             for _, part in frame.groupby("chunk")]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
+    """Prompt with the beginning of every sequence and compare what follows.
+
+    Parameters
+    ----------
+    model : Loaded
+        Its `tokens` tell which sequences it has seen.
+    data : data frame
+        `token_ids`, `chunk` and, optionally, `seen_at`.
+    settings : Settings
+
+    Returns
+    -------
+    Measured
+        Group: empty, `chunk <name>`, `seen` or `unseen`. Units: the score of every sequence.
+
+    Raises
+    ------
+    UserError
+        No sequence has k + l tokens.
+    """
+    k, length = settings.prompt, settings.continuation
+    long = data["token_ids"].map(len) >= k + length
+    notes = []
+    if not long.all():
+        notes.append(f"left out {(~long).sum()} of {len(data)} sequences shorter than {k + length}")
+    data = data[long].reset_index(drop=True)
+    if data.empty:
+        raise UserError(f"memorization: no sequence has {k + length} tokens; give longer ones")
+    sequences = np.array([list(ids)[: k + length] for ids in data["token_ids"]])
+    made = generate(model, sequences[:, :k].tolist(), length)
+    filled = np.full((len(made), length), NOTHING)
+    for place, tokens in enumerate(made):
+        filled[place, : len(tokens)] = tokens
+    score = (filled == sequences[:, k:]).mean(axis=1)
+    groups = {f"chunk {name}": np.flatnonzero(data["chunk"] == name)
+              for name in sorted(data["chunk"].unique())}  # fmt: skip
+    everything = np.arange(len(data))
+    if "seen_at" in data and model.tokens is not None:
+        seen = data["seen_at"].to_numpy(float) <= model.tokens
+        everything = np.flatnonzero(seen)
+        groups |= {"seen": everything, "unseen": np.flatnonzero(~seen)}
+    rows = []
+    for name, at in {"": everything, **groups}.items():
+        if len(at):
+            rows += [
+                proportion((score[at] == 1).sum(), len(at)).row("full_match", name),
+                bootstrap(lambda i, at=at: score[at][i].mean(), len(at), settings.seed)
+                .row("token_match", name, settings.seed),
+            ]  # fmt: skip
+    if "seen" in groups and len(groups["seen"]) and len(groups["unseen"]):
+        rows += excess(score, seen, settings.seed)
+    units = pd.DataFrame({"unit": np.arange(len(data)).astype(str), "metric": "token_match",
+                          "group": "chunk " + data["chunk"].astype(str),
+                          "value": score})  # fmt: skip
+    return Measured(rows, units, notes)
+
+
+def excess(score: np.ndarray, seen: np.ndarray, seed: int) -> list[dict]:
+    """Return how much more is matched of seen sequences than of unseen ones."""
+    rows = []
+    for metric, values in (("token_match", score), ("full_match", (score == 1).astype(float))):
+        found = bootstrap(
+            lambda i, v=values: v[i][seen[i]].mean() - v[i][~seen[i]].mean(),
+            len(values), seed, strata=seen,
+        )  # fmt: skip
+        rows.append(found.row(f"{metric}_excess", seed=seed))
+    return rows
+
+
+def correlations(units: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the correlation of sequence scores between checkpoints.
+
+    Parameters
+    ----------
+    units : dict
+        Checkpoint to its units, of the same sequences.
+    """
+    wide = {name: frame.set_index("unit")["value"] for name, frame in units.items()}
+    return pd.DataFrame(wide).corr()

@@ -1,0 +1,53 @@
+"""List the checkpoints of training runs: known families, hub models, folders, or tables.
+
+A subset is picked by number (--count) or by spacing in tokens (--every-tokens); the first
+and the last checkpoint are always in it.
+"""
+
+from __future__ import annotations
+
+import json
+
+from itemwise import checkpoints
+from itemwise.errors import UserError
+from itemwise.stages.options import add, whole_number
+from itemwise.tables import write_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    parser.add_argument("--family", nargs="+", default=[], metavar="NAME",
+                        help=f"known: {', '.join(checkpoints.FAMILIES)}")  # fmt: skip
+    parser.add_argument("--size", help="which Pythia, such as 1.4b or 1.4b-deduped")
+    parser.add_argument("--hub", nargs="+", default=[], metavar="ID",
+                        help="hub models whose branches and tags name the step")  # fmt: skip
+    parser.add_argument("--folder", nargs="+", default=[],
+                        help="folders that hold one folder a checkpoint")  # fmt: skip
+    parser.add_argument("--tokens-per-step", type=float, help="with --folder")
+    parser.add_argument("--table", nargs="+", default=[], help="tables, parquet or CSV")
+    parser.add_argument("--entries", nargs="+", type=json.loads, default=[], metavar="JSON",
+                        help="as in config key profile.checkpoints")  # fmt: skip
+    parser.add_argument("--count", type=whole_number(1), help="so many of each model")
+    parser.add_argument("--every-tokens", type=float, help="at least so many tokens apart")
+    add(parser, "out", help="checkpoints table to write")
+
+
+def run(options) -> None:
+    """List, pick and write."""
+    tables = [
+        *(checkpoints.family(name, options.size) for name in options.family),
+        *(checkpoints.from_hub(name) for name in options.hub),
+        *(checkpoints.from_folder(path, options.tokens_per_step) for path in options.folder),
+        *(checkpoints.from_file(path) for path in options.table),
+        *([checkpoints.from_entries(options.entries)] if options.entries else []),
+    ]
+    if not tables:
+        raise UserError("nothing to list; give --family, --hub, --folder, --table or --entries")
+    table = checkpoints.join(tables)
+    # Entries have None for what is not known, so that their columns hold objects.
+    table = table.astype({"step": float, "tokens": float})
+    picked = checkpoints.subset(table, options.count, options.every_tokens)
+    write_table(picked, options.out, "checkpoints")
+    print(f"{len(picked)} of {len(table)} checkpoints")
+    for note in picked["note"].dropna().unique():
+        print(f"note: {note}")

@@ -1,0 +1,232 @@
+"""Measure checkpoints by the analyses of the suite, each checkpoint in a process of its own.
+
+One checkpoint (--lm), a list (--checkpoints), or a training in progress (--watch). Weights
+are loaded once for all analyses. Results are kept in the store one by one, so that a killed
+run goes on, a new analysis costs only itself, and one that fails leaves the others.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from itemwise import checkpoints
+from itemwise.analyses.runner import profile, write_profile
+from itemwise.analyses.settings import settings_of
+from itemwise.analyses.suite import pick
+from itemwise.analyses.watch import Watch
+from itemwise.errors import UserError, listed
+from itemwise.files import read_record, write_record
+from itemwise.harness.model import LanguageModel
+from itemwise.stages.options import whole_number
+from itemwise.stages.settings import key_values
+
+PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule")
+LISTS = ("lm_args", "analyses", "set")
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--lm", help="one checkpoint: folder or hub id")
+    what.add_argument("--checkpoints", help="checkpoints table of list-checkpoints, or CSV")
+    what.add_argument("--watch", help="folder of a training in progress")
+    for name, text in (("name", "name of the model in the tables"), ("revision", "of the model")):
+        parser.add_argument(f"--{name}", help=f"with --lm: {text}")
+    for name in ("step", "tokens"):
+        parser.add_argument(f"--{name}", type=float, help=f"with --lm: training {name}")
+    parser.add_argument("--analyses", nargs="+", help="rows of the suite (default: all)")
+    parser.add_argument("--suite", help="another suite table (default: the package's)")
+    parser.add_argument("--settings", help="YAML file: settings by analysis")
+    parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
+                        help="ANALYSIS is a row's name, a module or all")  # fmt: skip
+    parser.add_argument("--bank", help="folder of a bank: adds abilities and full scores")
+    parser.add_argument("--rule", help="with --bank: adaptively, by this rule of adapt-model")
+    add_loading_options(parser)
+    parser.add_argument("--store", required=True, help="folder that keeps results")
+    parser.add_argument("--out", required=True,
+                        help="folder: <model>/<revision>/<analysis>.parquet")  # fmt: skip
+    parser.add_argument(
+        "--keep-going", action="store_true", help="exit with 0 although something failed"
+    )
+    parser.add_argument("--interval", type=float, default=60, help="with --watch: seconds")
+    parser.add_argument("--until", type=whole_number(0),
+                        help="with --watch: stop after the checkpoint of this step")  # fmt: skip
+    parser.add_argument("--stop-file", help="with --watch: stop when this file is there")
+    parser.add_argument("--tokens-per-step", type=float, help="with --watch")
+
+
+def add_loading_options(parser) -> None:
+    """Declare how weights are loaded."""
+    parser.add_argument("--backend", default="hf", help="the harness's model class; default: hf")
+    parser.add_argument("--dtype", default="auto", help="default: as the weights were saved")
+    parser.add_argument("--device", help="default: the GPU where there is one")
+    parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
+    parser.add_argument("--lm-args", nargs="+", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--trust-remote-code", action="store_true")
+
+
+def run(options) -> None:
+    """Measure one checkpoint, or start a process for each."""
+    suite, settings = plan(options)
+    if options.lm:
+        one(options, suite, settings)
+    elif options.checkpoints:
+        many(options, checkpoints.from_file(options.checkpoints), suite)
+    else:
+        watch(options, suite)
+
+
+def plan(options) -> tuple[pd.DataFrame, dict]:
+    """Return the rows of the suite that are asked for, and their settings."""
+    suite = pick(options.analyses, bool(options.bank), options.suite)
+    return suite, settings_of(suite, given_settings(options))
+
+
+def given_settings(options) -> dict[str, dict]:
+    """Join the settings of file, options and bank."""
+    given: dict[str, dict] = {}
+    if options.settings:
+        try:
+            given = yaml.safe_load(Path(options.settings).read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(
+                f"{options.settings}: cannot be read as YAML ({error}); check --settings"
+            ) from error
+        if not all(isinstance(value, dict) for value in given.values()):
+            raise UserError(f"{options.settings}: is not of the form analysis: {{setting: value}}")
+    for name, text in key_values(options.set, "--set").items():
+        analysis, dot, key = name.partition(".")
+        if not dot:
+            raise UserError(f"--set {name}={text}: is not of the form ANALYSIS.SETTING=VALUE")
+        given.setdefault(analysis, {})[key] = yaml.safe_load(text)
+    for key in ("bank", "rule"):
+        if getattr(options, key):
+            given.setdefault("bank", {})[key] = getattr(options, key)
+    return given
+
+
+def one(options, suite: pd.DataFrame, settings: dict) -> None:
+    """Measure one checkpoint in this process."""
+    local = Path(options.lm).is_dir()
+    description = LanguageModel(
+        options.lm, None if local else options.revision, options.backend, options.dtype,
+        options.device, options.batch_size, key_values(options.lm_args, "--lm-args"),
+        options.trust_remote_code,
+    )  # fmt: skip
+    checkpoint = {
+        "model": options.name or LanguageModel(options.lm).subject,
+        "revision": options.revision or "main",
+        "step": options.step,
+        "tokens": options.tokens,
+    }
+    label = "{model}@{revision}".format(**checkpoint)
+    with tqdm(total=len(suite), unit="analysis", desc=label, disable=None) as bar:
+        made = profile(description, checkpoint, suite, settings, options.store,
+                       lambda name: bar.update())  # fmt: skip
+    write_profile(made, folder_of(options, checkpoint))
+    for name, message in made.failures.items():
+        print(f"left out {label}, {name}: {message}", file=sys.stderr)
+    if made.failures and not options.keep_going:
+        raise UserError(
+            f"{label}: {len(made.failures)} of {len(suite)} analyses failed "
+            f"({listed(made.failures)}), as said above; mend what they name and run again: the "
+            "others are kept"
+        )
+
+
+def folder_of(options, checkpoint: dict) -> Path:
+    """Return where the tables of a checkpoint go."""
+    names = (checkpoint["model"], checkpoint["revision"])
+    return Path(options.out).joinpath(*map(checkpoints.slug, names))
+
+
+def many(options, table: pd.DataFrame, suite: pd.DataFrame) -> dict[str, dict]:
+    """Measure checkpoints one after the other, each in a process of its own."""
+    table = checkpoints.join([table])
+    failed = {}
+    for row in tqdm(table.to_dict("records"), unit="checkpoint", disable=None):
+        failures = start(options, row, suite)
+        if failures:
+            failed["{model}@{revision}".format(**row)] = failures
+    report(options, len(table), len(suite), failed)
+    return failed
+
+
+def start(options, row: dict, suite: pd.DataFrame) -> dict[str, str]:
+    """Run the command of one checkpoint and return what failed."""
+    record = folder_of(options, row) / "record.json"
+    record.unlink(missing_ok=True)
+    finished = subprocess.run(command(options, row), stdout=subprocess.DEVNULL)
+    if not record.exists():  # killed, or out of memory: nothing says which analysis it was
+        message = f"the process ended with status {finished.returncode} before its record"
+        return dict.fromkeys(suite["name"], message)
+    return read_record(record)["failures"]
+
+
+def command(options, row: dict) -> list[str]:
+    """Return the command that measures one checkpoint."""
+    location, dtype = row.get("location"), row.get("dtype")
+    words = [sys.executable, "-m", "itemwise", "profile-checkpoints",
+             "--lm", row["model"] if pd.isna(location) else location,
+             "--name", row["model"], "--revision", row["revision"],
+             "--store", options.store, "--out", options.out, "--keep-going"]  # fmt: skip
+    for key in ("step", "tokens"):
+        words += [] if pd.isna(row[key]) else [f"--{key}", repr(float(row[key]))]
+    for key in PASSED_ON:
+        value = dtype if key == "dtype" and not pd.isna(dtype) else getattr(options, key)
+        words += [] if value is None else ["--" + key.replace("_", "-"), str(value)]
+    for key in LISTS:
+        values = getattr(options, key)
+        words += ["--" + key.replace("_", "-"), *values] if values else []
+    return words + (["--trust-remote-code"] if options.trust_remote_code else [])
+
+
+def report(options, n: int, analyses: int, failed: dict[str, dict]) -> None:
+    """Write the record of all checkpoints; nothing measured at all is an error."""
+    write_record({"checkpoints": n, "failures": failed}, Path(options.out) / "record.json")
+    gaps = sum(len(failures) for failures in failed.values())
+    print(f"{n} checkpoints, {n * analyses - gaps} of {n * analyses} analyses measured")
+    for label, failures in failed.items():
+        for name, message in failures.items():
+            print(f"gap: {label}, {name}: {message}", file=sys.stderr)
+    if gaps and gaps == n * analyses and not options.keep_going:
+        raise UserError("no analysis of any checkpoint could be measured; see above")
+
+
+def watch(options, suite: pd.DataFrame) -> None:
+    """Measure checkpoints of a folder as they become complete."""
+    folder = Path(options.watch)
+    if not folder.is_dir():
+        raise UserError(f"--watch {folder}: no such folder; give that of the checkpoints")
+    looking, failed, n = Watch(folder), {}, 0
+    name = "/".join(folder.resolve().parts[-2:])
+    while True:
+        stopping = options.stop_file is not None and Path(options.stop_file).exists()
+        last = None
+        for path in looking.look():
+            number = checkpoints.STEP.search(path.name)
+            last = int(number[1]) if number else None
+            known = last is not None and options.tokens_per_step is not None
+            row = {"model": name, "revision": path.name, "step": last,
+                   "tokens": last * options.tokens_per_step if known else None,
+                   "location": str(path.resolve()), "dtype": None}  # fmt: skip
+            n += 1
+            failures = start(options, row, suite)
+            label = f"{name}@{path.name}"
+            failed.pop(label, None)
+            if failures:
+                failed[label] = failures
+            print(f"{label}: {len(suite) - len(failures)} of {len(suite)} analyses", flush=True)
+            if options.until is not None and last is not None and last >= options.until:
+                stopping = True
+        if stopping:
+            break
+        time.sleep(options.interval)
+    report(options, n, len(suite), failed)

@@ -1,0 +1,98 @@
+"""Thin the screened items before calibration, as metabench does to 350 a benchmark.
+
+Of many random subsets the one whose worst fold is best: each fold's full scores are read
+out by one smooth of the sub-score, fitted to the other folds. Training subjects alone.
+For engines that cannot calibrate a whole pool; the native one can.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from itemwise.baseline import minimax_form, thinning_errors
+from itemwise.errors import UserError
+from itemwise.files import write_record
+from itemwise.stages.inputs import FEWEST_SUBJECTS, screened_responses, training_responses
+from itemwise.stages.options import add, whole_number
+from itemwise.tables import read_table, write_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "responses")
+    add(parser, "items", required=True)
+    add(parser, "splits", required=True)
+    parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
+    add(parser, "benchmark")
+    parser.add_argument("--size", type=whole_number(1), required=True, help="items to keep")
+    parser.add_argument(
+        "--draws", type=whole_number(1), default=10_000, help="random subsets (default: 10000)"
+    )
+    add(parser, "seed", "out", "record")
+
+
+def run(options) -> None:
+    """Thin and write."""
+    began = time.perf_counter()
+    items = read_table(options.items, "items")
+    pool = screened_responses(options.responses, options.items)
+    about = {
+        "benchmark": options.benchmark,
+        "size": options.size,
+        "draws": options.draws,
+        "seed": options.seed,
+        "n_pool": len(pool.items),
+    }
+    if options.size < len(pool.items):
+        kept, found = best_subset(options, pool)
+        thinned = (items["keep"] == 1) & ~items["item"].isin(kept)
+        items.loc[thinned, "keep"] = 0
+        items.loc[thinned, "reason"] = f"thinned to {options.size} items"
+        about |= found
+    about |= {
+        "n_kept": int((items["keep"] == 1).sum()),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    if options.record:
+        write_record(about, options.record)
+    write_table(items, options.out, "items")
+
+
+def best_subset(options, pool) -> tuple[np.ndarray, dict]:
+    """Return the items of the chosen subset, and the errors it was chosen by."""
+    training = training_responses(pool, options.splits)
+    scores = read_table(options.full_scores, "full_scores")
+    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    known = np.isin(training.subjects, scores.index.to_numpy(object))
+    if known.sum() < FEWEST_SUBJECTS:
+        raise UserError(
+            f"{options.full_scores}: {known.sum()} training subjects of benchmark "
+            f"'{options.benchmark}' have a full score; thinning needs at least "
+            f"{FEWEST_SUBJECTS}: add subjects or full scores, or leave config key "
+            "'thinning.items' out"
+        )
+    training = training.take(subjects=known)
+    folds = read_table(options.splits, "splits").set_index("subject")["fold"]
+    with tqdm(total=options.draws, unit=" subsets", disable=None, file=sys.stderr) as bar:
+        forms, rmse = thinning_errors(
+            training.matrix,
+            scores.loc[training.subjects].to_numpy(),
+            folds.loc[training.subjects].to_numpy(),
+            options.size,
+            options.draws,
+            options.seed,
+            bar.update,
+        )
+    positions, draw = minimax_form(forms, rmse)
+    worst = pd.Series(rmse.max(axis=1))
+    return training.items[positions], {
+        "draw": draw + 1,
+        "fold_rmse": rmse[draw],
+        "largest_fold_rmse": {f"{q} %": worst.quantile(q / 100) for q in (0, 5, 50, 95)},
+        "n_training": len(training.subjects),
+    }

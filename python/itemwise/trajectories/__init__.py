@@ -1,0 +1,1 @@
+"""Measures of models over their training: smoothed, judged, compared, correlated."""

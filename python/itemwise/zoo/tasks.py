@@ -1,0 +1,90 @@
+"""The zoo's benchmark suite: one harness task a topic, found relative to its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from itemwise.files import write_text
+from itemwise.harness.export import LOADER
+from itemwise.zoo.world import END, TOPICS, Example, benchmark_items
+
+LONGEST_ANSWER = 6
+"""Words that a model may write at most: four numbers, the end, and one to spare."""
+
+
+def task_name(topic: str) -> str:
+    """Name the harness task of a topic."""
+    return f"zoo_{topic}"
+
+
+def write_suite(folder: Path, n_items: int, seed: int) -> None:
+    """Write the tasks of all topics: documents as JSON lines, settings as YAML.
+
+    Prompts are the bare questions, without drawn shots. A `load.py` beside the tasks finds
+    the documents wherever the folder lies.
+
+    Parameters
+    ----------
+    folder : path
+    n_items : int
+        Items of each topic.
+    seed : int
+
+    Raises
+    ------
+    UserError
+        A topic has fewer questions.
+    """
+    rng = np.random.default_rng([seed, 3])
+    for topic in TOPICS:
+        items = benchmark_items(topic, n_items, seed)
+        documents = [document(item, number, rng) for number, item in enumerate(items, start=1)]
+        lines = [json.dumps(made, ensure_ascii=False) for made in documents]
+        name = task_name(topic)
+        write_text("\n".join(lines) + "\n", folder / "data" / f"{name}.jsonl")
+        write_text(task_file(name, chosen=bool(items[0].wrong)), folder / f"{name}.yaml")
+    write_text(LOADER, folder / "load.py")
+
+
+def document(item: Example, number: int, rng: np.random.Generator) -> dict:
+    """Return the harness document of an item; choices are put in random order."""
+    made = {"item": f"{item.topic}.{number:03d}", "kind": item.kind, "question": item.question}
+    if not item.wrong:
+        return {**made, "answer": item.answer}
+    choices = rng.permutation([item.answer, *item.wrong]).tolist()
+    return {**made, "choices": choices, "answer": choices.index(item.answer)}
+
+
+def task_file(name: str, chosen: bool) -> str:
+    """Return a task as YAML: answers are chosen by likelihood, or written."""
+    made = {
+        "task": name,
+        "custom_dataset": "FUNCTION",
+        "dataset_kwargs": {"file": f"data/{name}.jsonl"},
+        "test_split": "test",
+        "num_fewshot": 0,
+        "doc_to_text": "question",
+        "doc_to_target": "answer",
+        "metadata": {"version": 1.0},
+    }
+    if chosen:
+        made["output_type"] = "multiple_choice"
+        made["doc_to_choice"] = "choices"
+        metric = "acc"
+    else:
+        made["output_type"] = "generate_until"
+        made["generation_kwargs"] = {
+            "until": [END],
+            "max_gen_toks": LONGEST_ANSWER,
+            "do_sample": False,
+        }
+        answer = {"function": "regex", "regex_pattern": r"^\s*(.*?)\s*$"}
+        made["filter_list"] = [{"name": "answer", "filter": [answer, {"function": "take_first"}]}]
+        metric = "exact_match"
+    made["metric_list"] = [{"metric": metric, "aggregation": "mean", "higher_is_better": True}]
+    text = yaml.safe_dump(made, sort_keys=False)
+    return text.replace("custom_dataset: FUNCTION", "custom_dataset: !function load.documents")

@@ -1,0 +1,151 @@
+# Tiny language models of a made-up world, from training to what is said of held-out runs.
+
+
+rule write_suite:
+    input:
+        code=stage_code("write_suite"),
+    output:
+        suite=directory(f"{RUN}/write_suite/tasks"),
+    log:
+        f"{RUN}/logs/write_suite/tasks.log",
+    benchmark:
+        f"{RUN}/benchmarks/write_suite/tasks.tsv"
+    conda:
+        "../envs/python.yaml"
+    params:
+        n_items=CONFIG["zoo"]["items"],
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise write-suite --items {params.n_items} --seed {params.seed} --out {output.suite:q}"
+        " > {log:q} 2>&1"
+
+
+rule train_zoo:
+    # The checkpoints are no output: Snakemake would remove them before a restart.
+    input:
+        code=stage_code("train_zoo"),
+    output:
+        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
+        record=f"{RUN}/train_zoo/{{training_run}}.json",
+    log:
+        f"{RUN}/logs/train_zoo/{{training_run}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_zoo/{{training_run}}.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        settings=training_settings,
+        lines=CONFIG["zoo"]["lines"],
+        steps=CONFIG["zoo"]["checkpoints"],
+        folder=checkpoint_folder,
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise train-zoo --name {wildcards.training_run} {params.settings}"
+        " --lines {params.lines} --checkpoints {params.steps} --world-seed {params.seed}"
+        " --checkpoints-to {params.folder:q} --out {output.subjects:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
+
+
+rule evaluate_run:
+    input:
+        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
+        suite=SUITE,
+        code=stage_code("evaluate_run"),
+    output:
+        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
+        documents=f"{RUN}/evaluate_run/{{training_run}}.documents.parquet",
+        record=f"{RUN}/evaluate_run/{{training_run}}.json",
+    log:
+        f"{RUN}/logs/evaluate_run/{{training_run}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_run/{{training_run}}.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    resources:
+        gpu=CONFIG["evaluate"]["gpus"],
+    params:
+        lms=checkpoints,
+        tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
+        benchmarks=benchmark_of_tasks(),
+        settings=evaluation_settings(),
+        ledger=f"{RUN}/evaluate_run/ledger",
+    shell:
+        "itemwise evaluate-run --lms {params.lms:q} --tasks {params.tasks} {params.benchmarks}"
+        " --include-path {input.suite:q} {params.settings} --ledger {params.ledger:q}"
+        " --out {output.evaluations:q} --out-documents {output.documents:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
+
+
+rule score_model:
+    # The short form alone, from the answers to the full suite: the prompts are the same.
+    input:
+        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
+        bank=f"{RUN}/bank",
+        code=stage_code("score_model"),
+    output:
+        scores=f"{RUN}/score_model/{{training_run}}.parquet",
+    log:
+        f"{RUN}/logs/score_model/{{training_run}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/score_model/{{training_run}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise score-model --bank {input.bank:q} --results {input.evaluations:q}"
+        " --out {output.scores:q} > {log:q} 2>&1"
+
+
+rule adapt_checkpoints:
+    # Asks the models themselves, with a ledger of its own: nothing is looked up.
+    input:
+        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
+        suite=SUITE,
+        bank=f"{RUN}/bank",
+        code=sorted({*stage_code("adapt_checkpoints"), *stage_code("adapt_model")}),
+    output:
+        scores=f"{RUN}/adapt_checkpoints/{{training_run}}.parquet",
+        measures=f"{RUN}/adapt_checkpoints/{{training_run}}.measures.parquet",
+        record=f"{RUN}/adapt_checkpoints/{{training_run}}.json",
+    log:
+        f"{RUN}/logs/adapt_checkpoints/{{training_run}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/adapt_checkpoints/{{training_run}}.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    resources:
+        gpu=CONFIG["evaluate"]["gpus"],
+    params:
+        lms=checkpoints,
+        rule=CONFIG["zoo"]["rule"],
+        settings=adaptive_settings(),
+        ledger=f"{RUN}/adapt_checkpoints/ledger",
+        traces=f"{RUN}/adapt_checkpoints/traces",
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise adapt-checkpoints --bank {input.bank:q} --lms {params.lms:q}"
+        " --include-path {input.suite:q} {params.settings} --rule {params.rule:q}"
+        " --ledger {params.ledger:q} --traces {params.traces:q} --seed {params.seed}"
+        " --out {output.scores:q} --out-measures {output.measures:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
+
+
+rule follow_run:
+    input:
+        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
+        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
+        form_scores=f"{RUN}/score_model/{{training_run}}.parquet",
+        adaptive_scores=f"{RUN}/adapt_checkpoints/{{training_run}}.parquet",
+        bank=f"{RUN}/bank",
+        code=stage_code("follow_run"),
+    output:
+        followed=f"{RUN}/follow_run/{{training_run}}.parquet",
+    log:
+        f"{RUN}/logs/follow_run/{{training_run}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/follow_run/{{training_run}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise follow-run --bank {input.bank:q} --subjects {input.subjects:q}"
+        " --evaluations {input.evaluations:q} --form-scores {input.form_scores:q}"
+        " --adaptive-scores {input.adaptive_scores:q} --out {output.followed:q} > {log:q} 2>&1"

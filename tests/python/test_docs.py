@@ -1,0 +1,141 @@
+"""Documentation: the site builds, and every command in it exists with the options it is given."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from importlib import import_module
+
+import pytest
+
+from itemwise.cli import STAGES, command_parser
+from itemwise.config import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def command_lines(page: str) -> list[str]:
+    """Return the command lines of a page's blocks, continued lines joined."""
+    text = "".join(block for _, block in BLOCK.findall(page)).replace("\\\n", " ")
+    lines = [re.sub(r"^(\.venv/bin/)?", "", line.strip()) for line in text.splitlines()]
+    return [line for line in lines if re.match(r"(itemwise|Rscript|make|snakemake) ", line)]
+
+
+CASES = [
+    pytest.param(line, id=f"{page.name}: {' '.join(line.split()[:3])}"[:60])
+    for page in PAGES
+    for line in command_lines(page.read_text(encoding="utf-8"))
+]
+
+
+@cache
+def parser_of(stage: str):
+    return command_parser(stage, import_module(f"itemwise.stages.{stage.replace('-', '_')}"))
+
+
+def check_itemwise(words: list[str]) -> None:
+    """Parse as the command itself would; a wrong option ends in SystemExit."""
+    if words[0] in ("--help", "--version"):
+        return
+    assert words[0] in STAGES
+    if words[1:] != ["--help"]:
+        parser_of(words[0]).parse_args(words[1:])
+
+
+def check_rscript(words: list[str]) -> None:
+    words = [word for word in words if word != "--vanilla"]
+    script = (ROOT / words[0]).read_text(encoding="utf-8")
+    known = set(re.findall(r'stage_option\(\s*"([a-z0-9-]+)"', script)) | {"help"}
+    assert {word[2:].split("=")[0] for word in words if word.startswith("--")} <= known
+
+
+def check_make(words: list[str]) -> None:
+    assert words[0] in TARGETS
+
+
+def check_snakemake(words: list[str]) -> None:
+    from snakemake.cli import get_argument_parser
+
+    get_argument_parser().parse_args(words)
+
+
+CHECKS = {
+    "itemwise": check_itemwise,
+    "Rscript": check_rscript,
+    "make": check_make,
+    "snakemake": check_snakemake,
+}
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_command_in_the_documentation_exists(line):
+    program, *words = shlex.split(line, comments=True)
+    words = words[: words.index("|")] if "|" in words else words
+    CHECKS[program](words)
+
+
+@pytest.mark.parametrize(
+    "line", ["itemwise fit-itr", "itemwise score-model --banks b", "make sitee",
+             "Rscript R/fit_readout.R --formulas x", "snakemake --corse 2"],
+)  # fmt: skip
+def test_a_wrong_command_would_be_found(line, capsys):
+    program, *words = shlex.split(line)
+    with pytest.raises((AssertionError, SystemExit)):
+        CHECKS[program](words)
+
+
+def test_inline_commands_exist():
+    for page in PAGES:
+        for name in re.findall(r"`itemwise ([a-z][\w-]*)", page.read_text(encoding="utf-8")):
+            assert name in STAGES, f"{page.name}: itemwise {name}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of the built site."""
+    pytest.importorskip("material", reason="mkdocs-material is not installed (extra docs)")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    built = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def test_site_is_complete(site):
+    for page in (ROOT / "docs").glob("*.md"):
+        assert (site / f"{page.stem}.html").exists()
+    assert "irt.model" in (site / "configuration.html").read_text(encoding="utf-8")
+    assert "recovery.html" in (site / "evidence" / "index.html").read_text(encoding="utf-8")
+
+
+def test_formulas_are_drawn_without_scripts(site):
+    page = (site / "methods.html").read_text(encoding="utf-8")
+    assert page.count("<math ") >= 5
+    assert "arithmatex" not in page
+
+
+def test_site_needs_no_network(site):
+    for page in site.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|img)[^>]* src="(https?:[^"]+)', text)
+        loaded += re.findall(
+            r'<link[^>]* rel="(?:stylesheet|preconnect)"[^>]*href="(https?:[^"]+)', text
+        )
+        assert loaded == [], page.name
+
+
+def test_container_follows_the_set_up_scripts():
+    definition = (ROOT / "envs" / "itemwise.def").read_text(encoding="utf-8")
+    for script in ("envs/setup-r.sh", "envs/setup-python.sh"):
+        assert script in definition
+        assert (ROOT / script).exists()

@@ -1,0 +1,55 @@
+"""Help: the story, examples that parse, colour on terminals alone."""
+
+import io
+import shlex
+from importlib import import_module
+
+import pytest
+
+from itemwise.cli import PHASES, STAGES, command_parser
+from itemwise.examples import EXAMPLES
+from itemwise.terminal import styled
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the words of each command in a text of shell lines."""
+    joined = text.replace("\\\n", " ")
+    return [shlex.split(line) for line in joined.splitlines() if line and line[0] != "#"]
+
+
+def test_overview_tells_the_story_in_order(itemwise):
+    printed = itemwise("--help").out
+    places = [printed.index(f"\n{phase}\n") for phase in PHASES]
+    assert places == sorted(places)
+    assert sum(map(len, PHASES.values())) == len(STAGES)
+    assert "\033" not in printed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_examples_parse_and_end_the_help(stage, itemwise):
+    parser = command_parser(stage, import_module(f"itemwise.stages.{stage.replace('-', '_')}"))
+    lines = commands(EXAMPLES[stage])
+    assert lines
+    for program, name, *options in lines:
+        assert (program, name) == ("itemwise", stage)
+        parser.parse_args(options)
+    last = EXAMPLES[stage].strip().splitlines()[-1]
+    assert itemwise(stage, "--help").out.splitlines()[-1] == f"  {last}"
+
+
+def test_examples_are_of_commands_that_exist():
+    assert set(EXAMPLES) == set(STAGES)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colour_on_terminals_only(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert styled("x", "bold", stream=Terminal()) == "\033[1mx\033[0m"
+    assert styled("x", "bold", stream=io.StringIO()) == "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert styled("x", "bold", stream=Terminal()) == "x"

@@ -1,0 +1,75 @@
+make_run <- function(env = parent.frame()) {
+  results <- scratch(env)
+  at <- \(...) file.path(results, ...)
+  scores <- data.frame(
+    subject = c("a/x", "b/y"),
+    benchmark = "arc",
+    full_score = c(20, 60)
+  )
+  responses <- data.frame(subject = c("a/x", "b/y"), i1 = 0:1, i2 = c(1L, NA))
+  write_table(responses, at("build_responses/arc.parquet"), "responses")
+  write_table(
+    scores,
+    at("build_responses/arc.full-scores.parquet"),
+    "full_scores"
+  )
+  write_table(
+    make_subjects(c("a/x", "b/y")),
+    at("build_responses/arc.subjects.parquet"),
+    "subjects"
+  )
+  write_record(list(n = 2L), at("build_responses/arc.json"))
+  writeLines("not parquet", at("build_responses/gsm.parquet"))
+  dir.create(at("logs"))
+  results
+}
+
+test_that("tables of a run are there by stage, checked when they are used", {
+  run <- load_run(make_run())
+  expect_identical(ls(run), "build_responses")
+  expect_identical(run$build_responses$arc$i1, 0:1)
+  expect_identical(run$build_responses$`arc.full-scores`$full_score, c(20, 60))
+  expect_identical(run$build_responses$arc.record$n, 2L)
+  expect_user_error(run$build_responses$gsm, "gsm.parquet: cannot be read")
+  expect_output(print(run), "build_responses: arc, arc.full-scores, arc.record")
+  expect_user_error(load_run(scratch()), "no results of a run")
+})
+
+test_that("tables of a benchmark come into the session by name", {
+  withr::local_options(itemwise.run = NULL, itemwise.benchmark = NULL)
+  results <- make_run()
+  session <- new.env()
+  expect_message(
+    put <- work_on(load_run(results), "arc", session),
+    "in the session: responses, subjects, full_scores"
+  )
+  expect_setequal(ls(session), put)
+  expect_identical(session$full_scores$full_score, c(20, 60))
+  expect_identical(getOption("itemwise.run"), results)
+  expect_identical(getOption("itemwise.benchmark"), "arc")
+  expect_user_error(work_on(load_run(results), "acr"), "no benchmark 'acr'")
+})
+
+test_that("the longest pattern says what a file holds", {
+  kinds <- data.frame(
+    file = c("{benchmark}", "{benchmark}.items", "splits"),
+    table = c("responses", "items", "splits")
+  )
+  expect_identical(table_of("arc", kinds), "responses")
+  expect_identical(table_of("arc.items", kinds), "items")
+  expect_null(table_of("arc", kinds[3, ]))
+})
+
+test_that("load.R puts the library on the search path, from any folder", {
+  code <- sprintf(
+    "source('%s'); source('%s'); cat(ls(), exists('fit_readout'))",
+    file.path(root, "R/lib/load.R"),
+    file.path(root, "R/lib/load.R")
+  )
+  printed <- system2(
+    file.path(R.home("bin"), "Rscript"),
+    c("--vanilla", "-e", shQuote(code)),
+    stdout = TRUE
+  )
+  expect_identical(printed, " TRUE")
+})

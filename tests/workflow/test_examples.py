@@ -1,0 +1,54 @@
+"""The examples of the command line run on the tables of a run, as they stand."""
+
+import re
+import subprocess
+import sys
+
+from test_run import RESULTS
+
+from itemwise.examples import EXAMPLES
+
+NOT_RUN = {
+    "evaluate-model": "loads a language model",
+    "adapt-checkpoints": "loads language models",
+    "list-documents": "reads data sets of the hub",
+    "import-samples": "run in docs/tutorial-own-benchmark.md",
+    "score-model": "run in docs/tutorial-score-model.md",
+    "adapt-model": "run in docs/tutorial-run.md",
+    "compare-models": "run in docs/tutorial-score-model.md",
+    "compare-engines": "needs a calibration by mirt",
+    "doctor": "run in tests/python/test_doctor.py",
+}
+
+IN_ONE_PROCESS = """
+import shlex, sys
+from itemwise.cli import main
+for line in sys.stdin:
+    if main(shlex.split(line)[1:]):
+        sys.exit(line)
+"""
+
+
+def test_examples_run(finished_run, tmp_path):
+    """With the tiny run in place of `results/mine` and its benchmark in place of `arc`."""
+    lines = []
+    for name in EXAMPLES.keys() - NOT_RUN.keys():
+        text = EXAMPLES[name].replace("\\\n", " ").replace("results/mine", RESULTS)
+        text = re.sub(r"\barc\b", "sums", text)
+        lines += [line for line in text.splitlines() if line and line[0] != "#"]
+    assert len(lines) >= 16
+    lines.sort(key=lambda line: "--in parameters.csv" in line)  # which another one writes
+    (tmp_path / "results").symlink_to(finished_run.folder / "results")
+    finished = subprocess.run(
+        [sys.executable, "-c", IN_ONE_PROCESS],
+        input="\n".join(lines),
+        cwd=tmp_path,
+        env=finished_run.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr
+    made = ("parameters.csv", "selection.parquet", "traces.parquet", "recovery.png", "report.html")
+    for name in (*made, "bank/bank.json"):
+        assert (tmp_path / name).stat().st_size > 0

@@ -1,0 +1,128 @@
+"""A statistician's day: look at tables, run a stage line by line, change it, run what depends."""
+
+import csv
+import shutil
+import subprocess
+
+import pytest
+from projects import TINY, Project
+from test_run import READ_OUT, RESULTS
+
+from itemwise.config import ROOT
+from itemwise.responses import read_responses
+from itemwise.tables import contract, read_table
+
+LOAD = 'source("R/lib/load.R")\nrun <- load_run("results/tiny")\nwork_on(run, "sums")\n'
+FORMULA = "full_score ~ s(theta, bs = 'cr', k = 6)"
+
+
+@pytest.fixture(scope="module")
+def session(finished_run):
+    """Return a function that types lines into an interactive R and returns what it prints."""
+
+    def type_in(*scripts: str) -> str:
+        finished = subprocess.run(
+            ["R", "--vanilla", "--interactive", "--no-readline", "--quiet"],
+            input="\n".join([*scripts, "cat('the end')\n"]),
+            cwd=finished_run.folder,
+            env=finished_run.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        assert "the end" in finished.stdout
+        return finished.stdout
+
+    return type_in
+
+
+def test_tables_come_into_the_session_by_name(session):
+    printed = session(LOAD, "run", 'cat("n =", nrow(parameters), nrow(run$fit_irt$sums), "\\n")')
+    assert "fit_readout: sums, sums.features, sums.linear, sums.record, sums.terms" in printed
+    assert "n = 38 38" in printed
+    assert "Error" not in printed
+
+
+def test_every_table_of_a_run_can_be_loaded(finished_run):
+    with (ROOT / "python/itemwise/run_tables.csv").open(encoding="utf-8") as lines:
+        kinds = list(csv.DictReader(lines))
+    known = {f"{kind['stage']}/{kind['file']}.parquet": kind["table"] for kind in kinds}
+    results = finished_run.folder / RESULTS
+    found = [p.relative_to(results) for p in results.rglob("*.parquet") if "bank" not in p.parts]
+    assert len(found) > 20
+    for path in found:
+        table = known[str(path).replace("sums", "{benchmark}", 1)]
+        assert table in contract()
+        if table == "responses":
+            read_responses(results / path)
+        else:
+            read_table(results / path, table)
+    names = [kind["name"] for kind in kinds if kind["name"]]
+    assert len(set(names)) == len(names)
+
+
+COMPARE = {
+    "split_subjects": "identical(splits, run$split_subjects$splits)",
+    "screen_items": "isTRUE(all.equal(screened, run$screen_items$sums))",
+    "fit_readout": 'isTRUE(all.equal(joined("reconstructions"), run$fit_readout$sums))',
+}
+
+
+@pytest.mark.parametrize("stage", COMPARE)
+def test_stage_runs_line_by_line_with_the_options_of_the_run(stage, session, finished_run):
+    """The same result, and the run itself stays as it is."""
+    before = {p: p.stat().st_mtime_ns for p in (finished_run.folder / RESULTS).rglob("*")}
+    script = (finished_run.folder / "R" / f"{stage}.R").read_text(encoding="utf-8")
+    same = f"if ({COMPARE[stage]}) cat('the', 'same', 'result')"
+    printed = session(LOAD, script, same)
+    assert f"options of {RESULTS}/logs/{stage}/" in printed
+    assert "\nError" not in printed
+    assert "the same result" in printed
+    after = {p: p.stat().st_mtime_ns for p in (finished_run.folder / RESULTS).rglob("*")}
+    assert after == before
+
+
+def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, tmp_path):
+    """Try a formula in the session, write it into the configuration, run the workflow."""
+    script = (finished_run.folder / "R/fit_readout.R").read_text(encoding="utf-8")
+    options, rest = script.split("formulas <- list(", 1)
+    tried = f'opts$formula <- "{FORMULA}"\nformulas <- list('
+    score = (
+        'made <- joined("reconstructions")\n'
+        'made <- made[made$form == "A" & made$readout == "ability" & made$set == "test", ]\n'
+        'cat(sprintf("rmse is %.6f", sqrt(mean((made$predicted - made$full_score)^2))), "\\n")\n'
+    )
+    printed = session(LOAD, options + tried + rest, score)
+
+    copy = Project.__new__(Project)  # the finished run in another folder, to be changed
+    copy.folder, copy.environment = tmp_path / "project", dict(finished_run.environment)
+    shutil.copytree(finished_run.folder, copy.folder)
+    copy.environment["PYTHONPATH"] = str(copy.folder / "python")
+    (copy.folder / "formula.yaml").write_text(f'readout: {{formula: "{FORMULA}"}}\n')
+    changed = ("--configfile", TINY, "formula.yaml")
+    assert copy.planned(*changed) == dict.fromkeys([*READ_OUT, "all"], 1)
+
+    results = copy.folder / RESULTS
+    before = {p: p.stat().st_mtime_ns for p in results.glob("*/*.parquet")}
+    finished = copy.snakemake(*changed)
+    assert finished.returncode == 0, finished.stdout
+    rewritten = {p.parent.name for p, time in before.items() if p.stat().st_mtime_ns != time}
+    assert rewritten == {"fit_readout", "simulate_cat", "bank"} & {p.parent.name for p in before}
+
+    table = read_table(results / "fit_readout/sums.parquet", "reconstructions")
+    table = table[(table.form == "A") & (table.readout == "ability") & (table.set == "test")]
+    rmse = ((table["predicted"] - table["full_score"]) ** 2).mean() ** 0.5
+    assert f"rmse is {rmse:.6f}" in printed
+
+
+def test_changed_line_of_the_stage_repeats_only_what_depends_on_it(finished_run):
+    file = finished_run.folder / "R/fit_readout.R"
+    before = file.read_text(encoding="utf-8")
+    changed = before.replace("optimism = inputs$optimism", "optimism = 1.5 * inputs$optimism")
+    assert changed != before
+    file.write_text(changed, encoding="utf-8")
+    try:
+        assert finished_run.planned() == dict.fromkeys([*READ_OUT, "all"], 1)
+    finally:
+        file.write_text(before, encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Tiny models trained by the workflow: checkpoints of one run are subjects of one group."""
+
+import pytest
+import yaml
+from projects import shell_jobs
+
+from itemwise.responses import read_responses
+from itemwise.tables import read_table
+
+CONFIG = {
+    "run": "mini",
+    "zoo": {
+        "items": 10, "lines": 1000, "checkpoints": [3, 12],
+        "runs": {"one": {"width": 16, "layers": 1}, "two": {"width": 16, "held_out": True}},
+    },
+    "benchmarks": {
+        "knowledge": {"sources": "evaluated", "tasks": ["zoo_facts"]},
+        "numbers": {"sources": "evaluated", "tasks": ["zoo_arithmetic", "zoo_sorting"]},
+    },
+    "evaluate": {"device": "cpu", "batch_size": 64},
+    "irt": {"reference": "never"},
+}  # fmt: skip
+OPTIONS = ["--configfile", "mini.yaml"]
+FOLLOWED = {"train_zoo", "evaluate_run", "score_model", "adapt_checkpoints", "follow_run"}
+
+
+@pytest.fixture(scope="module")
+def project(new_project, tmp_path_factory):
+    """Return a project that has trained and evaluated the run that calibrates."""
+    pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+    made = new_project()
+    (made.folder / "mini.yaml").write_text(yaml.safe_dump(CONFIG))
+    cache = tmp_path_factory.mktemp("cache")
+    made.environment |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(cache)}
+    targets = [f"results/mini/build_responses/{b}.parquet" for b in CONFIG["benchmarks"]]
+    finished = made.snakemake(*OPTIONS, "--", *targets)
+    assert finished.returncode == 0, finished.stdout
+    return made
+
+
+def test_checkpoints_are_subjects_of_one_group(project):
+    results = project.folder / "results" / "mini"
+    responses = read_responses(results / "build_responses/numbers.parquet")
+    assert responses.matrix.shape == (2, 20)
+    assert responses.subjects.tolist() == ["one/step-12", "one/step-3"]
+    subjects = read_table(results / "build_responses/knowledge.subjects.parquet", "subjects")
+    assert set(subjects["group"]) == {"one"}
+    assert subjects.set_index("subject")["step"].to_dict() == {"one/step-3": 3, "one/step-12": 12}
+    items = read_table(results / "build_responses/numbers.items.parquet", "items")
+    assert items["prompt"].str.endswith(("=", ":")).all()
+
+
+def test_held_out_run_calibrates_nothing_and_is_followed(project):
+    planned = project.planned(*OPTIONS)
+    assert planned.keys() >= FOLLOWED
+    assert {planned[rule] for rule in FOLLOWED} == {1}  # the run that calibrates is done
+    assert "build_responses" not in planned
+
+
+def test_every_job_lists_the_code_that_it_runs(project):
+    printed = project.snakemake("--dry-run", "--forceall", "--printshellcmds", *OPTIONS).stdout
+    jobs = shell_jobs(printed)
+    commands = [command.split()[1] for _, command, _ in jobs]
+    assert commands.count("train-zoo") == commands.count("evaluate-run") == 2
+    for inputs, command, code in jobs:
+        assert set(code) <= inputs, command
