@@ -146,7 +146,7 @@ class Disturbed:
             word
             for process in self.node.processes(job)
             for word in process.cmdline()
-            if ":benchmark=" in word
+            if ":benchmark=" in word and " " not in word  # a word of its own, not a script
         ]
         return self.comments[job], " ".join(sorted(set(targets)))
 

@@ -158,9 +158,13 @@ class SlurmNode:
         return [dict(word.partition("=")[::2] for word in line.split()) for line in lines]
 
     def processes(self, job: str) -> list[psutil.Process]:
-        """Return the processes of a job, the step daemon first."""
+        """Return the processes of a job, without Slurm's own daemons of its steps.
+
+        A job whose daemon is killed runs on in the eyes of Slurm 22.05 until the node registers
+        again, which takes longer than a proof has.
+        """
         steps = [step for step in self._steps() if f"[{job}." in " ".join(step.cmdline())]
-        return [process for step in steps for process in [step, *step.children(recursive=True)]]
+        return [process for step in steps for process in step.children(recursive=True)]
 
     def _steps(self) -> list[psutil.Process]:
         """Return the step daemons that this node started: they share its mount namespace."""

@@ -83,7 +83,8 @@ rule thin_items:
     conda:
         "../envs/python.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         size=setting("thinning", "items"),
         draws=setting("thinning", "draws"),

@@ -50,7 +50,8 @@ rule scrape_leaderboard:
         "../envs/python.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(1440),
     params:
         benchmarks=names_option("benchmarks", COLLECTED),
         settings=collection_settings(),

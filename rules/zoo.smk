@@ -63,6 +63,8 @@ rule evaluate_run:
         "../envs/evaluate.yaml"
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         lms=checkpoints,
         tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
@@ -114,6 +116,8 @@ rule adapt_checkpoints:
         "../envs/evaluate.yaml"
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         lms=checkpoints,
         rule=CONFIG["zoo"]["rule"],
