@@ -41,23 +41,7 @@ def kills() -> None:
         began = time.monotonic()
         start_run(clean).wait()
         seconds = time.monotonic() - began
-        rng = np.random.default_rng(1)
-        counts = {"SIGKILL": 0, "SIGTERM": 0, "unlocked": 0, "finished early": 0}
-        for number in range(N_KILLS):
-            name = "SIGKILL" if number % 2 == 0 else "SIGTERM"
-            run = start_run(disturbed)
-            time.sleep(rng.uniform(0.5, seconds * 0.6))
-            if run.poll() is None:
-                # The whole group: Snakemake and the stage that it is running.
-                os.killpg(run.pid, getattr(signal, name))
-                counts[name] += 1
-            else:
-                counts["finished early"] += 1
-                shutil.rmtree(disturbed / "results")
-            run.wait()
-            if any((disturbed / ".snakemake" / "locks").glob("*")):
-                subprocess.run(UNLOCK, cwd=disturbed, env=own_code(disturbed), check=True)
-                counts["unlocked"] += 1
+        counts = kill_at_random(disturbed, N_KILLS, seconds)
         assert start_run(disturbed).wait() == 0
         different, compared = compare_tables(clean, disturbed)
     table = pd.DataFrame([counts | {"tables compared": compared, "different": len(different)}])
@@ -65,6 +49,28 @@ def kills() -> None:
     write_evidence("kills", "Interrupted runs", text + markdown(table), "make prove")
     if different:
         raise SystemExit(f"differ after the kills: {different}")
+
+
+def kill_at_random(place: Path, n_kills: int, seconds: float) -> dict[str, int]:
+    """Start a run that takes `seconds` again and again, and kill it; count what happened."""
+    rng = np.random.default_rng(1)
+    counts = {"SIGKILL": 0, "SIGTERM": 0, "unlocked": 0, "finished early": 0}
+    for number in range(n_kills):
+        name = "SIGKILL" if number % 2 == 0 else "SIGTERM"
+        run = start_run(place)
+        time.sleep(rng.uniform(0.5, seconds * 0.6))
+        if run.poll() is None:
+            # The whole group: Snakemake and the stage that it is running.
+            os.killpg(run.pid, getattr(signal, name))
+            counts[name] += 1
+        else:
+            counts["finished early"] += 1
+            shutil.rmtree(place / "results")
+        run.wait()
+        if any((place / ".snakemake" / "locks").glob("*")):
+            subprocess.run(UNLOCK, cwd=place, env=own_code(place), check=True)
+            counts["unlocked"] += 1
+    return counts
 
 
 def copy_project(place: Path) -> None:

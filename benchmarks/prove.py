@@ -19,6 +19,7 @@ from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from demo import demo
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
+from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 from profiling import suite_rows
@@ -256,6 +257,7 @@ PROOFS = {
     "collect_scale": collect_scale,
     "kills": kills,
     "slurm": slurm,
+    "drill": drill,
     "suite_rows": suite_rows,
     "demo": demo,
 }

@@ -9,10 +9,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 from common import markdown, write_evidence
 from kills import RUN, UNLOCK, compare_tables, copy_project, own_code, start_run
 from slurm_node import GPUS, SlurmNode, what_is_missing
@@ -20,9 +22,9 @@ from slurm_node import GPUS, SlurmNode, what_is_missing
 STAGES = ("itemwise", "R")
 """What the processes of stages are called."""
 PLAN = (
-    "scancel", "stage killed", "node drained", "job killed", "controller killed",
+    "scancel", "stage killed", "node drained", "job killed", "controller restarted",
     "Snakemake killed", "stage killed", "node daemon killed", "scancel", "node drained",
-    "stage killed", "controller killed", "scancel", "stage killed",
+    "job killed", "controller restarted", "scancel", "stage killed",
 )  # fmt: skip
 KILLS_OF_ONE = 2
 """Attempts of one job that are killed: the profile allows three."""
@@ -142,16 +144,21 @@ class Disturbed:
 
     def _work_of(self, job: str) -> tuple[str, str]:
         """Return what a job is about, the same for each attempt at it."""
-        targets = [
-            word
-            for process in self.node.processes(job)
-            for word in process.cmdline()
-            if ":benchmark=" in word and " " not in word  # a word of its own, not a script
-        ]
-        return self.comments[job], " ".join(sorted(set(targets)))
+        words = set()
+        for process in self.node.processes(job):
+            with suppress(psutil.NoSuchProcess):
+                words |= set(process.cmdline())
+        # A word of its own, not a script that names it.
+        targets = {word for word in words if ":benchmark=" in word and " " not in word}
+        return self.comments[job], " ".join(sorted(targets))
 
     def _stages(self, job: str) -> list:
-        return [process for process in self.node.processes(job) if process.name() in STAGES]
+        found = []
+        for process in self.node.processes(job):
+            with suppress(psutil.NoSuchProcess):
+                if process.name() in STAGES:
+                    found.append(process)
+        return found
 
     def _inflict(self, fault: str, job: str) -> None:
         """Let a fault happen while a job runs."""
@@ -163,7 +170,8 @@ class Disturbed:
         elif fault in ("stage killed", "job killed"):
             victims = self._stages(job) if fault == "stage killed" else node.processes(job)
             for process in victims:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             self.killed[work] += 1
             self._note(f"{fault} (SIGKILL to {len(victims)} processes)", job)
         elif fault == "node drained":
@@ -173,12 +181,17 @@ class Disturbed:
             self._update_node("RESUME")
             self._note(f"{fault} for 15 s, then {state}; resumed", job)
         else:
-            name = {"controller killed": "slurmctld", "node daemon killed": "slurmd"}[fault]
-            node.stop(name, signal.SIGKILL)
+            # A controller that is killed forgets the jobs of the last seconds, and the plugin
+            # would wait for them for ever; one that is stopped saves its state.
+            name, number = {
+                "controller restarted": ("slurmctld", signal.SIGTERM),
+                "node daemon killed": ("slurmd", signal.SIGKILL),
+            }[fault]
+            node.stop(name, number)
             time.sleep(10)
             node.start(name)
             node.wait_for_controller()
-            self._note(f"{name} killed (SIGKILL), started again after 10 s", job)
+            self._note(f"{name}: {number.name}, started again after 10 s", job)
 
     def _kill_snakemake(self, run: subprocess.Popen) -> subprocess.Popen:
         """Kill Snakemake; its jobs go on, and until they end the folder stays locked."""

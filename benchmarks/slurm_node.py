@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -163,8 +164,12 @@ class SlurmNode:
         A job whose daemon is killed runs on in the eyes of Slurm 22.05 until the node registers
         again, which takes longer than a proof has.
         """
-        steps = [step for step in self._steps() if f"[{job}." in " ".join(step.cmdline())]
-        return [process for step in steps for process in step.children(recursive=True)]
+        found = []
+        for step in self._steps():
+            with suppress(psutil.NoSuchProcess):
+                if f"[{job}." in " ".join(step.cmdline()):
+                    found += step.children(recursive=True)
+        return found
 
     def _steps(self) -> list[psutil.Process]:
         """Return the step daemons that this node started: they share its mount namespace."""

@@ -191,6 +191,9 @@ seal_parquet <- function(path) {
 #'   reader's to judge.
 #' @return `NULL`; a user error where the file changed since it was written.
 check_seal <- function(path) {
+  if (dir.exists(path)) {
+    return(invisible())
+  }
   bytes <- readBin(path, "raw", file.size(path))
   mark <- grepRaw(SEAL_MARK, bytes, fixed = TRUE, all = TRUE)
   if (length(mark) == 0 || !ends_as_parquet(bytes)) {

@@ -28,17 +28,17 @@ def run(options) -> None:
     if not any((folder / ".snakemake" / "locks").glob("*")):
         print(f"{folder}: not locked")
         return
-    owners = [process for process in _snakemake_processes() if _works_in(process, folder)]
-    if owners:
-        raise UserError(
-            f"{folder}: Snakemake process {owners[0].pid} is still at work here; stop it "
-            f"(kill {owners[0].pid}) or wait for it, then unlock"
-        )
     jobs = _slurm_jobs(folder)
     if jobs:
         raise UserError(
             f"{folder}: Slurm jobs still at work here: {listed(jobs)}; wait, or cancel them "
             f"(scancel {' '.join(jobs)}), then unlock"
+        )
+    owners = [process for process in _snakemake_processes() if _works_in(process, folder)]
+    if owners:
+        raise UserError(
+            f"{folder}: Snakemake process {owners[0].pid} is still at work here; stop it "
+            f"(kill {owners[0].pid}) or wait for it, then unlock"
         )
     command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
     subprocess.run(command, cwd=folder, check=True)
