@@ -357,7 +357,7 @@ write_record <- function(record, path) {
 }
 
 # What the system says when a disk is full or a quota is used up.
-FULL <- "No space left on device|Disk quota exceeded"
+disk_full <- "No space left on device|Disk quota exceeded"
 
 #' Write bytes, all of them
 #'
@@ -395,13 +395,16 @@ write_atomically <- function(path, write) {
   tryCatch(
     write(temporary),
     error = \(e) {
-      if (!grepl(FULL, conditionMessage(e))) {
+      if (!grepl(disk_full, conditionMessage(e))) {
         stop(e)
       }
       user_error(
         path,
         ": cannot be written (",
-        regmatches(conditionMessage(e), regexpr(FULL, conditionMessage(e))),
+        regmatches(
+          conditionMessage(e),
+          regexpr(disk_full, conditionMessage(e))
+        ),
         "); free space there and in ",
         tempdir(),
         ", then run again"

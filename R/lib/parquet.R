@@ -166,7 +166,7 @@ write_by_command <- function(x, path, table) {
 # A table carries the MD5 of its bytes between the last page and the footer,
 # where no reader looks, because parquet itself notices little damage and
 # nanoparquet may crash on it. python/itemwise/seal.py does the same.
-SEAL_MARK <- charToRaw("itemwise:md5:")
+seal_mark <- charToRaw("itemwise:md5:")
 
 #' Insert the checksum of a parquet file into it
 #'
@@ -181,7 +181,7 @@ seal_parquet <- function(path) {
   size <- length(bytes)
   footer <- readBin(bytes[size - 7:4], "integer", endian = "little")
   pages <- seq_len(size - 8 - footer)
-  seal <- c(SEAL_MARK, charToRaw(md5_of(bytes)))
+  seal <- c(seal_mark, charToRaw(md5_of(bytes)))
   write_bytes(c(bytes[pages], seal, bytes[-pages]), path)
 }
 
@@ -195,11 +195,11 @@ check_seal <- function(path) {
     return(invisible())
   }
   bytes <- readBin(path, "raw", file.size(path))
-  mark <- grepRaw(SEAL_MARK, bytes, fixed = TRUE, all = TRUE)
+  mark <- grepRaw(seal_mark, bytes, fixed = TRUE, all = TRUE)
   if (length(mark) == 0 || !ends_as_parquet(bytes)) {
     return(invisible())
   }
-  seal <- max(mark) + seq_len(length(SEAL_MARK) + 32) - 1
+  seal <- max(mark) + seq_len(length(seal_mark) + 32) - 1
   found <- bytes[utils::tail(seal, 32)]
   if (!identical(found, charToRaw(md5_of(bytes[-seal])))) {
     user_error(

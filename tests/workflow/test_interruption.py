@@ -27,6 +27,9 @@ def resumed(project) -> set[str]:
 def test_stopped_run_is_not_unlocked_but_finished(new_project, finished_run, stop):
     project = new_project()
     process = project.start()
+    second = project.snakemake()
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stdout
     refused = project.run(UNLOCK)
     assert refused.returncode == 2, refused.stdout
     assert f"Snakemake process {process.pid} is still at work here; stop it" in refused.stdout
