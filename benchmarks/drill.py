@@ -242,33 +242,47 @@ def corruption(begun: Drill) -> None:
         ).read_bytes(),
     }
     read_by = {
-        "build_responses/one.parquet": ("screen_items", "fit_irt"),
-        "screen_items/one.parquet": ("select_items",),
-        "fit_irt/one.parquet": ("score_subjects", "fit_readout"),
-        "select_items/one.parquet": ("fit_readout", "export_bank"),
-        "fit_readout/one.terms.parquet": ("simulate_cat",),
+        "build_responses/one.parquet": "screen_items",
+        "screen_items/one.parquet": "fit_irt",
+        "fit_irt/one.parquet": "score_subjects",
+        "select_items/one.parquet": "fit_readout",
+        "fit_readout/one.terms.parquet": "simulate_cat",
     }
-    for name, consumers in read_by.items():
-        for consumer in consumers:
-            for label, damage in damages.items():
-                _corrupt(begun, name, consumer, label, damage)
+    for name, consumer in read_by.items():
+        for label, damage in damages.items():
+            _corrupt(begun, name, consumer, label, damage)
     for label in ("cut to half", "emptied"):
         _corrupt(begun, "select_items/one.json", "fit_readout", label, damages[label])
     other = (begun.clean / RESULTS / "fit_irt/two.parquet").read_bytes()
+    # Its items and the responses do not belong together; the message is about both.
     _corrupt(
-        begun, "fit_irt/one.parquet", "score_subjects", "that of another benchmark", lambda _: other
+        begun,
+        "fit_irt/one.parquet",
+        "score_subjects",
+        "that of another benchmark",
+        lambda _: other,
+        named="items have no column in the responses",
     )
 
 
 def _corrupt(
-    begun: Drill, name: str, consumer: str, label: str, damage: Callable[[bytes], bytes]
+    begun: Drill,
+    name: str,
+    consumer: str,
+    label: str,
+    damage: Callable[[bytes], bytes],
+    named: str | None = None,
 ) -> None:
-    """Damage one file; the stage that reads it must refuse and name it."""
+    """Damage one file; the stage that reads it must refuse and name it, or what is `named`."""
     place = begun.copy()
-    path = place / RESULTS / name
+    results = place / RESULTS
+    for output in [*results.glob(f"{consumer}/one.*"), results / "report.html"]:
+        output.unlink()  # the run was interrupted before them
+    shutil.rmtree(results / "bank")
+    path = results / name
     path.write_bytes(damage(path.read_bytes()))
-    refused = run_again(place, "--forcerun", consumer)
-    said = error_of(place, refused.stdout, rf"error: .*{re.escape(name)}")
+    refused = run_again(place)
+    said = error_of(place, refused.stdout, rf"error: .*{re.escape(named or name)}")
     if refused.returncode == 0 or not said:
         said = f"NOT DETECTED by {consumer}" if refused.returncode == 0 else "no message names it"
         print(refused.stdout[-3000:])

@@ -395,6 +395,8 @@ write_atomically <- function(path, write) {
   tryCatch(
     write(temporary),
     error = \(e) {
+      # A script's errors end R from within, before any on.exit().
+      unlink(temporary)
       if (!grepl(disk_full, conditionMessage(e))) {
         stop(e)
       }
