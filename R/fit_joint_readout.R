@@ -2,13 +2,15 @@
 #
 # Model. For each benchmark b, over the training subjects that every benchmark
 # has, y_b in points:
-#   y_b is a sum of smooths of b.linear, b.theta and b.sub_score
-#       and of o.linear and o.theta of every other benchmark o, plus e
+#   y_b = smooths of its own linear, theta and sub_score
+#         + smooths of linear and theta of every other benchmark + e
 # and for the mean of all scores (`grand`)
-#   y is a sum of smooths of the mean linear predictor and of every b.theta.
-# With --terms means, as metabench, y_b from b.linear, b.sub_score, their means
-# over all benchmarks and every theta; y from the means and every theta.
-# Cross-fitting and intervals are those of fit_readout.R.
+#   y   = smooth of the mean linear predictor + smooths of every theta + e.
+# The formulas are options: `own.x` is feature x of the target, a term with
+# `other.x` or `each.x` is repeated for every other, or every, benchmark, and
+# `grand.linear` and `grand.sub_score` are means over the benchmarks.
+# Cross-fitting and intervals are those of fit_readout.R; test subjects are left
+# out as there.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
 # Outputs. reconstructions (readout = "joint"); terms; record (JSON)
@@ -47,20 +49,24 @@ spec <- list(
   ),
   stage_option("form", "string", default = "A", "form to read out"),
   stage_option(
-    "terms",
+    "formula",
     "string",
-    "predictors: those of the others each, or their means (metabench)",
-    default = "others",
-    choices = c("others", "means")
+    "mgcv formula of a benchmark's full score, in own.x and other.x",
+    default = paste(
+      "full_score ~ s(own.linear, bs = 'cr', k = 10) +",
+      "s(own.theta, bs = 'cr', k = 10) + s(own.sub_score, bs = 'cr', k = 10) +",
+      "s(other.linear, bs = 'cr', k = 10) + s(other.theta, bs = 'cr', k = 10)"
+    )
   ),
   stage_option(
-    "basis",
+    "grand-formula",
     "string",
-    "kind of every smooth, as mgcv calls it; ad is metabench's",
-    default = "cr",
-    choices = c("cr", "ps", "ad")
+    "mgcv formula of the mean of all, in grand.linear and each.x",
+    default = paste(
+      "full_score ~ s(grand.linear, bs = 'cr', k = 10) +",
+      "s(each.theta, bs = 'cr', k = 10)"
+    )
   ),
-  stage_option("k", "integer", default = 10, "basis size of every smooth"),
   stage_option(
     "level",
     "number",
@@ -90,18 +96,9 @@ optimism <- joint_optimism(opts$selection_records, benchmarks)
 
 set.seed(opts$seed)
 targets <- c(benchmarks, "grand")
+formulas <- joint_formulas(opts$formula, opts$grand_formula, benchmarks)
 fits <- lapply(stats::setNames(targets, targets), \(target) {
-  widen <- optimism[[target]]
-  fit_joint(
-    data,
-    target,
-    benchmarks,
-    opts$k,
-    opts$level,
-    widen,
-    opts$terms,
-    opts$basis
-  )
+  fit_joint(data, target, formulas[[target]], opts$level, optimism[[target]])
 })
 tables <- lapply(targets, \(target) {
   as_reconstructions(
@@ -113,22 +110,28 @@ tables <- lapply(targets, \(target) {
     opts$level
   )
 })
-terms <- lapply(targets, \(target) {
+terms <- lapply(stats::setNames(targets, targets), \(target) {
   joint_terms(fits[[target]], target, opts$form, benchmarks)
 })
 if (!is.null(opts$out_terms)) {
-  write_table(do.call(rbind, terms), opts$out_terms, "terms")
+  write_table(do.call(rbind, unname(terms)), opts$out_terms, "terms")
 }
 write_record(
   list(
     benchmarks = benchmarks,
     form = opts$form,
     level = opts$level,
-    terms = opts$terms,
-    basis = opts$basis,
-    k = opts$k,
     optimism = as.list(optimism),
-    targets = lapply(fits, describe_readout)
+    targets = Map(
+      \(fit, table) {
+        c(
+          describe_readout(fit),
+          list(unsupported_terms = as.list(attr(table, "unsupported")))
+        )
+      },
+      fits,
+      terms
+    )
   ),
   opts$record
 )

@@ -10,11 +10,12 @@
 #   predicted +- q x sigma(predicted),  clipped to [0, 100],
 # with sigma a spline through the absolute out-of-fold residuals r, and q the
 # ceiling((n + 1) x level)-th smallest |r| / sigma, times the optimism of a
-# selection that looked at the same full scores.
+# selection that looked at the same full scores. Test subjects are left out:
+# assess_readout predicts them, once, when everything is chosen.
 #
 # Inputs.  abilities, selection, responses, parameters, full_scores, splits
-# Outputs. reconstructions; record (JSON); of the forms that are not random
-#          also features, terms and linear_predictors, for the bank
+# Outputs. reconstructions and features of the training subjects; terms and
+#          linear_predictors, which predict anybody else; record (JSON)
 #
 # Run.     Rscript --vanilla R/fit_readout.R --abilities abilities.parquet \
 #            --selection selection.parquet --responses responses.parquet \
@@ -159,18 +160,16 @@ read_out_form <- function(form, n_items, inputs, opts) {
     fits,
     names(fits)
   )
-  terms <- if (chosen) {
-    Map(
-      \(fit, readout) as_terms(fit, opts$benchmark, form, readout),
-      fits,
-      names(fits)
-    )
-  }
+  terms <- Map(
+    \(fit, readout) as_terms(fit, opts$benchmark, form, readout),
+    fits,
+    names(fits)
+  )
   list(
     reconstructions = do.call(rbind, unname(tables)),
     features = as_features(made$data, opts$benchmark, form),
-    terms = if (!is.null(terms)) do.call(rbind, unname(terms)),
-    linear = if (!is.null(terms)) as_linear(made$fit, opts$benchmark, form),
+    terms = do.call(rbind, unname(terms)),
+    linear = as_linear(made$fit, opts$benchmark, form),
     record = Map(
       \(fit, table) {
         c(
@@ -179,7 +178,7 @@ read_out_form <- function(form, n_items, inputs, opts) {
         )
       },
       fits,
-      if (is.null(terms)) list(NULL) else terms
+      terms
     )
   )
 }

@@ -12,8 +12,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
-from distil import calibrated, options, read_out, select, without_part
+from distil import (
+    calibrated,
+    options,
+    read_jointly,
+    read_out,
+    read_scored,
+    score_forms,
+    select,
+    stage,
+    without_part,
+)
+from scipy.optimize import nnls
 
+from itemwise.adaptive.study import items_to_reach, study
 from itemwise.config import ROOT
 from itemwise.files import read_record
 from itemwise.native_readout import predict_full_scores
@@ -21,6 +33,7 @@ from itemwise.readout import accuracy, rmse
 from itemwise.report.figures import search as search_figure
 from itemwise.responses import read_responses
 from itemwise.selectors import fill_expected
+from itemwise.stages.inputs import benchmark_scores
 from itemwise.tables import read_table
 
 BENCHMARKS = {"arc": 100, "gsm8k": 200}
@@ -33,7 +46,7 @@ def s(name: str, k: int) -> str:
 
 
 FORMULAS = {
-    "ability": s("theta", 20),
+    "ability": s("theta", 40),
     "sub-score": s("sub_score", 20),
     "linear predictor": "linear",
     "smooth of the linear predictor": s("linear", 20),
@@ -49,41 +62,136 @@ FORMULAS = {
 """Right-hand sides of the form read-out that are compared."""
 
 
+DEFAULT = "... and of the sub-score (default)"
+STACKED = ("ability", "sub-score", "smooth of the linear predictor", DEFAULT)
+"""Read-outs that stacking weighs."""
+
+
 def readout_choices() -> None:
     """Compare read-outs by nested cross-validation on training models."""
-    rows = {name: {"read-out": name} for name in FORMULAS}
+    errors = {benchmark: {} for benchmark in BENCHMARKS}
+    files = {benchmark: calibrated("organization", benchmark) for benchmark in BENCHMARKS}
+    splits = read_table(files["arc"]["splits"], "splits")
+    splits = splits[splits["set"] == "train"].reset_index(drop=True)
+    groups = splits["fold"].astype(int)
+    for group in sorted(set(groups)):
+        with tempfile.TemporaryDirectory() as scratch:
+            read = {}
+            for benchmark, size in BENCHMARKS.items():
+                folder = Path(scratch) / benchmark
+                folder.mkdir()
+                fold, path = without_part(
+                    files[benchmark], benchmark, size, splits, groups, group, folder
+                )
+                scored = score_forms(fold, folder, read_table(path, "selection"))
+                read[benchmark], found = all_formulas(scored, benchmark, folder)
+                for name, table in found.items():
+                    errors[benchmark].setdefault(name, []).append(table)
+            joint = read_jointly(read, Path(scratch))
+            for benchmark in BENCHMARKS:
+                mine = joint[joint["benchmark"] == benchmark]
+                errors[benchmark].setdefault("joint with the other benchmark", []).append(mine)
+    rows = {}
     for benchmark, size in BENCHMARKS.items():
-        errors = {name: [] for name in FORMULAS}
+        tables = {
+            n: pd.concat(parts).set_index("subject") for n, parts in errors[benchmark].items()
+        }
+        for name, table in tables.items():
+            row = rows.setdefault(name, {"read-out": name})
+            # The joint read-out knows fewer models; the default is judged by the same.
+            default = tables[DEFAULT].loc[table.index]
+            z = z_of_difference(table, default)
+            row[f"{benchmark}, {size} items"] = f"{accuracy(table)['rmse']:.3f}"
+            row[f"{benchmark}: default on the same models"] = f"{accuracy(default)['rmse']:.3f}"
+            row[f"{benchmark}: z against the default"] = f"{z:+.1f}"
+    text = (
+        "RMSE in points over training models, each predicted once: calibration, selection and "
+        "read-out without its fold (organizations whole); test models take no part. z: mean "
+        "difference of squared errors over its standard error, as if models were independent. "
+        f"Stacking: non-negative weights of {', '.join(STACKED)}, from their out-of-fold "
+        "predictions. Joint: with the features of the other benchmark, models that have both.\n\n"
+        + markdown(pd.DataFrame(rows.values()))
+    )
+    write_evidence("readout_choices", "Read-outs by nested cross-validation", text, "make prove")
+
+
+def all_formulas(scored: dict, benchmark: str, folder: Path) -> tuple[dict, dict]:
+    """Read one fold out by every formula and by stacking.
+
+    Returns the files of the default, and each read-out's reconstructions of the fold.
+    """
+    train, found, files = {}, {}, {}
+    for number, (name, terms) in enumerate(FORMULAS.items()):
+        place = folder / str(number)
+        place.mkdir()
+        made = read_scored(
+            scored, benchmark, place, None, "--form-formula", f"full_score ~ {terms}"
+        )
+        for what, tables in (("train", train), ("out", found)):
+            table = read_table(made[what], "reconstructions")
+            tables[name] = table[table["readout"] == "form"].reset_index(drop=True)
+        files[name] = made
+    seen = np.column_stack([train[name]["predicted"] for name in STACKED])
+    weights = nnls(seen, train[DEFAULT]["full_score"].to_numpy())[0]
+    weights /= weights.sum()
+    together = np.column_stack([found[name]["predicted"] for name in STACKED]) @ weights
+    found["stacking"] = found[DEFAULT].assign(predicted=together)
+    return files[DEFAULT], found
+
+
+def z_of_difference(table: pd.DataFrame, default: pd.DataFrame) -> float:
+    """Return the mean difference of squared errors over its standard error."""
+    squares = [(t["predicted"] - t["full_score"]) ** 2 for t in (table, default)]
+    gap = (squares[0] - squares[1]).to_numpy()
+    return float(gap.mean() / (gap.std() / np.sqrt(len(gap)))) if gap.any() else 0.0
+
+
+def cat_choices() -> None:
+    """Compare rules of adaptive tests by nested cross-validation on training models."""
+    text = [
+        "Rules of the default configuration, by which its own was chosen. Training models, each "
+        "tested once: calibration, selection, read-out and correction of scores without its fold "
+        "(organizations whole); test models take no part."
+    ]
+    for benchmark, size in BENCHMARKS.items():
         files = calibrated("organization", benchmark)
         splits = read_table(files["splits"], "splits")
         splits = splits[splits["set"] == "train"].reset_index(drop=True)
         groups = splits["fold"].astype(int)
+        traces = []
         for group in sorted(set(groups)):
             with tempfile.TemporaryDirectory() as scratch:
                 folder = Path(scratch)
                 fold, path = without_part(files, benchmark, size, splits, groups, group, folder)
-                selection = read_table(path, "selection")
-                for name, terms in FORMULAS.items():
-                    more = ("--form-formula", f"full_score ~ {terms}")
-                    made = read_out(fold, benchmark, folder, selection, None, *more)
-                    table = read_table(made["out"], "reconstructions")
-                    test = table[(table["set"] == "test") & (table["readout"] == "form")]
-                    errors[name].append(test)
-        default = pd.concat(errors["... and of the sub-score (default)"])
-        squares = ((default["predicted"] - default["full_score"]) ** 2).to_numpy()
-        for name, parts in errors.items():
-            table = pd.concat(parts)
-            other = ((table["predicted"] - table["full_score"]) ** 2).to_numpy() - squares
-            z = other.mean() / (other.std() / np.sqrt(len(other))) if other.any() else 0.0
-            rows[name][f"{benchmark}, {size} items"] = f"{accuracy(table)['rmse']:.3f}"
-            rows[name][f"{benchmark}: z against the default"] = f"{z:+.1f}"
-    text = (
-        "RMSE in points over training models, each predicted once: calibration, selection and "
-        "read-out without its fold (organizations whole); test models take no part. z: mean "
-        "difference of squared errors over its standard error, as if models were independent.\n\n"
-        + markdown(pd.DataFrame(rows.values()))
-    )
-    write_evidence("readout_choices", "Read-outs by nested cross-validation", text, "make prove")
+                scored = score_forms(fold, folder, read_table(path, "selection"))
+                record = path.with_suffix(".json")
+                made = read_scored(scored, benchmark, folder, record)
+                stage(
+                    *("itemwise", "simulate-cat", "--benchmark", benchmark),
+                    *options(made, "responses", "parameters", "selection", "terms"),
+                    *options(made, "full-scores", "abilities", "splits"),
+                    *("--selection-record", record, "--out", folder / "traces.parquet"),
+                )
+                traces.append(read_table(folder / "traces.parquet", "cat_traces"))
+        scores = benchmark_scores(str(files["full-scores"]), benchmark)
+        table = study(pd.concat(traces, ignore_index=True), scores)
+        text += [f"## {benchmark}, form of {size} items", markdown(rule_rows(table))]
+    write_evidence("cat_choices", "Rules of adaptive tests by nested cross-validation",
+                   "\n\n".join(text), "make prove")  # fmt: skip
+
+
+def rule_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors of each rule at some lengths."""
+    rows = []
+    for rule, part in table.groupby("rule", sort=False):
+        at = part.set_index("n_items")
+        shown = [n for n in (10, 20, 40, 80) if n in at.index]
+        row = {"rule": rule, "models": at["n_subjects"].iloc[0]}
+        row |= {f"RMSE, {n}": f"{at['rmse'][n]:.2f}" for n in shown}
+        row |= {f"median error, {n}": f"{at['median_error'][n]:.2f}" for n in shown}
+        row["items to median 1.5"] = items_to_reach(part, "median_error", 1.5) or "not reached"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def settings_search() -> None:
@@ -142,7 +250,8 @@ def agreement(files: dict, benchmark: str, size: int) -> str:
         selection = read_table(path, "selection")
         made = read_out(files, benchmark, folder, selection)
         table = read_table(made["out"], "reconstructions")
-        features = read_table(made["features"], "features").set_index("subject")
+        parts = [read_table(made[name], "features") for name in ("features", "tested")]
+        features = pd.concat(parts).set_index("subject")
     mgcv = table[(table["set"] == "test") & (table["readout"] == "form")].set_index("subject")
     responses = read_responses(files["responses"]).select_subjects(features.index)
     parameters = read_table(files["parameters"], "parameters").set_index("item", drop=False)

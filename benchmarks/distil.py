@@ -16,10 +16,12 @@ import pandas as pd
 from common import EVIDENCE, data_folder, markdown, write_evidence
 from scipy.stats import binomtest
 
+from itemwise.bank import Bank
 from itemwise.config import ROOT
+from itemwise.power import minimum_detectable_difference
 from itemwise.readout import accuracy
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
-from itemwise.responses import read_responses
+from itemwise.responses import MISSING, Responses, read_responses
 from itemwise.tables import open_parquet, read_table, write_table
 
 CONFIG = "tests/config/leaderboard.yaml"
@@ -31,7 +33,10 @@ SIZES = {
     "random": (20, 60, 100, 200),
 }
 SELECTORS = ("reconstruction", "test-information", "anchors", "information")
-RANDOM_FORMS = 6
+RANDOM_FORMS = 20
+DELETED = (0.1, 0.3, 0.6)
+"""Shares of the responses to a form that are deleted to see what incomplete forms tell."""
+THIRDS = ["lowest", "middle", "highest"]
 PUBLISHED = {
     "arc_primary": (145, 2.008, 1.166),
     "arc_secondary": (100, 2.083, 1.303),
@@ -93,57 +98,100 @@ def read_out(
     record: Path | None = None,
     *more,
 ) -> dict:
-    """Score forms and read them out; return the files. `record` is that of the selection."""
-    made = {name: folder / f"{name}.parquet" for name in ("selection", "forms", "out", "features")}
+    """Score forms and read them out; return the files. `record` is that of the selection.
+
+    `train` holds the cross-fitted training models, `out` and `tested` are what
+    assess_readout says of the test models.
+    """
+    scored = score_forms(files, folder, selection)
+    return read_scored(scored, benchmark, folder, record, *more)
+
+
+def score_forms(files: dict, folder: Path, selection: pd.DataFrame) -> dict:
+    """Score forms; return the files, with those of selection and forms."""
+    made = {**files, "selection": folder / "selection.parquet", "forms": folder / "forms.parquet"}
     write_table(selection, made["selection"], "selection")
     stage(
         *("itemwise", "score-subjects", *options(files, "responses", "parameters")),
         *("--selection", made["selection"], "--threads", 2, "--out", made["forms"]),
     )
+    return made
+
+
+def read_scored(
+    scored: dict, benchmark: str, folder: Path, record: Path | None = None, *more
+) -> dict:
+    """Fit the read-outs of scored forms and judge them; return the files."""
+    names = ("train", "features", "terms", "linear", "out", "tested")
+    made = {**scored, **{name: folder / f"{name}.parquet" for name in names}}
+    made["record"] = folder / "record.json"
     stage(
         *("R/fit_readout.R", "--abilities", made["forms"], "--selection", made["selection"]),
-        *options(files, "responses", "parameters", "full-scores", "splits"),
-        *("--benchmark", benchmark, "--threads", 2, "--out", made["out"]),
-        *("--out-features", made["features"], "--record", folder / "record.json"),
+        *options(scored, "responses", "parameters", "full-scores", "splits"),
+        *("--benchmark", benchmark, "--threads", 2, "--out", made["train"]),
+        *("--out-features", made["features"], "--out-terms", made["terms"]),
+        *("--out-linear", made["linear"], "--record", made["record"]),
         *(() if record is None else ("--selection-record", record)),
         *more,
     )
+    assess({benchmark: made}, made["out"], "--out-features", made["tested"])
     return made
+
+
+def assess(made: dict[str, dict], out: Path, *more) -> None:
+    """Predict the test models of benchmarks that were read out."""
+    parts = list(made.values())
+
+    def each(name: str) -> list:
+        return [part[name] for part in parts]
+
+    stage(
+        *("itemwise", "assess-readout", "--benchmarks", *made, "--responses", *each("responses")),
+        *("--parameters", *each("parameters"), "--form-abilities", *each("forms")),
+        *("--selections", *each("selection"), "--full-scores", *each("full-scores")),
+        *("--terms", *each("terms"), "--linear", *each("linear")),
+        *("--readout-records", *each("record"), "--splits", parts[0]["splits"], "--out", out),
+        *more,
+    )
+
+
+def read_jointly(made: dict[str, dict], folder: Path, form: str = "A") -> pd.DataFrame:
+    """Fit the joint read-out and judge it; return its reconstructions of test models."""
+    parts = list(made.values())
+    paths = {name: folder / f"joint-{form}.{name}" for name in ("parquet", "terms", "json", "out")}
+    features = []
+    for benchmark, part in made.items():
+        table = read_table(part["features"], "features")
+        features.append(folder / f"{benchmark}-{form}.features.parquet")
+        write_table(table[table["form"] == form], features[-1], "features")
+    stage(
+        *("R/fit_joint_readout.R", "--form", form, "--features", ",".join(map(str, features))),
+        *("--selections", ",".join(str(part["selection"]) for part in parts)),
+        *("--out", paths["parquet"], "--out-terms", paths["terms"], "--record", paths["json"]),
+    )
+    joint = ("--joint-terms", paths["terms"], "--joint-record", paths["json"], "--form", form)
+    assess(made, paths["out"], *joint)
+    table = read_table(paths["out"], "reconstructions")
+    return table[table["readout"] == "joint"]
 
 
 def published_forms() -> None:
     """Read the published item sets out, with our calibration."""
     rows = []
     for split in SPLITS:
-        features = {form: [] for form in ("primary", "secondary")}
-        errors = {}
+        errors, read = {}, {}
         with tempfile.TemporaryDirectory() as scratch:
             for benchmark in BENCHMARKS:
                 folder = Path(scratch) / benchmark
                 folder.mkdir()
                 files = calibrated(split, benchmark)
                 parts = [published_selection(benchmark, form) for form in ("primary", "secondary")]
-                made = read_out(files, benchmark, folder, pd.concat(parts))
-                table = read_table(made["out"], "reconstructions")
-                for (readout, form), part in table[table["set"] == "test"].groupby(
-                    ["readout", "form"]
-                ):
+                read[benchmark] = read_out(files, benchmark, folder, pd.concat(parts))
+                table = read_table(read[benchmark]["out"], "reconstructions")
+                for (readout, form), part in table.groupby(["readout", "form"]):
                     errors[benchmark, form, readout] = accuracy(part)["rmse"], len(part)
-                both = read_table(made["features"], "features")
-                for form in features:
-                    path = folder / f"{form}.parquet"
-                    write_table(both[both["form"] == form], path, "features")
-                    features[form].append((path, made["selection"]))
-            for form, inputs in features.items():
-                out = Path(scratch) / f"joint-{form}.parquet"
-                stage(
-                    *("R/fit_joint_readout.R", "--form", form),
-                    *("--features", ",".join(str(path) for path, _ in inputs)),
-                    *("--selections", ",".join(str(path) for _, path in inputs)),
-                    *("--out", out, "--record", Path(scratch) / "joint.json"),
-                )
-                table = read_table(out, "reconstructions")
-                for benchmark, part in table[table["set"] == "test"].groupby("benchmark"):
+            for form in ("primary", "secondary"):
+                for benchmark, part in read_jointly(read, Path(scratch), form).groupby("benchmark"):
                     errors[benchmark, form, "joint"] = accuracy(part)["rmse"], len(part)
         for name, (n_items, ability, joint) in PUBLISHED.items():
             benchmark, form = name.split("_")
@@ -232,7 +280,8 @@ def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFra
         random = part[[name for name in part.index if name[0].startswith("random")]]
         random = random.xs("form", level="readout")
         low, middle, high = random.quantile([0.05, 0.5, 0.95])
-        row = {"n_items": size}
+        ours = test[(test["form"] == f"{size} reconstruction") & (test["readout"] == "form")]
+        row = {"n_items": size, "detectable": minimum_detectable_difference(ours)["difference"]}
         for method in SELECTORS:
             row[f"{method}, form"] = part[method, "form"]
         row["information, ability"] = part["information", "ability"]
@@ -299,32 +348,80 @@ def cross_fitted_coverage() -> None:
         files = calibrated("organization", benchmark)
         splits = read_table(files["splits"], "splits")
         groups = splits["fold"].where(splits["set"] == "train", 0).astype(int)
-        parts = []
+        parts, holed = [], []
         for group in range(10):
-            parts.append(unseen(files, benchmark, size, splits, groups, group))
-        table = pd.concat(parts, ignore_index=True)
-        own = parts[0]
-        text += [f"## {benchmark}, {size} items", markdown(coverage_rows(table, own))]
+            part, incomplete = unseen(files, benchmark, size, splits, groups, group)
+            parts.append(part)
+            holed.append(incomplete)
+        table, incomplete = pd.concat(parts, ignore_index=True), pd.concat(holed)
+        text += [f"## {benchmark}, {size} items", markdown(coverage_rows(table, parts[0]))]
         text += ["Largest organizations:", markdown(organization_rows(table))]
+        text += ["Incomplete forms, by `ability`:", markdown(incomplete_rows(incomplete))]
     head = (
         "90 % intervals of the read-out `form`. Every model is predicted once: its organization "
         "lies in one of ten parts, and calibration, selection, read-out and intervals use the "
         "other nine. `single test set` is the part that the pipeline holds out; in brackets 95 % "
-        "intervals of the share (binomial, as if models were independent)."
+        "intervals of the share (binomial, as if models were independent). Incomplete forms: the "
+        "same models, a share of their responses to the form deleted at random, scored as "
+        "`score-model` does."
     )
     write_evidence("coverage", "Coverage on unseen organizations", "\n\n".join([head, *text]),
                    "make prove")  # fmt: skip
 
 
-def unseen(files, benchmark, size, splits, groups, group) -> pd.DataFrame:
-    """Predict the subjects of one part by all that the other parts tell."""
+def unseen(files, benchmark, size, splits, groups, group) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the subjects of one part by all that the other parts tell.
+
+    From the complete form, and from what is left of it without some responses.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         fold, path = without_part(files, benchmark, size, splits, groups, group, folder)
         selection = read_table(path, "selection")
         made = read_out(fold, benchmark, folder, selection, path.with_suffix(".json"))
         table = read_table(made["out"], "reconstructions")
-    return table[(table["set"] == "test") & (table["readout"] == "form")]
+        table = table[table["readout"] == "form"]
+        bank = in_memory(made, benchmark)
+        holed = [
+            with_holes(bank, made, table, share, seed=group).assign(share=share)
+            for share in DELETED
+        ]
+    return table, pd.concat(holed)
+
+
+def in_memory(made: dict, benchmark: str) -> Bank:
+    """Return a bank of one benchmark that was never written."""
+    parameters = read_table(made["parameters"], "parameters")
+    return Bank(
+        {"benchmarks": {benchmark: {"scoring": "EAP"}}},
+        parameters[["item"]].assign(benchmark=benchmark),
+        parameters,
+        read_table(made["selection"], "selection"),
+        read_table(made["terms"], "terms"),
+        read_table(made["linear"], "linear_predictors"),
+    )
+
+
+def with_holes(bank: Bank, made: dict, table: pd.DataFrame, share: float, seed: int):
+    """Score the models of a table by the bank, a share of their responses deleted."""
+    responses = read_responses(made["responses"]).select_subjects(table["subject"].to_numpy(object))
+    form = responses.select_items(bank.selection["item"].tolist(), "responses")
+    deleted = np.random.default_rng(seed).random(form.matrix.shape) < share
+    left = Responses(form.subjects, form.items, np.where(deleted, MISSING, form.matrix))
+    scores = bank.score(left)
+    return scores.merge(table[["subject", "full_score"]], on="subject")
+
+
+def incomplete_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return coverage of incomplete forms by the share deleted, and by third of the range."""
+    table = table[table["readout"] == "ability"]
+    rows = []
+    for share, part in table.groupby("share"):
+        row = {"deleted": f"{share:.0%}", **covered(part)}
+        for name, third in part.groupby(pd.cut(part["full_score"], 3, labels=THIRDS)):
+            row[f"{name} third"] = covered(third)["coverage"]
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def without_part(files, benchmark, size, splits, groups, group, folder: Path) -> tuple[dict, Path]:
@@ -348,7 +445,7 @@ def without_part(files, benchmark, size, splits, groups, group, folder: Path) ->
 
 def coverage_rows(table: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
     """Return coverage overall, by third of the score range, and of the single test set."""
-    third = pd.cut(table["full_score"], 3, labels=["lowest", "middle", "highest"])
+    third = pd.cut(table["full_score"], 3, labels=THIRDS)
     parts = {"all": table}
     parts |= {f"{name} third of the score range": part for name, part in table.groupby(third)}
     parts |= {"single test set": single}
@@ -419,7 +516,7 @@ def controls() -> None:
 
 def shuffled_responses(path: Path, folder: Path, rng) -> Path:
     """Shuffle the responses to each item over models."""
-    from itemwise.responses import Responses, write_responses
+    from itemwise.responses import write_responses
 
     data = read_responses(path)
     out = folder / "shuffled.parquet"

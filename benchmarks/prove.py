@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
-from choices import readout_choices, settings_search
+from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from demo import demo
@@ -26,6 +26,7 @@ from profiling import suite_rows
 from pythia import pythia
 from scale import build_scale
 from slurm import slurm
+from uncertainty import bank, calibration_error, random_baseline
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -240,12 +241,16 @@ PROOFS = {
     "build_scale": build_scale,
     "recovery": recovery,
     "pipeline": pipeline,
+    "bank": bank,
+    "random_baseline": random_baseline,
+    "calibration_error": calibration_error,
     "published_forms": published_forms,
     "error_by_size": error_by_size,
     "coverage": cross_fitted_coverage,
     "controls": controls,
     "readout_choices": readout_choices,
     "settings_search": settings_search,
+    "cat_choices": cat_choices,
     "harness": harness,
     "sample_logs": sample_logs,
     "evaluation_kills": evaluation_kills,

@@ -73,8 +73,12 @@ REFERENCE = [
 ]
 """Benchmarks that the reference engine calibrates too."""
 
-JOINT = [f"{RUN}/fit_joint_readout/joint.terms.parquet"] if len(BENCHMARKS) > 1 else []
-"""Terms of the joint read-out, where there are benchmarks to join."""
+JOINT = [
+    f"{RUN}/fit_joint_readout/joint.{suffix}"
+    for suffix in ("terms.parquet", "json")
+    if len(BENCHMARKS) > 1
+]
+"""Terms and record of the joint read-out, where there are benchmarks to join."""
 
 SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
 """Benchmarks whose settings are searched for."""
@@ -257,6 +261,12 @@ def growing(amount):
     return grow
 
 
+def joint_options(wildcards, input):
+    """Return the options that name the joint read-out, nothing where there is none."""
+    names = ("joint-terms", "joint-record")
+    return " ".join(option_text(*pair) for pair in zip(names, input.joint))
+
+
 def form_size(wildcards):
     """Return how large a short form may be: by threshold, else by budget."""
     selection = CONFIG["benchmarks"][wildcards.benchmark]["selection"]
@@ -361,7 +371,6 @@ def report_inputs(wildcards):
         "fit_irt": ["parquet", "json"],
         "score_subjects": ["parquet"],
         "select_items": ["parquet", "json"],
-        "fit_readout": ["parquet", "json"],
         "draw_baseline": ["parquet", "json"],
     }
     files = [
@@ -371,10 +380,11 @@ def report_inputs(wildcards):
         for benchmark in BENCHMARKS
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
-    files += [f"{RUN}/fit_readout/{benchmark}.features.parquet" for benchmark in BENCHMARKS]
     files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
-    if len(BENCHMARKS) > 1:
-        files += [f"{RUN}/fit_joint_readout/joint.parquet"]
+    files += [f"{RUN}/score_forms/{benchmark}.parquet" for benchmark in BENCHMARKS]
+    files += [
+        f"{RUN}/assess_readout/test.{suffix}" for suffix in ("parquet", "features.parquet", "json")
+    ]
     files += [
         f"{RUN}/search_selection/{b}.{suffix}" for b in SEARCH for suffix in ("parquet", "json")
     ]

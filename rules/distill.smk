@@ -180,16 +180,53 @@ rule fit_joint_readout:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
+        formula=CONFIG["joint"]["formula"],
+        grand_formula=CONFIG["joint"]["grand_formula"],
         level=CONFIG["readout"]["level"],
-        joint=CONFIG["joint"],
         seed=CONFIG["seed"],
     shell:
         "Rscript --vanilla R/fit_joint_readout.R --features {params.features:q}"
         " --selections {params.selections:q} --selection-records {params.selection_records:q}"
-        " --terms {params.joint[terms]} --basis {params.joint[basis]} --k {params.joint[k]}"
+        " --formula {params.formula:q} --grand-formula {params.grand_formula:q}"
         " --level {params.level} --seed {params.seed}"
         " --out {output.reconstructions:q} --out-terms {output.terms:q}"
         " --record {output.record:q} > {log:q} 2>&1"
+
+
+rule assess_readout:
+    # The test subjects are predicted here, once. Nothing that is chosen depends on it.
+    input:
+        responses=expand(f"{RUN}/build_responses/{{b}}.parquet", b=BENCHMARKS),
+        parameters=expand(f"{RUN}/fit_irt/{{b}}.parquet", b=BENCHMARKS),
+        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
+        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
+        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
+        terms=expand(f"{RUN}/fit_readout/{{b}}.terms.parquet", b=BENCHMARKS),
+        linear=expand(f"{RUN}/fit_readout/{{b}}.linear.parquet", b=BENCHMARKS),
+        records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
+        joint=JOINT,
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("assess_readout"),
+    output:
+        reconstructions=f"{RUN}/assess_readout/test.parquet",
+        features=f"{RUN}/assess_readout/test.features.parquet",
+        record=f"{RUN}/assess_readout/test.json",
+    log:
+        f"{RUN}/logs/assess_readout/test.log",
+    benchmark:
+        f"{RUN}/benchmarks/assess_readout/test.tsv"
+    conda:
+        "../envs/python.yaml"
+    params:
+        benchmarks=BENCHMARKS,
+        joint=joint_options,
+    shell:
+        "itemwise assess-readout --benchmarks {params.benchmarks} --responses {input.responses:q}"
+        " --parameters {input.parameters:q} --form-abilities {input.form_abilities:q}"
+        " --selections {input.selections:q} --full-scores {input.full_scores:q}"
+        " --terms {input.terms:q} --linear {input.linear:q} --readout-records {input.records:q}"
+        " {params.joint} --splits {input.splits:q} --out {output.reconstructions:q}"
+        " --out-features {output.features:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule draw_baseline:
@@ -307,6 +344,7 @@ rule export_bank:
         linear=expand(f"{RUN}/fit_readout/{{b}}.linear.parquet", b=BENCHMARKS),
         reconstructions=expand(f"{RUN}/fit_readout/{{b}}.parquet", b=BENCHMARKS),
         records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
+        assessment=f"{RUN}/assess_readout/test.parquet",
         joint=JOINT,
         adaptive=expand(f"{RUN}/simulate_cat/{{b}}.calibration.parquet", b=ADAPTIVE),
         code=stage_code("export_bank"),
@@ -324,7 +362,7 @@ rule export_bank:
     params:
         benchmarks=BENCHMARKS,
         adaptive=lambda wildcards, input: option_list("adaptive", input.adaptive),
-        joint=lambda wildcards, input: f"--joint-terms {input.joint[0]}" if input.joint else "",
+        joint=joint_options,
         methods=[CONFIG["benchmarks"][b]["scoring"]["method"] for b in BENCHMARKS],
         source=CONFIG["bank"]["source"],
         licence=CONFIG["bank"]["licence"],
@@ -334,5 +372,6 @@ rule export_bank:
         " --parameters {input.parameters:q} --fits {input.fits:q}"
         " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
         " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
+        " --assessment {input.assessment:q}"
         " {params.joint} {params.adaptive} --methods {params.methods} --source {params.source:q}"
         " --licence {params.licence:q} --out {output.bank:q} > {log:q} 2>&1"

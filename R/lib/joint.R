@@ -1,7 +1,5 @@
 # Reading a full score out with the help of the other benchmarks.
 
-joined_features <- c("linear", "theta")
-
 #' Lay the features of all benchmarks side by side
 #'
 #' @param features `features` tables, stacked.
@@ -22,15 +20,21 @@ joint_data <- function(features, form) {
       "; a joint read-out needs at least two"
     )
   }
-  if ("grand" %in% benchmarks) {
-    user_error("benchmark 'grand': that name means the mean of all; rename it")
+  taken <- intersect(benchmarks, c("grand", "own", "other", "each"))
+  if (length(taken) > 0) {
+    user_error(
+      "benchmark '",
+      taken[1],
+      "': that name means something else in joint formulas; rename it"
+    )
   }
   parts <- lapply(benchmarks, \(benchmark) {
     part <- features[features$benchmark == benchmark, ]
-    values <- part[c("full_score", "linear", "theta", "sub_score")]
+    kept <- c("linear", "theta", "se", "sub_score")
+    values <- part[c("full_score", kept)]
     names(values) <- c(
       paste0("y.", benchmark),
-      paste0(make.names(benchmark), ".", c("linear", "theta", "sub_score"))
+      paste0(make.names(benchmark), ".", kept)
     )
     cbind(part[c("subject", "set", "fold")], values)
   })
@@ -87,77 +91,91 @@ joint_optimism <- function(paths, benchmarks) {
   stats::setNames(c(each, mean(each)), c(benchmarks, "grand"))
 }
 
-#' Name the predictors of a joint read-out
+#' Write the formula of each target for the benchmarks at hand
 #'
-#' With terms `"others"` a benchmark is read out from its own linear predictor,
-#' ability and sub-score and the linear predictor and ability of every other;
-#' the mean of all from the mean linear predictor and every ability. With
-#' `"means"` (section 7 of metabench's method) a benchmark is read out from its
-#' own linear predictor and sub-score, the means of both, and every ability;
-#' the mean of all from the means and every ability.
+#' `own.x` is feature x of the target. A term that names `other.x` is repeated
+#' for every other benchmark, one that names `each.x` for all; `grand.linear`
+#' and `grand.sub_score` are means over the benchmarks. Benchmarks enter as
+#' syntactic names: formulas know no hyphens.
 #'
-#' @param target Benchmark, or `"grand"`.
+#' @param text,grand_text Formulas of a benchmark's full score and of the mean
+#'   of all, in mgcv's language with response `full_score`.
 #' @param benchmarks All benchmarks.
-#' @param terms `"others"` or `"means"`.
-#' @return Character vector of `<benchmark>.<feature>`, with the benchmark as a
-#'   syntactic name: formulas know no hyphens.
-joint_predictors <- function(target, benchmarks, terms = "others") {
-  target <- make.names(target)
-  benchmarks <- make.names(benchmarks)
-  abilities <- paste0(benchmarks, ".theta")
-  if (terms == "means") {
-    own <- if (target != "grand") paste0(target, c(".linear", ".sub_score"))
-    return(c("grand.linear", "grand.sub_score", own, abilities))
-  }
-  if (target == "grand") {
-    return(c("grand.linear", abilities))
-  }
-  others <- setdiff(benchmarks, target)
-  own <- paste0(target, ".", c(joined_features, "sub_score"))
-  c(
-    own,
-    paste0(rep(others, each = length(joined_features)), ".", joined_features)
-  )
+#' @return Named list of formulas, one a benchmark and `grand`.
+joint_formulas <- function(text, grand_text, benchmarks) {
+  features <- c("linear", "theta", "se", "sub_score")
+  each <- paste0("each.", features)
+  means <- c("grand.linear", "grand.sub_score", each)
+  known <- c(paste0(rep(c("own.", "other."), each = 4), features), means)
+  one <- parse_formula(text, known, "--formula")
+  all <- parse_formula(grand_text, means, "--grand-formula")
+  names <- make.names(benchmarks)
+  formulas <- lapply(seq_along(names), \(place) {
+    expand_formula(
+      one,
+      list(own = names[place], other = names[-place], each = names)
+    )
+  })
+  grand <- expand_formula(all, list(each = names))
+  stats::setNames(c(formulas, list(grand)), c(benchmarks, "grand"))
 }
 
-#' Write the formula of a joint read-out
+#' Repeat the terms of a formula for the benchmarks that they stand for
 #'
-#' @param variables Predictors.
-#' @param k Basis size of every smooth.
-#' @param basis Its kind, as mgcv calls it.
-#' @return Formula with response `full_score`.
-joint_formula <- function(variables, k, basis = "cr") {
-  smooths <- sprintf("s(%s, bs = '%s', k = %d)", variables, basis, k)
-  stats::as.formula(
-    paste("full_score ~", paste(smooths, collapse = " + ")),
-    globalenv()
-  )
+#' @param formula Formula from [parse_formula()].
+#' @param stands_for Named list: prefix to the benchmarks in its place.
+#' @return Formula.
+expand_formula <- function(formula, stands_for) {
+  expanded <- summands(formula[[3]])
+  for (prefix in names(stands_for)) {
+    expanded <- lapply(expanded, rename_prefix, prefix, stands_for[[prefix]])
+    expanded <- unlist(expanded, recursive = FALSE)
+  }
+  right <- Reduce(\(a, b) call("+", a, b), expanded)
+  stats::as.formula(call("~", formula[[2]], right), globalenv())
+}
+
+#' Split the right-hand side of a formula at its plus signs
+#'
+#' @param side Expression.
+#' @return List of expressions.
+summands <- function(side) {
+  if (is.call(side) && identical(side[[1]], quote(`+`)) && length(side) == 3) {
+    c(summands(side[[2]]), summands(side[[3]]))
+  } else {
+    list(side)
+  }
+}
+
+#' Put benchmarks in the place of a prefix
+#'
+#' @param term Expression.
+#' @param prefix Text before the dot, for example `other`.
+#' @param names Benchmarks as syntactic names.
+#' @return List of expressions: `term` itself where it does not name the
+#'   prefix, else one a benchmark.
+rename_prefix <- function(term, prefix, names) {
+  pattern <- paste0("^", prefix, "\\.")
+  named <- grep(pattern, all.vars(term), value = TRUE)
+  if (length(named) == 0) {
+    return(list(term))
+  }
+  lapply(names, \(name) {
+    new <- lapply(sub(pattern, paste0(name, "."), named), as.name)
+    do.call(substitute, list(term, stats::setNames(new, named)))
+  })
 }
 
 #' Read one target out of the features of all benchmarks
 #'
 #' @param data Data frame from [joint_data()].
 #' @param target Benchmark, or `"grand"`.
-#' @param benchmarks All benchmarks.
-#' @param k Basis size of every smooth.
+#' @param formula Formula from [joint_formulas()].
 #' @param level Nominal coverage, 0 to 1.
 #' @param optimism As for [fit_readout()].
-#' @param terms As for [joint_predictors()].
-#' @param basis As for [joint_formula()].
 #' @return List like that of [fit_readout()].
-fit_joint <- function(
-  data,
-  target,
-  benchmarks,
-  k,
-  level,
-  optimism = 1,
-  terms = "others",
-  basis = "cr"
-) {
+fit_joint <- function(data, target, formula, level, optimism = 1) {
   data$full_score <- data[[paste0("y.", target)]]
-  variables <- joint_predictors(target, benchmarks, terms)
-  formula <- joint_formula(variables, k, basis)
   fit_readout(data, formula, level, optimism)
 }
 
@@ -170,9 +188,11 @@ joint_terms <- function(fit, target, form, benchmarks) {
   rows <- as_terms(fit, target, form, "joint")
   for (benchmark in benchmarks) {
     prefix <- paste0(make.names(benchmark), ".")
-    own <- startsWith(rows$variable, prefix)
-    feature <- substring(rows$variable[own], nchar(prefix) + 1)
-    rows$variable[own] <- paste0(benchmark, ".", feature)
+    for (column in c("variable", "variable2")) {
+      own <- startsWith(rows[[column]], prefix)
+      feature <- substring(rows[[column]][own], nchar(prefix) + 1)
+      rows[[column]][own] <- paste0(benchmark, ".", feature)
+    }
   }
   rows
 }

@@ -67,7 +67,7 @@ fit_gam <- function(formula, data) {
       conditionMessage(e),
       "); choose a smaller k or ",
       "a simpler smooth by config key 'readout.formula', ",
-      "'readout.form_formula' or 'joint.k'"
+      "'readout.form_formula' or 'joint.formula'"
     )
   })
 }

@@ -88,13 +88,16 @@ form_lengths <- function(selection, benchmark, forms) {
   stats::setNames(as.integer(counts[forms]), forms)
 }
 
-#' Join abilities, full scores and sets
+#' Join abilities, full scores and folds of the training subjects
+#'
+#' Of all other subjects nothing is kept: what a read-out is worth on them, the
+#' stage assess_readout says, once.
 #'
 #' @param abilities `abilities` table of one form.
 #' @param scores `full_scores` table of one benchmark.
 #' @param splits `splits` table.
-#' @return Data frame of the subjects that are in all three: subject, theta,
-#'   se, full_score (points), set, fold.
+#' @return Data frame of the training subjects that are in all three: subject,
+#'   theta, se, full_score (points), set, fold.
 readout_data <- function(abilities, scores, splits) {
   form <- abilities$form[1]
   data <- merge(
@@ -111,23 +114,23 @@ readout_data <- function(abilities, scores, splits) {
       "'; give tables of the same subjects"
     )
   }
-  data <- merge(data, splits[c("subject", "set", "fold")])
+  splits <- splits[splits$set == "train", c("subject", "set", "fold")]
+  data <- merge(data, splits)
   # ML has no finite ability for subjects with all answers alike.
   data <- data[!is.na(data$theta) & !is.na(data$se), ]
-  train <- data$set == "train"
-  if (sum(train) < 50) {
+  if (nrow(data) < 50) {
     user_error(
       "form '",
       form,
       "': ",
-      sum(train),
+      nrow(data),
       " training subjects have an ability ",
       "and a full score; a read-out needs at least 50: add subjects, enlarge ",
       "the training set, or let subjects that answered fewer items have a ",
       "full score (config key 'coverage')"
     )
   }
-  if (anyNA(data$fold[train]) || length(unique(data$fold[train])) < 2) {
+  if (anyNA(data$fold) || length(unique(data$fold)) < 2) {
     user_error(
       "--splits: training subjects need a fold, and at least 2 folds; write ",
       "the splits by split_subjects"

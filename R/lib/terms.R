@@ -1,17 +1,31 @@
 # A fitted model as tables, so that it can be evaluated without R.
 
+other_kind <- paste(
+  "neither linear, nor a smooth of one predictor, nor a smooth surface of two"
+)
+
+too_curved <- function(n, off) {
+  sprintf(
+    "too curved for a grid of %s nodes (off by %.2g points); take a smaller k",
+    n,
+    off
+  )
+}
+
 #' Tabulate a generalised additive model
 #'
 #' Linear terms by their coefficient, univariate smooths on a grid over the
-#' training range, bivariate smooths on a rectangular grid; in between,
-#' interpolation is linear. Grids are doubled until no training row is off by
-#' more than `tolerance` points.
+#' training range with linear interpolation, bivariate smooths on a rectangular
+#' grid with cubic interpolation. Grids are doubled until no training row is
+#' off by more than `tolerance` points; a term that is still off by more than
+#' 0.001 points on the finest grid is not tabulated.
 #'
 #' @param model `gam` with Gaussian family and identity link.
 #' @param train Data frame that it was fitted to.
 #' @param tolerance Points.
 #' @return List of `rows` (columns kind, term, variable, variable2, node, x,
-#'   x2, value) and `unsupported` (names of terms of any other kind).
+#'   x2, value) and `unsupported` (named character vector: the reason why a
+#'   term is not among the rows, by its name).
 tabulate_terms <- function(model, train, tolerance = 1e-4) {
   rows <- list(term_rows(
     "intercept",
@@ -24,13 +38,14 @@ tabulate_terms <- function(model, train, tolerance = 1e-4) {
     value <- unname(stats::coef(model)[name])
     rows <- c(rows, list(term_rows("linear", name, name, value = value)))
   }
-  unsupported <- linear[!plain]
+  unsupported <- stats::setNames(rep(other_kind, sum(!plain)), linear[!plain])
   for (smooth in model$smooth) {
     table <- tabulate_smooth(model, smooth, train, tolerance)
-    if (is.null(table)) {
-      unsupported <- c(unsupported, smooth$label)
+    if (is.data.frame(table)) {
+      rows <- c(rows, list(table))
+    } else {
+      unsupported[smooth$label] <- table
     }
-    rows <- c(rows, list(table))
   }
   for (name in all.vars(stats::formula(model))[-1]) {
     ends <- range(train[[name]])
@@ -71,13 +86,13 @@ term_rows <- function(
 #'
 #' @param model,train,tolerance As for [tabulate_terms()].
 #' @param smooth Entry of `model$smooth`.
-#' @return Data frame, or `NULL` for a smooth of another kind.
+#' @return Data frame, or the reason why there is none.
 tabulate_smooth <- function(model, smooth, train, tolerance) {
   if (smooth$by != "NA" || !all(smooth$term %in% names(train))) {
-    return(NULL)
+    return(other_kind)
   }
   if (!is.null(smooth$fac) || !smooth$dim %in% 1:2) {
-    return(NULL)
+    return(other_kind)
   }
   exact <- smooth_values(model, smooth, train)
   if (smooth$dim == 1) {
@@ -123,7 +138,7 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
     }
   }
   if (max(off) > 1e-3) {
-    return(NULL)
+    return(too_curved(n, max(off)))
   }
   term_rows("smooth", smooth$label, name, x = grid, value = value)
 }
@@ -139,13 +154,14 @@ tabulate_surface <- function(model, smooth, train, exact, tolerance) {
     grids <- lapply(axes, \(x) seq(min(x), max(x), length.out = n))
     at <- expand.grid(rev(grids))[smooth$term]
     value <- smooth_values(model, smooth, at)
-    off <- abs(bilinear(grids, value, axes) - exact)
-    if (max(off) <= tolerance) {
+    off <- abs(bicubic(grids, value, axes) - exact)
+    # Each doubling makes the table four times as large.
+    if (max(off) <= 5 * tolerance) {
       break
     }
   }
   if (max(off) > 1e-3) {
-    return(NULL)
+    return(too_curved(paste(n, "x", n), max(off)))
   }
   term_rows(
     "surface",
@@ -158,28 +174,47 @@ tabulate_surface <- function(model, smooth, train, exact, tolerance) {
   )
 }
 
-#' Interpolate bilinearly on a rectangular grid
+#' Interpolate a surface on a rectangular grid
+#'
+#' By the product of the cubics through the four nodes nearest on each axis,
+#' exact for polynomials of third degree.
 #'
 #' @param grids List of the two ascending axes.
 #' @param value Values, the second axis running fastest.
 #' @param at List of two numeric vectors within the grid.
 #' @return Numeric vector along the vectors of `at`.
-bilinear <- function(grids, value, at) {
-  place <- Map(
-    \(grid, x) {
-      low <- findInterval(x, grid, rightmost.closed = TRUE)
-      list(low = low, share = (x - grid[low]) / (grid[low + 1] - grid[low]))
-    },
-    grids,
-    at
-  )
-  one <- place[[1]]
-  two <- place[[2]]
+bicubic <- function(grids, value, at) {
+  one <- node_weights(grids[[1]], at[[1]])
+  two <- node_weights(grids[[2]], at[[2]])
   width <- length(grids[[2]])
-  corner <- \(i, j) value[(one$low + i - 1) * width + two$low + j]
-  (1 - one$share) *
-    ((1 - two$share) * corner(0, 0) + two$share * corner(0, 1)) +
-    one$share * ((1 - two$share) * corner(1, 0) + two$share * corner(1, 1))
+  total <- 0
+  for (i in seq_len(ncol(one$weight))) {
+    for (j in seq_len(ncol(two$weight))) {
+      node <- (one$first + i - 2) * width + two$first + j - 1
+      total <- total + one$weight[, i] * two$weight[, j] * value[node]
+    }
+  }
+  total
+}
+
+#' Weigh the nodes around a place, as Lagrange's polynomial through them does
+#'
+#' @param grid Ascending nodes.
+#' @param x Numeric vector within the grid.
+#' @return List of `first` (the first of the up to four nodes) and `weight`
+#'   (matrix along `x`, one column a node).
+node_weights <- function(grid, x) {
+  size <- min(4, length(grid))
+  low <- findInterval(x, grid, rightmost.closed = TRUE)
+  first <- pmin(pmax(low - (size %/% 2 - 1), 1), length(grid) - size + 1)
+  weight <- matrix(1, length(x), size)
+  for (i in seq_len(size)) {
+    for (j in setdiff(seq_len(size), i)) {
+      from <- grid[first + j - 1]
+      weight[, i] <- weight[, i] * (x - from) / (grid[first + i - 1] - from)
+    }
+  }
+  list(first = first, weight = weight)
 }
 
 #' Tabulate the interval of a read-out
@@ -201,8 +236,8 @@ tabulate_interval <- function(scale, predicted, quantile, level) {
 #'
 #' @param fit List from [fit_readout()].
 #' @param benchmark,form,readout Keys of the rows.
-#' @return `terms` table; its attribute `unsupported` names terms that cannot
-#'   be tabulated.
+#' @return `terms` table; its attribute `unsupported` says of the terms that
+#'   are not in it why.
 as_terms <- function(fit, benchmark, form, readout) {
   train <- fit$predictions[fit$predictions$set == "train", ]
   tabulated <- tabulate_terms(fit$model, train)

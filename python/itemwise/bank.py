@@ -20,20 +20,19 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError, listed
+from itemwise.features import GRAND, calibration_errors, form_features, joined_features
 from itemwise.files import write_record, write_text
 from itemwise.harness.export import write_tasks
+from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.model import item_information
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
 from itemwise.readout import Readout
 from itemwise.responses import Responses
 from itemwise.selection import MAIN_FORM
-from itemwise.selectors import fill_expected
 from itemwise.tables import read_table, write_table
 
 FORMAT_VERSION = 1
-INTERCEPT = "(intercept)"
-GRAND = "grand"
 TABLES = {
     "items": "items.parquet",
     "parameters": "parameters.parquet",
@@ -126,10 +125,11 @@ class Bank:
         return mine[mine.isin(self.parameters["item"])].to_numpy(object)
 
     def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
-        """Return theta, se, linear, sub_score, n_items, complete and person_fit of subjects.
+        """Return the features of subjects, with n_items, complete and person_fit.
 
-        Cells not administered count as their expectation, as when the read-out was
-        fitted. None where nobody answered an item of the form.
+        As when the read-out was fitted (`itemwise.features.form_features`), and
+        `se_calibration` where the parameters have covariances. None where nobody answered
+        an item of the form.
         """
         items = self.form_items(benchmark, form)
         at = pd.Index(responses.items).get_indexer(items)
@@ -141,17 +141,14 @@ class Bank:
         parameters = self.parameters.set_index("item", drop=False).loc[items]
         method = self.card["benchmarks"][benchmark]["scoring"]
         table = score(mine, parameters, method=method)
-        filled = fill_expected(mine.matrix, parameters, table["theta"].to_numpy())
-        linear = self.linear_predictors
-        linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
-        linear = linear.set_index("item")["coefficient"]
-        table["linear"] = linear[INTERCEPT] + filled @ linear[items].to_numpy()
-        table["sub_score"] = 100 * filled.mean(axis=1)
-        table["n_items"] = mine.administered.sum(axis=1)
-        table["complete"] = mine.administered.all(axis=1)
+        error = calibration_error(mine, parameters, table)
+        if error is not None:
+            table["se_calibration"] = error
         fit = standardized_log_likelihood(mine, parameters, table["theta"].to_numpy())
         table["person_fit"] = fit
-        return table
+        linear = self.linear_predictors
+        linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
+        return form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
 
     def _score_benchmark(
         self, responses: Responses, benchmark: str, form: str
@@ -166,13 +163,15 @@ class Bank:
             if part.empty:
                 continue
             readout = self.readout(benchmark, form, name)
-            predicted = readout.predict(part)
+            errors = calibration_errors(part)
+            result = part[["subject", "theta", "n_items", "person_fit"]].assign(
+                benchmark=benchmark, form=form, readout=name, level=readout.level,
+                se=np.hypot(part["se"], errors.get("theta", 0)),
+            )  # fmt: skip
             if not complete:
                 excess = self._missing_variance(part, benchmark, form)
-                predicted = readout.widen(predicted, part, np.sqrt(excess))
-            result = part[["subject", "theta", "se", "n_items", "person_fit"]].assign(
-                benchmark=benchmark, form=form, readout=name, level=readout.level
-            )
+                errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
+            predicted = readout.widen(readout.predict(part), part, errors)
             parts.append(pd.concat([result, predicted], axis=1))
         return pd.concat(parts, ignore_index=True)
 
@@ -187,26 +186,24 @@ class Bank:
         """Read the mean of all benchmarks out, for subjects with every form complete."""
         if not self.card.get("joint"):
             return []
-        wide, n_items = None, 0
+        parts, errors = {}, {}
         for name in self.benchmarks:
             part = self.features(responses, name, form)
             if part is None:
                 return []
-            part = part[part["complete"]].set_index("subject")
-            n_items += len(self.form_items(name, form))
-            part = part[["linear", "theta", "sub_score"]].add_prefix(f"{name}.")
-            wide = part if wide is None else wide.join(part, how="inner")
+            parts[name] = part[part["complete"]]
+        wide = joined_features(parts)
         if wide.empty:
             return []
-        for feature in ("linear", "sub_score"):
-            each = [f"{name}.{feature}" for name in self.benchmarks]
-            wide[f"{GRAND}.{feature}"] = wide[each].mean(axis=1)
+        for name in parts:
+            errors |= calibration_errors(wide, f"{name}.")
+        n_items = sum(len(self.form_items(name, form)) for name in parts)
         readout = self.readout(GRAND, form, "joint")
-        about = pd.DataFrame({"subject": wide.index}).assign(
+        about = wide[["subject"]].assign(
             theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,
             benchmark=GRAND, form=form, readout="joint", level=readout.level,
         )  # fmt: skip
-        return [pd.concat([about, readout.predict(wide.reset_index(drop=True))], axis=1)]
+        return [pd.concat([about, readout.widen(readout.predict(wide), wide, errors)], axis=1)]
 
 
 def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:
@@ -311,6 +308,8 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         "`forms.parquet` the short forms, `readout/` the tabulated read-outs: `form` for complete "
         "forms, `ability` for incomplete ones.",
         "",
+        *[calibration_text(name, about) for name, about in card["benchmarks"].items()],
+        "",
         "Evaluate a model on the short form, and score it:",
         "",
         "```",
@@ -332,3 +331,17 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         ]
     lines += [f"- no harness task for {reason}" for reason in without]
     return "\n".join(lines) + "\n"
+
+
+def calibration_text(name: str, about: dict) -> str:
+    """Say whether intervals hold the uncertainty of item parameters, and how much it is."""
+    share = about.get("calibration_error")
+    if share is None:
+        return (
+            f"- {name}: intervals do not hold the uncertainty of the item parameters, whose "
+            "covariances the calibration did not give."
+        )
+    return (
+        f"- {name}: the uncertainty of the item parameters makes {share:.2%} of the variance of "
+        "abilities from form A; intervals hold it."
+    )

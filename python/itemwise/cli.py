@@ -40,6 +40,7 @@ PHASES = {
     "distil them to a short form": {
         "select-items": "choose the items that carry the information",
         "search-selection": "search for the best model, scoring, selector and size",
+        "assess-readout": "predict the test subjects, once: what is all that was chosen worth",
         "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
         "simulate-cat": "simulate adaptive tests on response rows",
         "export-bank": "write the portable bank: items, parameters, forms, read-outs",

@@ -89,6 +89,17 @@ itemwise search-selection --responses results/mine/build_responses/arc.parquet \
     --benchmark arc --models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
     --out trials.parquet --settings best.yaml
 """,
+    "assess-readout": """
+itemwise assess-readout --benchmarks arc --responses results/mine/build_responses/arc.parquet \\
+    --parameters results/mine/fit_irt/arc.parquet \\
+    --form-abilities results/mine/score_forms/arc.parquet \\
+    --selections results/mine/select_items/arc.parquet \\
+    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
+    --terms results/mine/fit_readout/arc.terms.parquet \\
+    --linear results/mine/fit_readout/arc.linear.parquet \\
+    --readout-records results/mine/fit_readout/arc.json \\
+    --splits results/mine/split_subjects/splits.parquet --out test.parquet --record test.json
+""",
     "draw-baseline": """
 itemwise draw-baseline --responses results/mine/build_responses/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet \\
@@ -109,7 +120,8 @@ itemwise export-bank --benchmarks arc --items results/mine/screen_items/arc.parq
     --terms results/mine/fit_readout/arc.terms.parquet \\
     --linear results/mine/fit_readout/arc.linear.parquet \\
     --reconstructions results/mine/fit_readout/arc.parquet \\
-    --readout-records results/mine/fit_readout/arc.json --methods EAP --out bank
+    --readout-records results/mine/fit_readout/arc.json \\
+    --assessment results/mine/assess_readout/test.parquet --methods EAP --out bank
 """,
     "score-model": """
 # from logs of `lm-eval ... --log_samples --output_path logs`

@@ -25,16 +25,20 @@ LOG_BOUNDS = (-9.0, 21.0)
 """Natural logarithms of the smoothing parameters, relative to the data's weight."""
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def fit_ridge(
+    x: np.ndarray, y: np.ndarray, lambdas: np.ndarray = LAMBDAS
+) -> tuple[float, np.ndarray]:
     """Fit a ridge regression whose penalty generalised cross-validation chooses.
 
-    Minimises ||y - b0 - Xb||^2 + lambda ||b||^2, with lambda from `LAMBDAS` by
+    Minimises ||y - b0 - Xb||^2 + lambda ||b||^2, with lambda from `lambdas` by
     GCV = n RSS / (n - df)^2 (Golub, Heath & Wahba 1979, Technometrics 21:215).
 
     Parameters
     ----------
     x : array, shape (n, p)
     y : array, shape (n,)
+    lambdas : array
+        Penalties to choose from.
 
     Returns
     -------
@@ -46,9 +50,9 @@ def fit_ridge(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     weight, vectors = np.linalg.eigh(centred.T @ centred)
     weight = np.maximum(weight, 0)
     along = vectors.T @ (centred.T @ target)
-    slopes = along / (weight + LAMBDAS[:, None])
+    slopes = along / (weight + lambdas[:, None])
     rss = target @ target - 2 * slopes @ along + slopes**2 @ weight
-    freedom = 1 + (weight / (weight + LAMBDAS[:, None])).sum(axis=1)
+    freedom = 1 + (weight / (weight + lambdas[:, None])).sum(axis=1)
     gcv = np.where(freedom < n, rss / np.maximum(n - freedom, 1e-9) ** 2, np.inf)
     chosen = vectors @ slopes[gcv.argmin()]
     return float(y.mean() - middle @ chosen), chosen

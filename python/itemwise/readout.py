@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import norm
 
 from itemwise.errors import UserError
 
 MAIN_READOUT = "form"
 """The read-out of a complete short form, which the report judges a selection by."""
+STEP = 0.05
+"""Difference of ability over which the slope of a read-out is taken."""
 
 
 def rmse(predicted: pd.Series, true: pd.Series) -> float:
@@ -70,6 +71,18 @@ def clustered_se(error: pd.Series, cluster: pd.Series) -> float:
         return float("nan")
     variance = n_clusters / (n_clusters - 1) * (sums**2).sum() / len(square) ** 2
     return float(np.sqrt(variance) / (2 * np.sqrt(mean)))
+
+
+def calibration_share(abilities: pd.DataFrame, form: str = "A") -> float | None:
+    """Return the part of the variance of theta from a form that item parameters cause.
+
+    None where the parameters came without covariances, so that intervals do not hold it.
+    """
+    rows = abilities[abilities["form"] == form]
+    if "se_calibration" not in rows:
+        return None
+    caused = float((rows["se_calibration"] ** 2).mean())
+    return caused / (caused + float((rows["se"] ** 2).mean()))
 
 
 @dataclass(frozen=True)
@@ -143,31 +156,36 @@ class Readout:
         )
 
     def widen(
-        self, predicted: pd.DataFrame, features: pd.DataFrame, theta_error: np.ndarray
+        self, predicted: pd.DataFrame, features: pd.DataFrame, errors: dict[str, np.ndarray]
     ) -> pd.DataFrame:
-        """Widen intervals by an additional error of theta, by the delta method.
+        """Widen intervals by errors of abilities that the read-out has not seen.
 
-        half' = sqrt(half^2 + (z |f'(theta)| error)^2) with z the normal quantile of the
-        level.
+        half' = sqrt(half^2 + sum_v (z df/dv error_v)^2), by the delta method, with z the
+        normal quantile of the level. The read-out was fitted to models that calibrated the
+        items and answered all of the form: of the uncertainty of item parameters and of
+        missing items its residuals tell nothing.
 
         Parameters
         ----------
         predicted : data frame
             From `predict`.
         features : data frame
-            With `theta`.
-        theta_error : array
-            Standard deviation beyond that of the complete form.
+            One column a predictor.
+        errors : dict
+            Ability (`theta`, `arc.theta`, ...) to its additional standard deviations;
+            abilities that are no predictors are passed over.
         """
-        step = 0.05
-        sides = [
-            self.predict(features.assign(theta=features["theta"] + d))["predicted"]
-            for d in (step, -step)
-        ]
-        slope = (sides[0] - sides[1]).abs() / (2 * step)
-        more = norm.ppf((1 + self.level) / 2) * slope * theta_error
+        more = np.zeros(len(features))
+        z = norm.ppf((1 + self.level) / 2)
+        for variable in errors.keys() & set(self.variables):
+            sides = [
+                self.predict(features.assign(**{variable: features[variable] + step}))["predicted"]
+                for step in (STEP, -STEP)
+            ]
+            slope = (sides[0] - sides[1]).to_numpy() / (2 * STEP)
+            more += (z * slope * errors[variable]) ** 2
         # From the unclipped half width, which both sides share.
-        half = np.sqrt(self.half_width(predicted["predicted"]) ** 2 + more**2)
+        half = np.sqrt(self.half_width(predicted["predicted"]) ** 2 + more)
         return predicted.assign(
             lower=np.clip(predicted["predicted"] - half, 0, 100),
             upper=np.clip(predicted["predicted"] + half, 0, 100),
@@ -197,9 +215,65 @@ class Readout:
         return held, outside
 
 
+def check_tabulated(where: str, unsupported: dict[str, str]) -> None:
+    """Refuse a read-out with a term that no table holds.
+
+    Parameters
+    ----------
+    where : str
+        Benchmark, form and read-out.
+    unsupported : dict
+        Term to the reason, from the record of the read-out.
+    """
+    for term, reason in unsupported.items():
+        raise UserError(
+            f"{where}: term {term} cannot be tabulated: {reason}; change config key "
+            "'readout.formula', 'readout.form_formula' or 'joint.formula'"
+        )
+
+
+def check_record(record: dict) -> None:
+    """Refuse a record of fit_readout with a term that is not in its table.
+
+    Raises
+    ------
+    UserError
+        Names benchmark, form, read-out, term and reason.
+    """
+    for form, readouts in record["forms"].items():
+        for readout, about in readouts.items():
+            check_tabulated(
+                f"benchmark '{record['benchmark']}', form '{form}', read-out '{readout}'",
+                dict(about["unsupported_terms"]),
+            )
+
+
+def check_joint_record(record: dict) -> None:
+    """Refuse a record of fit_joint_readout with a term that is not in its table."""
+    for target, about in record["targets"].items():
+        check_tabulated(f"joint read-out of '{target}'", dict(about["unsupported_terms"]))
+
+
 def _on_surface(grid: pd.DataFrame, held: dict[str, np.ndarray]) -> np.ndarray:
-    """Interpolate bilinearly; the second variable runs fastest over the rows."""
+    """Interpolate by cubics along both axes; the second variable runs fastest over the rows."""
     first, second = np.unique(grid["x"]), np.unique(grid["x2"])
     values = grid["value"].to_numpy().reshape(len(first), len(second))
-    at = np.column_stack([held[grid["variable"].iloc[0]], held[grid["variable2"].iloc[0]]])
-    return RegularGridInterpolator((first, second), values)(at)
+    rows, by_row = _node_weights(first, held[grid["variable"].iloc[0]])
+    columns, by_column = _node_weights(second, held[grid["variable2"].iloc[0]])
+    near = values[rows[:, :, None], columns[:, None, :]]
+    return np.einsum("nij,ni,nj->n", near, by_row, by_column)
+
+
+def _node_weights(grid: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest nodes, up to four, and their weights in Lagrange's polynomial."""
+    size = min(4, len(grid))
+    low = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
+    first = np.clip(low - (size // 2 - 1), 0, len(grid) - size)
+    nodes = first[:, None] + np.arange(size)
+    at = grid[nodes]
+    weights = np.ones(at.shape)
+    for i in range(size):
+        for j in range(size):
+            if i != j:
+                weights[:, i] *= (x - at[:, j]) / (at[:, i] - at[:, j])
+    return nodes, weights

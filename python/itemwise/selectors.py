@@ -14,6 +14,7 @@ from scipy.cluster.vq import kmeans2
 
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
+from itemwise.native_readout import fit_ridge
 
 RIDGE = 10.0
 """Penalty of the linear predictor in the search, in squared responses: ten subjects' worth.
@@ -143,51 +144,106 @@ def by_reconstruction(
         rows.append(row)
 
     taken = greedy(size, balance, gains, take)
-    spent = 1 - (np.arange(1, size + 1) + 1) / n_subjects
-    with np.errstate(invalid="ignore"):
-        rmse = np.sqrt(np.maximum(criterion[1:], 0) / n_subjects) / spent
-    return np.array(taken, dtype=int), np.where(spent > 0, rmse, np.inf)
+    rmse = _gcv_rmse(np.array(criterion[1:]), np.arange(1, size + 1), n_subjects)
+    return np.array(taken, dtype=int), rmse
 
 
-def selection_optimism(
+def cross_fitted(
     responses: np.ndarray,
     full_score: np.ndarray,
     folds: np.ndarray,
-    positions: np.ndarray,
-    balance: Balance,
-) -> float:
-    """Return how much smaller errors look because the same subjects chose the items.
-
-    Cross-fitted RMSE with the selection redone without each fold, over cross-fitted RMSE
-    of the given selection, which every fold took part in; at least 1. Prediction
-    intervals from out-of-fold residuals are too narrow by this factor.
+    choose: Callable[[np.ndarray], list[np.ndarray]],
+) -> np.ndarray:
+    """Predict every subject by ridge regressions of the other folds on some items.
 
     Parameters
     ----------
-    responses, full_score, balance
+    responses, full_score
         As for `by_reconstruction`.
     folds : array, shape (n_subjects,)
-    positions : array of int
-        Selection from all subjects.
+    choose : callable
+        Which subjects are seen (boolean) to selections of items. Where it looks at their
+        full scores, nobody is predicted from items that he helped to choose.
+
+    Returns
+    -------
+    array, shape (n_selections, n_subjects)
+        Points.
     """
-    squares = np.zeros(2)
+    parts = []
     for fold in np.unique(folds):
-        out = folds == fold
-        seen = responses[~out], full_score[~out]
-        again, _ = by_reconstruction(*seen, balance, len(positions))
-        for place, chosen in enumerate((positions, again)):
-            predicted = _ridge_predict(seen[0][:, chosen], seen[1], responses[out][:, chosen])
-            squares[place] += ((predicted - full_score[out]) ** 2).sum()
-    return float(max(1.0, np.sqrt(squares[1] / squares[0])))
+        seen = folds != fold
+        rows = [
+            _ridge_predictions(responses[:, chosen], full_score, seen) for chosen in choose(seen)
+        ]
+        parts.append((~seen, np.array(rows)))
+    predicted = np.empty((len(parts[0][1]), len(full_score)))
+    for out, rows in parts:
+        predicted[:, out] = rows
+    return predicted
 
 
-def _ridge_predict(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Fit a ridge regression with the penalty of the selection, and predict."""
-    middle = x.mean(axis=0)
-    centred = x - middle
-    gram = centred.T @ centred + RIDGE * np.eye(x.shape[1])
-    slopes = np.linalg.solve(gram, centred.T @ (y - y.mean()))
-    return y.mean() + (at - middle) @ slopes
+def _ridge_predictions(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Predict who was not seen, with the penalty of the selection."""
+    start, slopes = fit_ridge(x[seen], y[seen], np.array([RIDGE]))
+    return start + x[~seen] @ slopes
+
+
+def prefixes_chosen_by(
+    responses: np.ndarray, full_score: np.ndarray, balance: Balance, sizes: list[int]
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Return the function from subjects to the first items that they select, for `cross_fitted`.
+
+    Errors look smaller than these on subjects that chose the items: prediction intervals
+    from such residuals are too narrow by the ratio.
+    """
+
+    def choose(seen: np.ndarray) -> list[np.ndarray]:
+        ranked, _ = by_reconstruction(responses[seen], full_score[seen], balance, sizes[-1])
+        return [ranked[:size] for size in sizes]
+
+    return choose
+
+
+def prefix_rmse(
+    responses: np.ndarray, full_score: np.ndarray, select: Callable[[int], np.ndarray], largest: int
+) -> np.ndarray:
+    """Return how well the linear predictor of 1, 2, ..., `largest` selected items rebuilds.
+
+    The root of the generalised cross-validation score of `by_reconstruction`, for items
+    that any selector has chosen.
+
+    Parameters
+    ----------
+    responses, full_score
+        As for `by_reconstruction`.
+    select : callable
+        Number of items to their positions; it may return fewer than asked for.
+    largest : int
+
+    Returns
+    -------
+    array, shape (largest,)
+        Points.
+    """
+    centred = responses - responses.mean(axis=0)
+    target = full_score - full_score.mean()
+    gram, product = centred.T @ centred, target @ centred
+    rmse = np.empty(largest)
+    for size in range(1, largest + 1):
+        chosen = select(size)
+        inner = gram[np.ix_(chosen, chosen)] + RIDGE * np.eye(len(chosen))
+        left = target @ target - product[chosen] @ np.linalg.solve(inner, product[chosen])
+        rmse[size - 1] = _gcv_rmse(left, len(chosen), len(target))
+    return rmse
+
+
+def _gcv_rmse(criterion, n_chosen, n_subjects: int):
+    """Return the root of the generalised cross-validation score; infinite without freedom."""
+    spent = 1 - (np.asarray(n_chosen) + 1) / n_subjects
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rmse = np.sqrt(np.maximum(criterion, 0) / n_subjects) / spent
+    return np.where(spent > 0, rmse, np.inf)
 
 
 def penalised_size(rmse: np.ndarray, penalty: float) -> int:

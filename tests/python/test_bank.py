@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -109,8 +110,7 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
         command += [f"--{table}", path(f"{table}.parquet")]
     for table in ("features", "terms", "linear"):
         command += [f"--out-{table}", path(f"{table}.parquet")]
-    command += ["--form-formula", "full_score ~ s(linear, k = 6) + te(theta, se, k = 3)"]
-    command += ["--formula", "full_score ~ s(theta, k = 8) + se"]
+    command += ["--form-formula", FORMULAS["form"], "--formula", FORMULAS["ability"]]
     command += ["--out", path("readout.parquet"), "--record", path("readout.json")]
     subprocess.run([str(part) for part in command], check=True)
 
@@ -123,7 +123,29 @@ def stage(name, folder, benchmark, *tables, more=(), out, record=None) -> None:
     assert main([str(word) for word in words]) == 0
 
 
+FORMULAS = {
+    "form": "full_score ~ s(linear, k = 6) + te(theta, se, k = 3)",
+    "ability": "full_score ~ s(theta, k = 8) + se",
+}
+
+
+def assess(made, names) -> None:
+    """Predict the test subjects."""
+    files = {"responses": "responses", "parameters": "parameters", "form-abilities": "forms",
+             "selections": "selection", "full-scores": "scores", "terms": "terms",
+             "linear": "linear"}  # fmt: skip
+    words = ["assess-readout", "--benchmarks", *names, "--readout-records"]
+    words += [made / f"{name}.readout.json" for name in names]
+    for option, file in files.items():
+        words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]
+    words += ["--splits", made / f"{names[0]}.splits.parquet", "--out", made / "test.parquet"]
+    words += ["--out-features", made / "test.features.parquet", "--record", made / "test.json"]
+    assert main([str(word) for word in words]) == 0
+
+
 def export(made, out, names=("one", "two"), **changed) -> int:
+    if not (made / "test.parquet").exists():
+        assess(made, names)
     files = {
         "items": "items.parquet", "builds": "build.json", "form-abilities": "forms.parquet",
         "parameters": "parameters.parquet", "fits": "fit.json",
@@ -131,10 +153,13 @@ def export(made, out, names=("one", "two"), **changed) -> int:
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip
     words = ["export-bank", "--benchmarks", *names, "--methods", *["EAP"] * len(names)]
-    words += ["--source", "made up", "--licence", "none", "--out", str(out)]
+    words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
+    words += ["--source", "made up", "--licence", "none"]
     for option, file in files.items():
         paths = [str(made / f"{name}.{file}") for name in names]
-        words += [f"--{option}", *changed.get(option, paths)]
+        words += [f"--{option}", *changed.pop(option, paths)]
+    for option, paths in changed.items():
+        words += [f"--{option}", *paths]
     return main(words)
 
 
@@ -144,19 +169,97 @@ def folder(made):
     return made / "bank"
 
 
+BY_R = """
+for (lib in c("options", "io", "parquet", "linear", "readout_data", "readout")) {
+  source(file.path(Sys.getenv("ITEMWISE_ROOT"), "R/lib", paste0(lib, ".R")))
+}
+table <- function(what, name) {
+  read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
+}
+abilities <- table("forms", "abilities")
+items <- table("selection", "selection")
+items <- items$item[items$form == "A"]
+parameters <- table("parameters", "parameters")
+data <- Reduce(merge, list(
+  abilities[abilities$form == "A", c("subject", "theta", "se")],
+  table("scores", "full_scores")[c("subject", "full_score")],
+  table("splits", "splits")
+))
+x <- responses_matrix(table("responses", "responses"))[, items]
+made <- add_form_features(data, x, parameters[match(items, parameters$item), ])
+fit <- fit_readout(made$data, stats::as.formula(Sys.getenv("FORMULA")))
+write.csv(fit$predictions, Sys.getenv("OUT"), row.names = FALSE)
+"""
+"""Predicts the test subjects in R, by the model and not by its tables."""
+
+
+@pytest.mark.parametrize("readout", FORMULAS)
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_python_scores_as_mgcv_does(name, made, folder):
-    """Every row: training rows by the model of all, which predictions of test subjects use."""
+def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_path):
+    """Test rows, which the model of all training subjects predicts: features and read-out."""
+    done = rscript(
+        BY_R, MADE=str(made / name), FORMULA=FORMULAS[readout], OUT=str(tmp_path / "r.csv")
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = pd.read_csv(tmp_path / "r.csv")
+    theirs = theirs[theirs["set"] == "test"]
     bought = bank.read_bank(folder)
     responses = read_responses(made / f"{name}.responses.parquet")
-    theirs = read_table(made / f"{name}.readout.parquet", "reconstructions")
-    theirs = theirs[(theirs["set"] == "test") & (theirs["form"] == "A")]
     features = bought.features(responses, name, "A").set_index("subject", drop=False)
-    for readout, part in theirs.groupby("readout"):
-        mine = bought.readout(name, "A", readout)
-        found = mine.predict(features.loc[part["subject"]].reset_index(drop=True))
-        for column in ("predicted", "lower", "upper"):
-            np.testing.assert_allclose(found[column], part[column], atol=1e-3)
+    features = features.loc[theirs["subject"]].reset_index(drop=True)
+    np.testing.assert_allclose(features["linear"], theirs["linear"], atol=1e-6)
+    found = bought.readout(name, "A", readout).predict(features)
+    for column in ("predicted", "lower", "upper"):
+        np.testing.assert_allclose(found[column], theirs[column], atol=1e-3)
+    # What assess_readout wrote of them is what the bank says of the complete forms.
+    assessed = read_table(made / "test.parquet", "reconstructions")
+    assessed = assessed[(assessed["benchmark"] == name) & (assessed["readout"] == readout)]
+    assessed = assessed[assessed["form"] == "A"].set_index("subject").loc[theirs["subject"]]
+    np.testing.assert_allclose(assessed["predicted"], found["predicted"], atol=1e-9)
+
+
+def test_only_the_assessment_knows_test_subjects(made, folder):
+    test = set(read_table(made / "one.splits.parquet", "splits").query("set == 'test'")["subject"])
+    for file, table in (("readout", "reconstructions"), ("features", "features")):
+        written = set(read_table(made / f"one.{file}.parquet", table)["subject"])
+        assert written
+        assert not written & test
+    for file, table in (("test", "reconstructions"), ("test.features", "features")):
+        assert set(read_table(made / f"{file}.parquet", table)["subject"]) == test
+    assert json.loads((made / "test.json").read_text())["n_subjects"] == len(test)
+    card = bank.read_bank(folder).card["benchmarks"]["one"]["accuracy"]["form"]
+    assert set(card) == {"train", "test"}
+
+
+def test_intervals_hold_the_uncertainty_of_items(made, folder):
+    """half^2 = (what the read-out does not know)^2 + (z df/dtheta error)^2."""
+    bought = bank.read_bank(folder)
+    assert 0 < bought.card["benchmarks"]["one"]["calibration_error"] < 0.2
+    assert "the uncertainty of the item parameters makes" in (folder / "README.md").read_text()
+    responses = read_responses(made / "one.responses.parquet")
+    features = bought.features(responses, "one", "A")
+    features = features[features["complete"]].reset_index(drop=True)
+    readout = bought.readout("one", "A", "form")
+    plain = readout.predict(features)
+    sides = [
+        readout.predict(features.assign(theta=features["theta"] + step))["predicted"]
+        for step in (0.05, -0.05)
+    ]
+    slope = (sides[0] - sides[1]) / 0.1
+    half = np.hypot(
+        readout.half_width(plain["predicted"]), 1.6448536 * slope * features["se_calibration"]
+    )
+    found = bought.score(responses.select_subjects(features["subject"]))
+    inside = found["upper"] < 100
+    np.testing.assert_allclose(
+        (found["upper"] - found["predicted"])[inside], half[inside], rtol=1e-6
+    )
+    np.testing.assert_allclose(found["se"], np.hypot(features["se"], features["se_calibration"]))
+    bare = dataclasses.replace(bought, parameters=bought.parameters.drop(columns=["cov_ad"])).score(
+        responses.select_subjects(features["subject"])
+    )
+    assert (bare["upper"] <= found["upper"]).all()
+    np.testing.assert_allclose(bare["upper"], plain["upper"])
 
 
 def test_incomplete_forms_go_through_ability(made, folder):
@@ -212,24 +315,29 @@ def test_an_interrupted_export_leaves_the_old_bank(made, folder, tmp_path, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bank, "write_record", fails)
-    with pytest.raises(KeyboardInterrupt):
-        export(made, old)
+    assert export(made, old) == 130
     bank.read_bank(old)
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
 
 
 def test_mistakes_are_refused(made, tmp_path, capsys):
     record = json.loads((made / "one.readout.json").read_text())
-    record["forms"]["A"]["form"]["unsupported_terms"] = ["s(theta,se,linear)"]
+    reason = {"s(theta,se,linear)": "too curved for a grid of 257 x 257 nodes"}
+    record["forms"]["A"]["form"]["unsupported_terms"] = reason
     write_record(record, tmp_path / "record.json")
     records = [str(tmp_path / "record.json"), str(made / "two.readout.json")]
     same = [str(made / "one.parameters.parquet")] * 2
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     for out, changed, message in [
-        ("new", {"readout-records": records}, "read-out 'form': term s(theta,se,linear) cannot"),
+        (
+            "new",
+            {"readout-records": records},
+            "term s(theta,se,linear) cannot be tabulated: too curved",
+        ),
         ("new", {"parameters": same}, "occurs in two benchmarks"),
         ("new", {"terms": same[:1]}, "--terms: 1 given for 2 benchmarks"),
+        ("new", {"joint-terms": same[:1]}, "--joint-terms needs --joint-record"),
         ("full", {}, "is not empty and no bank"),
     ]:
         assert export(made, tmp_path / out, **changed) == 2

@@ -116,7 +116,8 @@ def replaced(small, tmp_path):
 FIT = ("fit-irt", "responses", "items", "splits")
 SCORE = ("score-subjects", "responses", "parameters")
 SELECT = ("select-items", "parameters", "abilities", "splits")
-SELECT_OPTIONS = ("--benchmark", "b", "--budget", 5)
+FILTER = ("--benchmark", "b", "--method", "information")
+SELECT_OPTIONS = (*FILTER, "--budget", 5)
 
 
 def test_fit_uses_training_subjects_and_screened_items(stage, small, tmp_path):
@@ -221,11 +222,11 @@ BAD = {
         "parameters.parquet: column 'u', row 1: '1.5' is not a finite number at least 0 and at",
     ),
     "select: more items than there are": (
-        SELECT, ("--benchmark", "b", "--budget", 13), "splits", lambda t: t,
+        SELECT, (*FILTER, "--budget", 13), "splits", lambda t: t,
         "budget: 13 items of 12 in the pool; set config key 'selection.budget' between 1",
     ),
     "select: threshold that nothing reaches": (
-        SELECT, ("--benchmark", "b", "--threshold", 1e6), "splits", lambda t: t,
+        SELECT, (*FILTER, "--threshold", 1e6), "splits", lambda t: t,
         "benchmark 'b': no item reaches an information of 1e+06 (the largest is ",
     ),
     "select: no training subject has an ability": (

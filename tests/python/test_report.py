@@ -1,6 +1,7 @@
 """The report stands alone, and says what the tables say."""
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from itemwise.population import simulate_population
 from itemwise.readout import accuracy, clustered_se
 from itemwise.report.content import (
     clusters,
+    coverage,
     factor_rows,
     load_benchmark,
     recovery,
@@ -67,6 +69,7 @@ def results(tmp_path_factory):
     run_stage(
         "select-items", "--benchmark", "sums", "--parameters", run / "fit_irt/sums.parquet",
         "--abilities", run / "score_subjects/sums.parquet", "--budget", 8, "--random-forms", 3,
+        "--method", "information",
         "--out", run / "select_items/sums.parquet", "--record", run / "select_items/sums.json",
     )  # fmt: skip
     tested = [made_up(form, number) for number, form in enumerate(FORMS)]
@@ -74,11 +77,20 @@ def results(tmp_path_factory):
         made_up(form, number + 1).assign(readout="ability") for number, form in enumerate(FORMS)
     ]
     table = pd.concat([*tested, *worse], ignore_index=True)
-    write_table(table, run / "fit_readout" / "sums.parquet", "reconstructions")
+    table = table[table["set"] == "test"]
+    write_table(table, run / "assess_readout" / "test.parquet", "reconstructions")
+    written = {"written": "2026-11-25 10:00 UTC", "n_subjects": 20}
+    write_record(written, run / "assess_readout" / "test.json")
     features = pd.concat(tested, ignore_index=True).rename(columns={"predicted": "linear"})
     features = features.drop(columns=["readout", "n_items", "lower", "upper", "level"])
     features = features.assign(fold=1, theta=0.0, se=0.3, sub_score=50.0, complete=1)
-    write_table(features, run / "fit_readout" / "sums.features.parquet", "features")
+    features = features[features["set"] == "test"]
+    write_table(features, run / "assess_readout" / "test.features.parquet", "features")
+    run_stage(
+        "score-subjects", "--responses", built / "sums.parquet",
+        "--parameters", run / "fit_irt/sums.parquet", "--selection",
+        run / "select_items/sums.parquet", "--out", run / "score_forms/sums.parquet",
+    )  # fmt: skip
     drawn = pd.DataFrame({"benchmark": "sums", "n_items": 8, "draw": np.arange(1, 21)})
     drawn = drawn.assign(rmse=np.linspace(3, 5, 20), mae=2.0)
     write_table(drawn, run / "draw_baseline" / "sums.parquet", "baseline")
@@ -122,7 +134,7 @@ def test_page_loads_nothing_from_elsewhere(page):
 
 def test_links_lead_to_the_tables_of_the_run(page, results, tmp_path):
     links = set(re.findall(r'href="([^"#]+)"', page))
-    assert "fit_readout/sums.parquet" in links
+    assert "assess_readout/test.parquet" in links
     assert len(links) >= 8
     for link in links:
         assert (results / link).is_file(), link
@@ -170,6 +182,26 @@ def test_numbers_are_those_of_the_tables(page):
         f"{100 * ours['coverage']:.1f} %, 90 %",
         f"{random['rmse'].median():.2f} ({low:.2f}-{high:.2f})",
         f"{random['mae'].median():.2f}",
+    ]
+
+
+def test_who_looked_at_the_test_models_is_said_in_every_report(page):
+    text = re.sub("<.*?>", "", page)
+    assert (
+        "The rule assess_readout predicted the full scores of 20 test models once, on 2026-11-25 "
+        "10:00 UTC, when items and read-outs were chosen" in text
+    )
+    assert "draw_baseline looks at test models too" in text
+    assert "The intervals do not hold the uncertainty of the item parameters" in text
+
+
+def test_organizations_are_those_of_the_subjects_table(results):
+    benchmark = load_benchmark(results, "sums", False, False)
+    test = benchmark.test["subject"]
+    owners = pd.Series(np.where(np.arange(len(test)) < 15, "lab", None), index=test)
+    rows = coverage(dataclasses.replace(benchmark, cluster=owners.rename("organization")))
+    assert [(row["name"], row["n"]) for row in rows if "organization" in row["name"]] == [
+        ("organization lab", 15)
     ]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from itemwise.cli import main
 from itemwise.errors import UserError
+from itemwise.files import read_record
 from itemwise.irt.model import item_information
 from itemwise.population import simulate_population
 from itemwise.responses import write_responses
@@ -20,10 +21,14 @@ from itemwise.selectors import (
     by_reconstruction,
     by_test_information,
     check_size,
+    cross_fitted,
     deal,
     fill_expected,
     penalised_size,
+    prefix_rmse,
+    prefixes_chosen_by,
 )
+from itemwise.stages.select_items import METHODS
 from itemwise.tables import read_table, write_table
 
 
@@ -187,14 +192,72 @@ def test_parallel_forms_from_the_command_line(method, calibrated, tmp_path):
     assert (dealt["item"].str[2:].astype(int) <= 40).groupby(dealt["form"]).sum().eq(6).all()
 
 
-def test_penalty_shortens_and_thinning_draws(calibrated, tmp_path):
+@pytest.mark.parametrize("method", METHODS)
+def test_penalty_shortens_the_selection_of_every_method(method, calibrated, tmp_path):
     out = tmp_path / "selection.parquet"
-    options = ("--method", "reconstruction", "--budget", 40)
-    sizes = []
-    for penalty in (0.001, 0.3):
-        assert select(calibrated, out, *options, "--penalty", penalty) == 0
-        sizes.append(len(read_table(out, "selection")))
-    assert sizes[1] < sizes[0] <= 40
+    chosen = []
+    for more in ((), ("--penalty", 0.001), ("--penalty", 0.3)):
+        assert select(calibrated, out, "--method", method, "--budget", 40, *more) == 0
+        chosen.append(read_table(out, "selection")["item"].tolist())
+    assert len(chosen[2]) < len(chosen[1]) <= len(chosen[0]) <= 40
+    # What is chosen is what the method chooses at that size.
+    assert select(calibrated, out, "--method", method, "--budget", len(chosen[2])) == 0
+    assert read_table(out, "selection")["item"].tolist() == chosen[2]
+
+
+def test_errors_of_prefixes_equal_those_of_forward_selection():
+    rng = np.random.default_rng(3)
+    x = (rng.random((80, 10)) < 0.5).astype(float)
+    y = x @ rng.normal(size=10) + rng.normal(size=80)
+    positions, rmse = by_reconstruction(x, y, one_domain(10, 8), 8)
+    found = prefix_rmse(x, y, lambda size: positions[:size], 8)
+    np.testing.assert_allclose(found, rmse, rtol=1e-10)
+    assert np.isinf(prefix_rmse(x[:5], y[:5], lambda size: positions[:size], 8)[3:]).all()
+
+
+def test_reconstruction_is_the_default(calibrated, tmp_path):
+    for out, more in (("a", ()), ("b", ("--method", "reconstruction"))):
+        assert select(calibrated, tmp_path / out, "--budget", 9, *more) == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_record_tells_what_smaller_forms_would_do(method, calibrated, tmp_path):
+    record = tmp_path / "record.json"
+    options = ("--method", method, "--budget", 24, "--record", record)
+    assert select(calibrated, tmp_path / "out.parquet", *options) == 0
+    told = read_record(record)
+    assert [row["n_items"] for row in told["sizes"]] == [5, 10, 20, 24]
+    errors = [row["rmse"] for row in told["sizes"]]
+    assert errors[-1] < 0.8 * errors[0]
+    # At most what independent errors would give; neighbours share some of theirs.
+    for row in told["sizes"]:
+        assert 0.4 < row["detectable"] / (2.80 * 2**0.5 * row["rmse"]) < 1.05
+    assert (told["optimism"] > 1) == (method == "reconstruction")
+
+
+def test_nobody_is_predicted_from_items_that_he_helped_to_choose():
+    rng = np.random.default_rng(4)
+    x = (rng.random((90, 30)) < 0.5).astype(float)
+    y, folds = rng.normal(size=90), np.arange(90) % 3
+    y_other = np.where(folds == 1, -y, y)
+
+    def predicted(y):
+        choose = prefixes_chosen_by(x, y, one_domain(30, 6), [3, 6])
+        return cross_fitted(x, y, folds, choose)
+
+    before, after = predicted(y), predicted(y_other)
+    assert before.shape == (2, 90)
+    np.testing.assert_array_equal(before[:, folds == 1], after[:, folds == 1])
+    assert not np.allclose(before[:, folds == 0], after[:, folds == 0])
+    # Noise cannot be predicted; with the items chosen by all it seems to be.
+    chosen, _ = by_reconstruction(x, y, one_domain(30, 6), 6)
+    flattered = cross_fitted(x, y, folds, lambda seen: [chosen])[0]
+    assert np.corrcoef(flattered, y)[0, 1] > 0.2 > np.corrcoef(before[1], y)[0, 1]
+
+
+def test_thinning_draws(calibrated, tmp_path):
+    out = tmp_path / "selection.parquet"
     assert select(calibrated, out, "--method", "random", "--budget", 12, "--thin", 12) == 0
     assert select(calibrated, out, "--method", "random", "--budget", 13, "--thin", 12) == 2
 
@@ -222,10 +285,12 @@ MISTAKES = {
     "threshold of another method": (
         ("--method", "anchors", "--threshold", 1), "--threshold means nothing to --method anchors",
     ),
-    "penalty of another method": (
-        ("--method", "random", "--budget", 5, "--penalty", 1), "config key 'selection.method'",
+    "penalty beside a threshold": (
+        ("--method", "information", "--threshold", 1, "--penalty", 1), "give that instead of",
     ),
-    "balance of the filter": (("--budget", 5, "--balance", "domain"), "knows no sub-domains"),
+    "balance of the filter": (
+        ("--method", "information", "--budget", 5, "--balance", "domain"), "knows no sub-domains",
+    ),
     "no such sub-domain": (
         ("--method", "random", "--budget", 5, "--balance", "topic"), "lacks the column 'topic'",
     ),
@@ -241,7 +306,10 @@ def test_mistakes_are_refused(options, message, calibrated, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("benchmark", "rows", "message"),
-    [("other", 300, "0 training subjects of benchmark 'b'"), ("b", 49, "49 training subjects")],
+    [
+        ("other", 300, "no full scores of benchmark 'b'; it holds other"),
+        ("b", 49, "49 training subjects"),
+    ],
 )
 def test_too_few_full_scores(benchmark, rows, message, calibrated, tmp_path, capsys):
     scores = read_table(calibrated / "scores.parquet", "full_scores").head(rows)

@@ -1,4 +1,13 @@
 # Features of two benchmarks whose errors share a part.
+benchmarks <- c("one", "two-b")
+own <- paste0("s(own.", c("linear", "theta", "sub_score"), ", k = 8)")
+others <- paste0("s(other.", c("linear", "theta"), ", k = 8)")
+formulas <- joint_formulas(
+  paste("full_score ~", paste(c(own, others), collapse = " + ")),
+  "full_score ~ s(grand.linear, k = 8) + s(each.theta, k = 8)",
+  benchmarks
+)
+
 features_of <- function(n, seed) {
   set.seed(seed)
   general <- rnorm(n)
@@ -25,16 +34,17 @@ features_of <- function(n, seed) {
 test_that("the other benchmarks help, and the mean of all is read out", {
   features <- features_of(600, 1)
   data <- joint_data(features, "A")
-  benchmarks <- c("one", "two-b")
-  joint <- fit_joint(data, "one", benchmarks, 8, 0.9)
+  joint <- fit_joint(data, "one", formulas$one, 0.9)
   data$full_score <- data$y.one
   alone <- fit_readout(
     data,
-    joint_formula(paste0("one.", c("linear", "theta", "sub_score")), 8)
+    full_score ~ s(one.linear, k = 8) +
+      s(one.theta, k = 8) +
+      s(one.sub_score, k = 8)
   )
   rmse <- \(fit) describe_readout(fit)$sets$test$rmse
   expect_lt(rmse(joint), 0.95 * rmse(alone))
-  grand <- fit_joint(data, "grand", benchmarks, 8, 0.9)
+  grand <- fit_joint(data, "grand", formulas$grand, 0.9)
   expect_equal(
     grand$predictions$full_score,
     (data$y.one + data[["y.two-b"]]) / 2
@@ -46,31 +56,26 @@ test_that("the other benchmarks help, and the mean of all is read out", {
     rows$variable[rows$kind == "smooth"],
     c("grand.linear", "one.theta", "two-b.theta")
   )
-  wide <- fit_joint(data, "one", benchmarks, 8, 0.9, optimism = 1.5)
+  wide <- fit_joint(data, "one", formulas$one, 0.9, optimism = 1.5)
   expect_equal(wide$quantile, 1.5 * joint$quantile)
 })
 
 test_that("the means are joined as metabench joins them", {
-  benchmarks <- c("one", "two-b")
-  expect_identical(
-    joint_predictors("two-b", benchmarks, "means"),
-    c(
-      "grand.linear",
-      "grand.sub_score",
-      "two.b.linear",
-      "two.b.sub_score",
-      "one.theta",
-      "two.b.theta"
-    )
+  means <- c("grand.linear", "grand.sub_score", "each.theta")
+  smooths <- \(names) {
+    paste(sprintf("s(%s, bs = 'ad', k = 8)", names), collapse = " + ")
+  }
+  paper <- joint_formulas(
+    paste("full_score ~", smooths(c(means, "own.linear", "own.sub_score"))),
+    paste("full_score ~", smooths(means)),
+    benchmarks
   )
+  abilities <- c("one.theta", "two.b.theta")
   expect_identical(
-    joint_predictors("grand", benchmarks, "means"),
-    c("grand.linear", "grand.sub_score", "one.theta", "two.b.theta")
+    all.vars(paper[["two-b"]])[-1],
+    c(means[1:2], abilities, "two.b.linear", "two.b.sub_score")
   )
-  expect_identical(
-    deparse(joint_formula("one.theta", 40L, "ad")),
-    "full_score ~ s(one.theta, bs = \"ad\", k = 40)"
-  )
+  expect_identical(all.vars(paper$grand)[-1], c(means[1:2], abilities))
   features <- features_of(300, 3)
   data <- joint_data(features, "A")
   by_name <- \(name) features[features$benchmark == name, ]
@@ -78,8 +83,8 @@ test_that("the means are joined as metabench joins them", {
     data$grand.sub_score,
     (by_name("one")$sub_score + by_name("two-b")$sub_score) / 2
   )
-  fit <- fit_joint(data, "grand", benchmarks, 8, 0.9, terms = "means")
-  alone <- fit_joint(data, "grand", benchmarks, 8, 0.9)
+  fit <- fit_joint(data, "grand", paper$grand, 0.9)
+  alone <- fit_joint(data, "grand", formulas$grand, 0.9)
   rmse <- \(fit) describe_readout(fit)$sets$test$rmse
   expect_lt(rmse(fit), 1.1 * rmse(alone))
   rows <- joint_terms(fit, "grand", "A", benchmarks)
@@ -105,11 +110,70 @@ test_that("what cannot be joined is refused", {
       change(features, "benchmark", rep(c("grand", "x"), each = 120)),
       "A"
     ),
-    "means the mean of all"
+    "'grand': that name means something else"
   )
   expect_user_error(
     joint_optimism("a", c("one", "two")),
     "1 files for 2 benchmarks"
   )
   expect_identical(joint_optimism(NULL, "one"), c(one = 1, grand = 1))
+})
+
+test_that("a formula stands for every target", {
+  expect_identical(
+    all.vars(formulas$one)[-1],
+    c(
+      paste0("one.", c("linear", "theta", "sub_score")),
+      "two.b.linear",
+      "two.b.theta"
+    )
+  )
+  expect_identical(
+    all.vars(formulas$grand)[-1],
+    c("grand.linear", "one.theta", "two.b.theta")
+  )
+  three <- joint_formulas(
+    "full_score ~ te(own.theta, other.theta, k = 4) + own.se",
+    "full_score ~ each.linear",
+    c("a", "b", "c")
+  )
+  expect_equal(
+    three$b,
+    full_score ~ te(b.theta, a.theta, k = 4) +
+      te(b.theta, c.theta, k = 4) +
+      b.se,
+    ignore_formula_env = TRUE
+  )
+  expect_equal(
+    three$grand,
+    full_score ~ a.linear + b.linear + c.linear,
+    ignore_formula_env = TRUE
+  )
+  expect_user_error(
+    joint_formulas("full_score ~ theta", "full_score ~ each.theta", "a"),
+    "--formula 'full_score ~ theta': unknown variable theta; use own.linear"
+  )
+  expect_user_error(
+    joint_formulas("full_score ~ own.theta", "full_score ~ own.theta", "a"),
+    "--grand-formula .* unknown variable own.theta"
+  )
+})
+
+test_that("surfaces keep the benchmarks' own names in the table", {
+  features <- features_of(400, 3)
+  data <- joint_data(features, "A")
+  surface <- joint_formulas(
+    "full_score ~ te(own.theta, other.theta, k = 4)",
+    "full_score ~ each.theta",
+    benchmarks
+  )
+  rows <- joint_terms(
+    fit_joint(data, "one", surface$one, 0.9),
+    "one",
+    "A",
+    benchmarks
+  )
+  rows <- rows[rows$kind == "surface", ]
+  expect_identical(unique(rows$variable), "one.theta")
+  expect_identical(unique(rows$variable2), "two-b.theta")
 })

@@ -173,7 +173,9 @@ test_that("inputs that do not meet are user errors with a remedy", {
   )
   score <- data.frame(data[c("subject", "full_score")], benchmark = "arc")
   split <- data[c("subject", "set", "fold")]
-  expect_identical(nrow(readout_data(ability, score, split)), 200L)
+  kept <- readout_data(ability, score, split)
+  expect_identical(nrow(kept), 100L)
+  expect_identical(unique(kept$set), "train")
   expect_user_error(benchmark_scores(score, "gsm"), "only holds arc; choose")
   expect_user_error(
     readout_data(change(ability, "subject", "x"), score, split),
@@ -272,10 +274,12 @@ test_that("the stage reads out every form", {
   end <- stage("--benchmark", "arc")
   expect_identical(end, list(status = 0L, stdout = "", stderr = ""))
   out <- read_table(path("out"), "reconstructions")
-  expect_identical(nrow(out), 2L * 598L)
+  # 149 training subjects with a score, two forms, two read-outs.
+  expect_identical(nrow(out), 2L * 2L * 149L)
+  expect_identical(unique(out$set), "train")
   expect_setequal(out$readout, c("ability", "form"))
   expect_identical(unique(out$n_items[out$form == "A"]), 2L)
-  direct <- fit_readout(data[-1, ], smooth)$predictions
+  direct <- fit_readout(data[2:150, ], smooth)$predictions
   ability <- out[out$readout == "ability", ]
   expect_equal(ability$predicted[ability$form == "B"], direct$predicted)
   features <- read_table(path("features"), "features")
@@ -292,6 +296,15 @@ test_that("the stage reads out every form", {
   expect_identical(record$forms$A$ability$n_train, 149L)
   two <- stage("--benchmark", "arc", "--threads", "2")
   expect_identical(read_table(path("out"), "reconstructions"), out)
+  # What test subjects scored changes nothing that is written.
+  written <- \(names) lapply(names, \(name) tools::md5sum(path(name))[[1]])
+  files <- c("out", "features", "terms", "linear", "rec")
+  before <- written(files)
+  others <- data[-1, c("subject", "full_score")]
+  others$full_score[150:299] <- 100 - others$full_score[150:299]
+  write_table(data.frame(others, benchmark = "arc"), path("f"), "full_scores")
+  stage("--benchmark", "arc")
+  expect_identical(written(files), before)
   writeLines("{\"optimism\": 2}", path("o"))
   stage("--benchmark", "arc", "--selection-record", path("o"))
   wide <- read_table(path("out"), "reconstructions")

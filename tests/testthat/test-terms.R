@@ -16,7 +16,7 @@ evaluate <- function(rows, data) {
         term$kind[1],
         linear = term$value * at,
         smooth = approx(term$x, term$value, at)$y,
-        surface = bilinear(
+        surface = bicubic(
           list(unique(term$x), unique(term$x2)),
           term$value,
           list(at, data[[term$variable2[1]]])
@@ -65,12 +65,49 @@ test_that("tabulated terms are the model", {
 test_that("other terms are named", {
   train$kind <- rep(c("a", "b"), 200)
   model <- fit_gam(full_score ~ s(theta, linear, se, k = 20) + I(se^2), train)
-  expect_setequal(
-    tabulate_terms(model, train)$unsupported,
-    c("s(theta,linear,se)", "I(se^2)")
-  )
+  found <- tabulate_terms(model, train)$unsupported
+  expect_setequal(names(found), c("s(theta,linear,se)", "I(se^2)"))
+  expect_match(found, "^neither linear, nor a smooth of one predictor")
   model <- fit_gam(full_score ~ s(theta, by = se, k = 8), train)
-  expect_identical(tabulate_terms(model, train)$unsupported, "s(theta):se")
+  found <- tabulate_terms(model, train)$unsupported
+  expect_identical(names(found), "s(theta):se")
+})
+
+test_that("cubics are interpolated exactly, on any grid", {
+  grids <- list(c(0, 1, 2.5, 3, 5), c(-1, 0, 2, 3, 7, 8))
+  surface <- \(x, y) 1 + x^3 - 2 * x * y^2 + y^3
+  nodes <- expand.grid(rev(grids))
+  value <- surface(nodes[[2]], nodes[[1]])
+  set.seed(1)
+  at <- list(c(0, 5, runif(50, 0, 5)), c(8, -1, runif(50, -1, 8)))
+  expect_equal(bicubic(grids, value, at), surface(at[[1]], at[[2]]))
+})
+
+test_that("surfaces of plain data are tabulated; too curved ones say so", {
+  set.seed(2)
+  n <- 3000
+  data <- data.frame(theta = rnorm(n))
+  data$se <- 0.15 + 0.1 * data$theta^2 + rexp(n) / 30
+  data$linear <- 50 + 14 * data$theta + rnorm(n, sd = 3)
+  data$full_score <- clamp(
+    data$linear + 2 * sin(2 * data$theta) + rnorm(n, sd = 1.5),
+    c(0, 100)
+  )
+  for (term in c("te(theta, se, k = 4)", "s(linear, theta, k = 30)")) {
+    model <- fit_gam(stats::as.formula(paste("full_score ~", term)), data)
+    made <- tabulate_terms(model, data)
+    expect_length(made$unsupported, 0)
+    exact <- predict_score(model, data, data)
+    expect_lt(max(abs(evaluate(made$rows, data) - exact)), 1e-3)
+  }
+  # A thousand waves across the surface: no grid of that size follows them.
+  waves <- list(label = "te(theta,se)", term = c("theta", "se"), dim = 2)
+  ripple <- \(model, smooth, at) sin(1000 * at$theta)
+  kept <- smooth_values
+  assign("smooth_values", ripple, environment(tabulate_surface))
+  on.exit(assign("smooth_values", kept, environment(tabulate_surface)))
+  found <- tabulate_surface(NULL, waves, data, sin(1000 * data$theta), 1e-4)
+  expect_match(found, "^too curved for a grid of 257 x 257 nodes \\(off by")
 })
 
 test_that("the interval is tabulated", {

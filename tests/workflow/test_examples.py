@@ -9,7 +9,16 @@ from test_run import RESULTS
 from itemwise.examples import EXAMPLES
 
 NOT_RUN = {
+    "scrape-leaderboard": "asks the hub; run in tests/python/collect against a local one",
     "evaluate-model": "loads a language model",
+    "evaluate-run": "loads language models",
+    "train-zoo": "trains a language model; run in tests/python/zoo",
+    "follow-run": "needs a followed run; run in the demo",
+    "list-checkpoints": "looks for a run of one's own; run in tests/python/analyses",
+    "profile-checkpoints": "loads language models; run in tests/python/analyses",
+    "list-gaps": "needs profiled checkpoints; run in tests/workflow/test_profile.py",
+    "build-trajectories": "needs profiled checkpoints; run in tests/workflow/test_profile.py",
+    "write-profile": "needs profiled checkpoints; run in tests/workflow/test_profile.py",
     "adapt-checkpoints": "loads language models",
     "list-documents": "reads data sets of the hub",
     "import-samples": "run in docs/tutorial-own-benchmark.md",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from itemwise.config import ROOT
 from itemwise.files import read_record
 from itemwise.r_worker import r_has
 from itemwise.responses import read_responses
@@ -23,6 +24,7 @@ PARTS = {
 N_MODELS, N_ITEMS = 260, 40
 MODELS = [f"organization{i // 4}/model{i}" for i in range(N_MODELS)]
 LOWEST, WITHOUT_GSM8K, WITHOUT_VIROLOGY = MODELS[0], MODELS[1:21], MODELS[30]
+SMALL_SMOOTHS = "s(grand.linear, k = 4) + s(grand.sub_score, k = 4) + s(each.theta, k = 4)"
 SMALL = {
     "run": "mini",
     "benchmarks": {b: {"selection": {"budget": 8, "bins": 20}} for b in PARTS},
@@ -33,7 +35,10 @@ SMALL = {
         "formula": "full_score ~ s(theta, bs = 'cr', k = 5)",
         "form_formula": "full_score ~ s(theta, bs = 'cr', k = 5) + s(sub_score, bs = 'cr', k = 5)",
     },
-    "joint": {"basis": "cr", "k": 4},
+    "joint": {
+        "formula": f"full_score ~ {SMALL_SMOOTHS} + s(own.linear, k = 4) + s(own.sub_score, k = 4)",
+        "grand_formula": f"full_score ~ {SMALL_SMOOTHS}",
+    },
     "cat": {"rules": []},
 }
 """What makes the run small; everything else is config/metabench.yaml's."""
@@ -151,9 +156,10 @@ def test_report_sets_published_numbers_beside_ours(results):
     ]
     by_name = {(row[0], row[1]): row for row in rows}
     assert len(rows) == 9
-    joint = read_table(results / "fit_joint_readout/joint.parquet", "reconstructions")
+    joint = read_table(results / "assess_readout/test.parquet", "reconstructions")
+    joint = joint[joint["readout"] == "joint"]
     for name, published in (("grand", "0.58"), ("arc", "1.17"), ("winogrande", "1.20")):
-        test = joint[(joint["benchmark"] == name) & (joint["set"] == "test")]
+        test = joint[joint["benchmark"] == name]
         error = test["predicted"] - test["full_score"]
         row = by_name[name, "joint"]
         assert row[2] == f"{np.sqrt((error**2).mean()):.2f}"
@@ -169,7 +175,12 @@ def test_report_sets_published_numbers_beside_ours(results):
 
 def test_joint_readout_and_factors_are_the_papers(results):
     record = read_record(results / "fit_joint_readout/joint.json")
-    assert (record["terms"], record["basis"], record["k"]) == ("means", "cr", 4)
+    formula = record["targets"]["arc"]["formula"]
+    assert formula.count(".theta") == 6
+    for name in ("arc.linear", "arc.sub_score", "grand.linear", "grand.sub_score"):
+        assert f"s({name}, k = 4)" in formula
+    paper = yaml.safe_load((ROOT / "config/metabench.yaml").read_text())["joint"]
+    assert all(formula.count("bs = 'ad', k = 40") >= 3 for formula in paper.values())
     if not r_has("psych"):
         pytest.skip("R package psych is not installed")
     factors = read_record(results / "analyze_factors/factors.json")

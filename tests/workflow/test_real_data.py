@@ -31,8 +31,8 @@ def results(new_project, root, real_data):
 
 def unseen(results, benchmark):
     """Return reconstructions of models that took no part in anything before."""
-    table = read_table(results / f"fit_readout/{benchmark}.parquet", "reconstructions")
-    return table[(table["set"] == "test") & (table["readout"] == "form")]
+    table = read_table(results / "assess_readout/test.parquet", "reconstructions")
+    return table[(table["benchmark"] == benchmark) & (table["readout"] == "form")]
 
 
 def test_report_does_not_call_real_data_simulated(results):

@@ -56,6 +56,8 @@ def test_tables_keep_the_contract(finished_run):
         "fit_readout/sums.features.parquet": "features",
         "fit_readout/sums.terms.parquet": "terms",
         "fit_readout/sums.linear.parquet": "linear_predictors",
+        "assess_readout/test.parquet": "reconstructions",
+        "assess_readout/test.features.parquet": "features",
         "draw_baseline/sums.parquet": "baseline",
     }
     for path, table in tables.items():
@@ -77,11 +79,35 @@ def test_test_models_took_no_part_before_the_end(finished_run):
     assert in_both == set()
 
 
+JUDGES = ("assess_readout", "draw_baseline", "simulate_cat", "write_report", "export_bank")
+"""Rules that look at test models, or at what is said of them; nobody chooses by these."""
+
+
+def test_rules_that_choose_know_nothing_of_test_models(finished_run):
+    results = finished_run.folder / RESULTS
+    splits = read_table(results / "split_subjects/splits.parquet", "splits")
+    test = set(splits.loc[splits["set"] == "test", "subject"])
+    for table in ("", ".features"):
+        kind = "features" if table else "reconstructions"
+        written = read_table(results / f"fit_readout/sums{table}.parquet", kind)
+        assert not set(written["subject"]) & test
+        judged = read_table(results / f"assess_readout/test{table}.parquet", kind)
+        assert set(judged["subject"]) <= test
+        assert len(judged)
+    printed = finished_run.snakemake("--dry-run", "--forceall").stdout
+    jobs = re.findall(r"^rule (\w+):\n    input: (.*?)\n", printed, re.M)
+    assert {name for name, _ in jobs} >= {*JUDGES, "select_items", "fit_readout"}
+    for name, inputs in jobs:
+        if name not in JUDGES:
+            assert not any(f"{RESULTS}/{judge}/" in inputs for judge in JUDGES), name
+
+
 def test_report_says_what_the_tables_say(finished_run):
     results = finished_run.folder / RESULTS
     page = (results / "report.html").read_text(encoding="utf-8")
-    table = read_table(results / "fit_readout/sums.parquet", "reconstructions")
-    table = table[(table["set"] == "test") & (table["readout"] == "form")]
+    table = read_table(results / "assess_readout/test.parquet", "reconstructions")
+    table = table[table["readout"] == "form"]
+    assert "predicted the full scores of" in page
     found = accuracy(table[table["form"] == "A"])
     assert (
         f"an RMSE of <strong>{found['rmse']:.2f}</strong> points (MAE {found['mae']:.2f})" in page
@@ -106,15 +132,16 @@ def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
     assert finished.returncode == 0, finished.stdout
     assert re.search(r"^fit_irt +1 +[\d.]+ +[\d.]+", finished.stdout, re.M)
     table = read_table(
-        finished_run.folder / RESULTS / "fit_readout/sums.parquet", "reconstructions"
+        finished_run.folder / RESULTS / "assess_readout/test.parquet", "reconstructions"
     )
-    table = table[(table["set"] == "test") & (table["readout"] == "form") & (table["form"] == "A")]
+    table = table[(table["benchmark"] == "sums") & (table["form"] == "A")]
+    table = table[(table["set"] == "test") & (table["readout"] == "form")]
     assert f"RMSE {accuracy(table)['rmse']:.2f} points" in finished.stdout
     assert f"{len(table)} test models" in finished.stdout
     assert f"The report: {RESULTS}/report.html" in finished.stdout
 
 
-READ_OUT = ["fit_readout", "simulate_cat", "export_bank", "write_report"]
+READ_OUT = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
 SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
 EDITS = {
@@ -158,6 +185,6 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
     jobs = shell_jobs(printed)
-    assert len(jobs) == 14
+    assert len(jobs) == 15
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command

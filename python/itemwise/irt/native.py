@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
-from itemwise.irt.model import PARAMETER_NAMES, item_information, to_table
+from itemwise.irt.model import item_information, to_table
 from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
 from itemwise.irt.prior import Prior
 from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal_grid
 from itemwise.irt.record import fit_record
-from itemwise.irt.standard_errors import parameter_errors
+from itemwise.irt.standard_errors import error_columns
 from itemwise.irt.starts import starting_values
 from itemwise.responses import Responses, check_answered
 
@@ -90,10 +90,8 @@ def fit_native(
         )
         record["seconds"] = seconds
         if standard_errors:
-            errors, how = parameter_errors(objective, best.beta)
-            for position, name in enumerate(PARAMETER_NAMES):
-                known = position < errors.shape[1]
-                table[f"se_{name}"] = errors[:, position] if known else np.nan
+            columns, how = error_columns(objective, best.beta)
+            table = table.assign(**columns)
             record["standard_errors"] = how
             record["seconds_standard_errors"] = time.perf_counter() - began - seconds
     return table, record

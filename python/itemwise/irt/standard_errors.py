@@ -1,4 +1,4 @@
-"""Standard errors from the observed information of the marginal likelihood.
+"""Standard errors and covariances from the observed information of the marginal likelihood.
 
 Louis' identity (Louis 1982, JRSS B 44:226): observed = complete - missing information,
 
@@ -11,15 +11,17 @@ identity.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from itemwise.irt.likelihood import Counts, score_weights
-from itemwise.irt.model import asymptotes, curvature, curves
+from itemwise.irt.model import PARAMETER_NAMES, asymptotes, curvature, curves
 from itemwise.parallel import map_ordered
 
 LARGEST_JOINT = 2400
 """Largest number of parameters whose joint information is formed; beyond it, see
-`_many_items_variances`."""
+`_many_items_covariances`."""
 
 BLOCK_CELLS = 10_000_000
 """Subjects times parameters worked on at once: 80 MB an array."""
@@ -31,32 +33,45 @@ RUN_OFF_LOGIT = 12.0
 """An asymptote whose logit ran beyond this has no standard error; it counts as fixed."""
 
 
-def parameter_errors(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return standard errors of a, d, g, u, shape (n_items, k), and the method's name.
+def error_columns(objective, beta: np.ndarray) -> tuple[dict[str, np.ndarray], str]:
+    """Return `se_a` ... `cov_ad` ... of the table `parameters`, and the method's name.
 
     Parameters whose information vanishes (slopes that ran off, asymptotes at their
     bounds) and parameters that were held get NaN. Errors of g and u are carried from
-    the logits by the delta method.
+    the logits by the delta method. Covariances are those within an item.
     """
+    covariances, how = parameter_covariances(objective, beta)
+    n_items, k = beta.shape
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    known = np.full((n_items, len(PARAMETER_NAMES)), np.nan)
+    known[:, :k] = np.sqrt(variances)
+    columns = {f"se_{name}": known[:, place] for place, name in enumerate(PARAMETER_NAMES)}
+    for i, j in combinations(range(k), 2):
+        columns[f"cov_{PARAMETER_NAMES[i]}{PARAMETER_NAMES[j]}"] = covariances[:, i, j]
+    return columns, how
+
+
+def parameter_covariances(objective, beta: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return each item's covariance matrix of a, d, g, u, (n_items, k, k), and the method."""
     posterior = objective.likelihood.posterior(beta)
     counts = objective.likelihood.counts(beta)
     if beta.size <= LARGEST_JOINT:
-        variances = _joint_variances(objective, beta, posterior, counts)
+        covariances = _joint_covariances(objective, beta, posterior, counts)
         how = "observed information"
     else:
-        variances = _many_items_variances(objective, beta, posterior, counts)
+        covariances = _many_items_covariances(objective, beta, posterior, counts)
         how = "observed information, one block an item, and location and scale"
-    errors = np.sqrt(variances)
     lower, upper, slip = asymptotes(beta)
+    natural = np.ones(beta.shape)
     if beta.shape[1] > 2:
-        errors[:, 2] *= lower * (1 - lower)
+        natural[:, 2] = lower * (1 - lower)
     if beta.shape[1] > 3:
-        errors[:, 3] *= upper * slip
-    return errors, how
+        natural[:, 3] = upper * slip
+    return covariances * natural[:, :, None] * natural[:, None], how
 
 
-def _joint_variances(objective, beta, posterior, counts) -> np.ndarray:
-    """Return the variances of beta from the inverse of the joint information."""
+def _joint_covariances(objective, beta, posterior, counts) -> np.ndarray:
+    """Return the items' blocks of the inverse of the joint information."""
     n_items, k = beta.shape
     theta = objective.likelihood.grid.nodes
     information = _complete_information(objective.prior, beta, theta, counts)
@@ -65,37 +80,41 @@ def _joint_variances(objective, beta, posterior, counts) -> np.ndarray:
     joint -= _score_covariance(objective.likelihood, beta, posterior)
     movable = _movable(objective, beta, information)
     if objective.common_slope:
-        return _common_slope_variances(joint)
+        return _common_slope_covariances(joint)
     free = movable.ravel()
+    inverse = np.full((n_items * k, n_items * k), np.nan)
     matrix = joint.reshape(n_items * k, n_items * k)[np.ix_(free, free)]
-    variances = np.full(n_items * k, np.nan)
-    variances[free] = _inverse_diagonal(matrix)
-    return variances.reshape(n_items, k)
+    inverse[np.ix_(free, free)] = _inverse(matrix)
+    blocks = inverse.reshape(n_items, k, n_items, k)
+    return blocks[np.arange(n_items), :, np.arange(n_items)]
 
 
-def _many_items_variances(objective, beta, posterior, counts) -> np.ndarray:
-    """Return the variances of beta without forming the joint information.
+def _many_items_covariances(objective, beta, posterior, counts) -> np.ndarray:
+    """Return the covariances of beta within items without forming the joint information.
 
     With so many items theta is nearly known, and an item's parameters are tied to the
     others' by location and scale of theta alone: each item's own block of the
-    information gives its variance with those two known. n draws from N(0, 1) fix them
+    information gives its covariance with those two known. n draws from N(0, 1) fix them
     with variances 1 / n and 1 / (2n), and d -> d + a m, a -> a c carry that over.
     """
     blocks = _diagonal_blocks(objective, beta, posterior, counts)
     location = beta[:, 0] ** 2 / len(posterior)
     scale = location / 2
+    covariances = np.full(blocks.shape, np.nan)
     if objective.common_slope:
         tie = blocks[:, 0, 1] / blocks[:, 1, 1]
         slope = 1 / (blocks[:, 0, 0] - tie * blocks[:, 0, 1]).sum() + scale
-        return np.column_stack([slope, 1 / blocks[:, 1, 1] + tie**2 * slope + location])
+        covariances[:, 0, 0] = slope
+        covariances[:, 1, 1] = 1 / blocks[:, 1, 1] + tie**2 * slope + location
+        covariances[:, 0, 1] = covariances[:, 1, 0] = -tie * slope
+        return covariances
     movable = _movable(objective, beta, blocks)
-    variances = np.full(beta.shape, np.nan)
     for item in np.flatnonzero(movable.any(axis=1)):
-        free = movable[item]
-        variances[item, free] = _inverse_diagonal(blocks[item][np.ix_(free, free)])
-    variances[:, 0] += scale
-    variances[:, 1] += location
-    return variances
+        free = np.ix_(movable[item], movable[item])
+        covariances[item][free] = _inverse(blocks[item][free])
+    covariances[:, 0, 0] += scale
+    covariances[:, 1, 1] += location
+    return covariances
 
 
 def _diagonal_blocks(objective, beta, posterior, counts) -> np.ndarray:
@@ -114,13 +133,16 @@ def _diagonal_blocks(objective, beta, posterior, counts) -> np.ndarray:
     return np.concatenate(map_ordered(blocks, starts, likelihood.threads))
 
 
-def _inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
-    """Return the diagonal of the inverse; NaN where it is not positive."""
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return the inverse; NaN in rows and columns whose variance is not positive."""
     try:
-        diagonal = np.diag(np.linalg.inv(matrix))
+        inverse = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
-        diagonal = np.diag(np.linalg.pinv(matrix, hermitian=True))
-    return np.where(diagonal > 0, diagonal, np.nan)
+        inverse = np.linalg.pinv(matrix, hermitian=True)
+    lost = ~(np.diag(inverse) > 0)
+    inverse[lost] = np.nan
+    inverse[:, lost] = np.nan
+    return inverse
 
 
 def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray:
@@ -197,12 +219,16 @@ def _dense_missing(likelihood, items: slice = slice(None)) -> np.ndarray | None:
     return missing.toarray() if hasattr(missing, "toarray") else missing
 
 
-def _common_slope_variances(joint: np.ndarray) -> np.ndarray:
-    """Return the variances of the 1PL: one slope, an intercept an item."""
+def _common_slope_covariances(joint: np.ndarray) -> np.ndarray:
+    """Return the covariances of the 1PL: one slope, an intercept an item."""
     n_items = joint.shape[0]
     matrix = np.zeros((n_items + 1, n_items + 1))
     matrix[0, 0] = joint[:, 0, :, 0].sum()
     matrix[0, 1:] = matrix[1:, 0] = joint[:, 0, :, 1].sum(axis=0)
     matrix[1:, 1:] = joint[:, 1, :, 1]
-    variances = _inverse_diagonal(matrix)
-    return np.column_stack([np.full(n_items, variances[0]), variances[1:]])
+    inverse = _inverse(matrix)
+    covariances = np.empty((n_items, 2, 2))
+    covariances[:, 0, 0] = inverse[0, 0]
+    covariances[:, 1, 1] = np.diag(inverse)[1:]
+    covariances[:, 0, 1] = covariances[:, 1, 0] = inverse[0, 1:]
+    return covariances

@@ -11,7 +11,7 @@ import pandas as pd
 from itemwise.adaptive.study import items_to_reach
 from itemwise.errors import UserError
 from itemwise.files import read_record
-from itemwise.readout import MAIN_READOUT, accuracy, clustered_se, rmse
+from itemwise.readout import MAIN_READOUT, accuracy, calibration_share, clustered_se, rmse
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
 
@@ -35,6 +35,7 @@ class Benchmark:
     features: pd.DataFrame
     baseline: pd.DataFrame
     cluster: pd.Series
+    calibration_share: float | None = None
     joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
@@ -97,8 +98,9 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         abilities=read_table(file("score_subjects"), "abilities"),
         selection=read_table(file("select_items"), "selection"),
         select=read_record(file("select_items", "json")),
-        reconstructions=read_table(file("fit_readout"), "reconstructions"),
-        features=read_table(file("fit_readout", "features.parquet"), "features"),
+        reconstructions=read_test(run, name),
+        features=read_test(run, name, "features"),
+        calibration_share=calibration_share(read_table(file("score_forms"), "abilities")),
         baseline=read_table(file("draw_baseline"), "baseline"),
         cluster=clusters(read_table(file("build_responses", "subjects.parquet"), "subjects")),
         joint=read_joint(run, name),
@@ -158,13 +160,18 @@ def _read_search(record: Path, trials: Path) -> dict | None:
     return {**found, "trials_each": found["trials"], "trials": read_table(trials, "trials")}
 
 
+def read_test(run: Path, name: str, table: str = "reconstructions") -> pd.DataFrame:
+    """Return what assess_readout wrote of the test models of a benchmark."""
+    suffix = "" if table == "reconstructions" else f".{table}"
+    rows = read_table(run / "assess_readout" / f"test{suffix}.parquet", table)
+    return rows[rows["benchmark"] == name]
+
+
 def read_joint(run: Path, name: str) -> pd.DataFrame | None:
     """Return the joint reconstructions of a benchmark, None where nothing was joined."""
-    path = run / "fit_joint_readout" / "joint.parquet"
-    if not path.exists():
-        return None
-    table = read_table(path, "reconstructions")
-    return table[table["benchmark"] == name]
+    table = read_test(run, name)
+    table = table[table["readout"] == "joint"]
+    return None if table.empty else table
 
 
 def summary(benchmark: Benchmark) -> dict:
@@ -232,8 +239,8 @@ def gains(benchmark: Benchmark) -> list[dict]:
     drawn = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
     rows.append(_gain("linear predictor, ability and sub-score", benchmark.test, drawn))
     if benchmark.joint is not None:
-        joint = benchmark.joint[benchmark.joint["set"] == "test"]
-        rows.append(_gain("the same with the other benchmarks", joint, pd.Series(dtype=float)))
+        none = pd.Series(dtype=float)
+        rows.append(_gain("the same with the other benchmarks", benchmark.joint, none))
     return rows
 
 
@@ -258,15 +265,22 @@ def _linear_alone(benchmark: Benchmark) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
-    """Return coverage by third of the score range and of the largest test clusters."""
+    """Return coverage by third of the score range and of the largest test clusters.
+
+    Clusters are groups, such as training runs, else the organizations of the table
+    `subjects`; models without one count nowhere.
+    """
     test = benchmark.test
     third = pd.cut(test["full_score"], 3, labels=["lowest", "middle", "highest"])
     parts = [("all test models", test)]
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
     if benchmark.cluster.name != "model":
-        cluster = benchmark.test_clusters
+        cluster = test["subject"].map(benchmark.cluster)
+        cluster = cluster[cluster != test["subject"]]  # those of which nothing is known
         for name in cluster.value_counts().head(shown).index:
-            parts.append((f"{benchmark.cluster.name} {name}", test[cluster == name]))
+            parts.append(
+                (f"{benchmark.cluster.name} {name}", test.loc[cluster.index[cluster == name]])
+            )
     return [
         {
             "name": name,

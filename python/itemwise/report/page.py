@@ -80,6 +80,8 @@ def render(
         version=version("itemwise"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         split=read_record(run / "split_subjects" / "splits.json"),
+        assessment=read_record(run / "assess_readout" / "test.json"),
+        looked=later_looks(run),
         grand=grand_row(run),
         factors=factor_rows(run),
         published=published_rows(run, loaded, published or []),
@@ -97,8 +99,13 @@ def grand_row(run: Path) -> dict | None:
     table = read_joint(run, "grand")
     if table is None:
         return None
-    test = table[table["set"] == "test"]
-    return {"n": len(test), "n_items": int(test["n_items"].iloc[0]), **accuracy(test)}
+    return {"n": len(table), "n_items": int(table["n_items"].iloc[0]), **accuracy(table)}
+
+
+def later_looks(run: Path) -> list[str]:
+    """Name the other rules of the run that look at test models, to judge alone."""
+    rules = ("draw_baseline", "simulate_cat", "analyze_factors")
+    return [rule for rule in rules if (run / rule).is_dir()]
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -138,6 +145,7 @@ def _section(benchmark: Benchmark) -> dict:
         "selected": _selected(benchmark),
         "gains": gains(benchmark),
         "coverage": coverage(benchmark),
+        "calibration_share": benchmark.calibration_share,
         "detectable": minimum_detectable_difference(benchmark.test),
         "recovery": recovery(benchmark),
         "figures": {name: figures.data_url(figure) for name, figure in drawn.items()},

@@ -13,15 +13,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.baseline import random_form_errors
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError
 from itemwise.files import read_record, write_record
 from itemwise.responses import Responses
 from itemwise.selectors import check_size
-from itemwise.stages.inputs import screened_responses
+from itemwise.stages.inputs import FEWEST_SUBJECTS, benchmark_scores, screened_responses
 from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
-
-FEWEST_SUBJECTS = 50
 
 
 def add_options(parser) -> None:
@@ -64,13 +62,7 @@ def run(options) -> None:
 
 def joined(options, responses: Responses) -> tuple[Responses, np.ndarray, np.ndarray]:
     """Return the subjects with a full score and a set, their scores, and who trains."""
-    scores = read_table(options.full_scores, "full_scores")
-    if options.benchmark not in set(scores["benchmark"]):
-        raise UserError(
-            f"{options.full_scores}: no full scores of benchmark '{options.benchmark}'; it holds "
-            f"{listed(sorted(set(scores['benchmark'])))}"
-        )
-    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    scores = benchmark_scores(options.full_scores, options.benchmark)
     sets = read_table(options.splits, "splits").set_index("subject")["set"]
     sets = sets.reindex(responses.subjects)
     kept = sets.isin(["train", "test"]).to_numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pandas as pd
 
 from itemwise.domains import domains_of
 from itemwise.errors import UserError, listed
@@ -42,6 +43,23 @@ def screened_responses(responses: str, items: str | None) -> Responses:
             listed(kept.subjects[~answered]),
         )
     return kept.take(subjects=answered)
+
+
+def benchmark_scores(path: str, benchmark: str) -> pd.Series:
+    """Return the full scores of a benchmark in points, by subject.
+
+    Raises
+    ------
+    UserError
+        The table holds none of the benchmark.
+    """
+    table = read_table(path, "full_scores")
+    if benchmark not in set(table["benchmark"]):
+        raise UserError(
+            f"{path}: no full scores of benchmark '{benchmark}'; it holds "
+            f"{listed(sorted(set(table['benchmark'])))}: give the full scores of the same run"
+        )
+    return table[table["benchmark"] == benchmark].set_index("subject")["full_score"]
 
 
 def training_subjects(splits: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from itemwise.errors import UserError
 from itemwise.irt.quadrature import FEWEST_POINTS
 
 
@@ -54,3 +55,21 @@ def add(parser: argparse.ArgumentParser, *names: str, **changes) -> None:
     """Add shared options by name; `changes` replace settings of all of them."""
     for name in names:
         parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})
+
+
+def add_lists(parser: argparse.ArgumentParser, lists: dict[str, str]) -> None:
+    """Add --benchmarks, and options that take one value a benchmark, with their help."""
+    parser.add_argument("--benchmarks", nargs="+", required=True, help="names of the benchmarks")
+    for name, text in lists.items():
+        parser.add_argument(f"--{name}", nargs="+", required=True, help=f"{text}, one a benchmark")
+
+
+def check_lists(options: argparse.Namespace, lists: dict[str, str]) -> None:
+    """Refuse options of `add_lists` that do not hold one value a benchmark."""
+    for name in lists:
+        given = getattr(options, name.replace("-", "_"))
+        if len(given) != len(options.benchmarks):
+            raise UserError(
+                f"--{name}: {len(given)} given for {len(options.benchmarks)} benchmarks; "
+                "give one a benchmark, in the order of --benchmarks"
+            )

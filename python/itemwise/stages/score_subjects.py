@@ -9,6 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.stages.inputs import answered_responses
@@ -44,6 +45,9 @@ def run(options) -> None:
             options.engine,
         )
         table.insert(1, "form", form)
+        error = calibration_error(answered, parameters.loc[items], table)
+        if error is not None:
+            table["se_calibration"] = error
         table["person_fit"] = standardized_log_likelihood(
             answered, parameters.loc[items], table["theta"].fillna(0).to_numpy()
         )

@@ -31,6 +31,7 @@ from itemwise.search import (
 )
 from itemwise.stages.inputs import (
     FEWEST_SUBJECTS,
+    benchmark_scores,
     screened_responses,
     sub_domains,
     training_responses,
@@ -127,8 +128,7 @@ def read_data(options) -> Data:
     """Return the training subjects that have a full score."""
     responses = screened_responses(options.responses, options.items)
     responses = training_responses(responses, options.splits)
-    scores = read_table(options.full_scores, "full_scores")
-    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    scores = benchmark_scores(options.full_scores, options.benchmark)
     responses = responses.select_subjects(scores.index.to_numpy(object))
     n_subjects = len(responses.subjects)
     if n_subjects < FEWEST_SUBJECTS:

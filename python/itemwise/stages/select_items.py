@@ -12,6 +12,7 @@ Only training subjects are looked at.
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.irt.model import item_information
 from itemwise.irt.quadrature import LIMIT
+from itemwise.power import minimum_detectable_difference
+from itemwise.readout import rmse
 from itemwise.responses import read_responses
 from itemwise.selection import (
     MAIN_FORM,
@@ -35,13 +38,16 @@ from itemwise.selectors import (
     by_reconstruction,
     by_test_information,
     check_size,
+    cross_fitted,
     deal,
     fill_expected,
     penalised_size,
-    selection_optimism,
+    prefix_rmse,
+    prefixes_chosen_by,
 )
 from itemwise.stages.inputs import (
     FEWEST_SUBJECTS,
+    benchmark_scores,
     sub_domains,
     training_responses,
     training_subjects,
@@ -50,6 +56,8 @@ from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
 METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
+SIZES = (5, 10, 20, 40, 80, 160, 320)
+"""Numbers of items, besides that of the form, whose errors the record tells."""
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
 
@@ -58,10 +66,12 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "parameters", "abilities", "splits", "benchmark")
     parser.add_argument(
-        "--method", choices=METHODS, default="information", help="default: information"
+        "--method", choices=METHODS, default="reconstruction", help="default: reconstruction"
     )
     add(parser, "responses", required=False)
-    parser.add_argument("--full-scores", help="full_scores table, for --method reconstruction")
+    parser.add_argument(
+        "--full-scores", help="full_scores table, for --method reconstruction and --penalty"
+    )
     parser.add_argument("--items", help="items table, for --balance")
     parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
     size = parser.add_mutually_exclusive_group(required=True)
@@ -72,7 +82,7 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--penalty",
         type=float,
-        help="--method reconstruction: points of RMSE that an item costs; up to --budget items",
+        help="points of RMSE that an item costs; up to --budget items",
     )
     parser.add_argument(
         "--forms", type=whole_number(1), default=1, help="disjoint parallel forms (default: 1)"
@@ -102,7 +112,7 @@ def run(options) -> None:
     check_options(options)
     whole_pool = read_table(options.parameters, "parameters")
     pool = thinned(whole_pool, options.thin, options.seed)
-    chosen, optimism = choose(options, pool)
+    chosen, judged = choose(options, pool)
     items = pool["item"].to_numpy(object)
     domains = sub_domains(options.balance, options.items, items)
     forms = deal(np.arange(len(chosen.positions)), domains[chosen.positions], options.forms)
@@ -112,7 +122,7 @@ def run(options) -> None:
         )
     if options.record:
         write_record(
-            {**record(options, chosen, len(items), len(forms[0])), "optimism": optimism},
+            {**record(options, chosen, len(items), len(forms[0])), **judged},
             options.record,
         )
     write_table(selection_table(options, items, chosen, forms), options.out, "selection")
@@ -120,12 +130,16 @@ def run(options) -> None:
 
 def check_options(options) -> None:
     """Refuse options that the method does not know, rather than pass over them."""
-    for name, method in (("threshold", "information"), ("penalty", "reconstruction")):
-        if getattr(options, name) is not None and options.method != method:
-            raise UserError(
-                f"--{name} means nothing to --method {options.method}; leave it out, or choose "
-                f"--method {method} (config key 'selection.method')"
-            )
+    if options.threshold is not None and options.method != "information":
+        raise UserError(
+            f"--threshold means nothing to --method {options.method}; leave it out, or choose "
+            "--method information (config key 'selection.method')"
+        )
+    if options.penalty is not None and options.budget is None:
+        raise UserError(
+            "--penalty chooses a size up to --budget; give that instead of --threshold (config "
+            "key 'selection.threshold')"
+        )
     if options.balance is not None and options.method == "information":
         raise UserError(
             "--balance: the information filter knows no sub-domains; choose another "
@@ -133,8 +147,10 @@ def check_options(options) -> None:
         )
     if options.balance is not None and options.items is None:
         raise UserError("--balance needs --items, the table that holds the column")
-    if options.method == "reconstruction" and None in (options.responses, options.full_scores):
-        raise UserError("--method reconstruction needs --responses and --full-scores")
+    rebuilds = options.method == "reconstruction" or options.penalty is not None
+    if rebuilds and None in (options.responses, options.full_scores):
+        what = "--penalty" if options.penalty is not None else "--method reconstruction"
+        raise UserError(f"{what} needs --responses and --full-scores")
 
 
 def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
@@ -145,31 +161,78 @@ def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
     return pool.iloc[np.sort(drawn)].reset_index(drop=True)
 
 
-def choose(options, pool: pd.DataFrame) -> tuple[Selected, float]:
-    """Apply the selector that was asked for; return its items and their optimism.
+def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
+    """Apply the selector that was asked for; return its items and how good other sizes are.
 
-    Only selection by reconstruction looks at full scores, so only its errors look
-    smaller than they are on subjects that did not choose the items.
+    The latter where there are full scores: `optimism`, how much smaller errors look on
+    the subjects that chose the items (only `reconstruction` looks at full scores), and
+    `sizes`, from training subjects, cross-fitted.
     """
-    if options.method == "information":
-        return _by_filter(options, pool), 1.0
+    if options.budget is None:
+        return _by_filter(options, pool), {"optimism": 1.0, "sizes": []}
     check_size(options.budget, len(pool), options.forms)
     size = options.budget * options.forms
     domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
-    balance = Balance(domains, size)
-    optimism = 1.0
     if options.method == "reconstruction":
-        positions, optimism = _by_reconstruction(options, pool, size, balance)
-    elif options.method == "test-information":
+        return _by_reconstruction(options, pool, size, domains)
+    select = selector(options, pool, domains)
+    if options.full_scores is None or options.responses is None:
+        return select(size), {"optimism": 1.0, "sizes": []}
+    target, filled, folds = _rebuilding(options, pool)
+    if options.penalty is not None:
+        errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
+        size = max(penalised_size(errors, options.penalty), options.forms)
+    sizes = smaller_sizes(size)
+    forms = [select(n).positions for n in sizes]
+    predicted = cross_fitted(filled, target, folds, lambda seen: forms)
+    return select(size), {"optimism": 1.0, "sizes": size_rows(sizes, predicted, target)}
+
+
+def smaller_sizes(size: int) -> list[int]:
+    """Return the numbers of items whose errors are told, up to that of the form."""
+    return [n for n in SIZES if n < size] + [size]
+
+
+def size_rows(sizes: list[int], predicted: np.ndarray, target: np.ndarray) -> list[dict]:
+    """Return the RMSE and the smallest detectable difference at each size, in points."""
+    rows = []
+    for n, row in zip(sizes, predicted, strict=True):
+        table = pd.DataFrame({"full_score": target, "predicted": row})
+        rows.append(
+            {
+                "n_items": n,
+                "rmse": rmse(table["predicted"], table["full_score"]),
+                "detectable": minimum_detectable_difference(table)["difference"],
+            }
+        )
+    return rows
+
+
+def selector(options, pool: pd.DataFrame, domains: np.ndarray) -> Callable[[int], Selected]:
+    """Return the function from a number of items to the items, without full scores."""
+    if options.method == "information":
+        theta = ability_grid(_training_abilities(options), options.grid, options.bins)
+        information = item_information(pool, theta).T
+        return lambda size: budget_filter(theta, information, options.bins, size)
+    if options.method == "test-information":
         theta = _training_abilities(options)
         # Equally likely abilities stand for the sample; more change nothing.
         target = np.quantile(theta, (np.arange(TABULATED) + 0.5) / TABULATED)
-        positions = by_test_information(pool, target, balance, size)
+
+        def positions(size: int) -> np.ndarray:
+            return by_test_information(pool, target, Balance(domains, size), size)
+
     elif options.method == "anchors":
-        positions = by_anchor_points(pool, balance, size, options.seed)
+
+        def positions(size: int) -> np.ndarray:
+            return by_anchor_points(pool, Balance(domains, size), size, options.seed)
+
     else:
-        positions = _at_random(balance, size, options.seed)
-    return _with_information(positions, pool), optimism
+
+        def positions(size: int) -> np.ndarray:
+            return _at_random(Balance(domains, size), size, options.seed)
+
+    return lambda size: _with_information(positions(size), pool)
 
 
 def selection_table(
@@ -198,12 +261,9 @@ def form_names(n_forms: int) -> list[str]:
 
 
 def _by_filter(options, pool: pd.DataFrame) -> Selected:
-    """Apply metabench's information filter."""
+    """Apply metabench's information filter with a given threshold."""
     theta = ability_grid(_training_abilities(options), options.grid, options.bins)
     information = item_information(pool, theta).T
-    if options.budget is not None:
-        check_size(options.budget, len(pool), options.forms)
-        return budget_filter(theta, information, options.bins, options.budget * options.forms)
     chosen = information_filter(theta, information, options.bins, options.threshold)
     if len(chosen.positions) < options.forms:
         raise UserError(
@@ -215,32 +275,42 @@ def _by_filter(options, pool: pd.DataFrame) -> Selected:
 
 
 def _by_reconstruction(
-    options, pool: pd.DataFrame, size: int, balance: Balance
-) -> tuple[np.ndarray, float]:
-    """Relate the pool's responses to full scores and select forward."""
+    options, pool: pd.DataFrame, size: int, domains: np.ndarray
+) -> tuple[Selected, dict]:
+    """Select forward by full scores."""
+    target, filled, folds = _rebuilding(options, pool)
+    positions, errors = by_reconstruction(filled, target, Balance(domains, size), size)
+    if options.penalty is not None:
+        size = max(penalised_size(errors, options.penalty), options.forms)
+        positions = positions[:size]
+    sizes = smaller_sizes(size)
+    again = prefixes_chosen_by(filled, target, Balance(domains, size), sizes)
+    honest = cross_fitted(filled, target, folds, again)
+    own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
+    optimism = max(1.0, rmse(honest[-1], target) / rmse(own, target))
+    judged = {"optimism": optimism, "sizes": size_rows(sizes, honest, target)}
+    return _with_information(positions, pool), judged
+
+
+def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return full scores, filled responses and folds of training subjects that have both."""
     responses = read_responses(options.responses)
     responses = training_responses(responses, options.splits)
     responses = responses.select_items(pool["item"].tolist(), options.responses)
-    scores = read_table(options.full_scores, "full_scores")
-    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    scores = benchmark_scores(options.full_scores, options.benchmark)
     theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
     theta = theta.reindex(responses.subjects).to_numpy()
     known = np.isin(responses.subjects, scores.index.to_numpy(object)) & ~np.isnan(theta)
     if known.sum() < FEWEST_SUBJECTS:
         raise UserError(
             f"{options.full_scores}: {known.sum()} training subjects of benchmark "
-            f"'{options.benchmark}' have a full score; selection by reconstruction needs at least "
-            f"{FEWEST_SUBJECTS}: add subjects or full scores, or choose another config key "
-            "'selection.method'"
+            f"'{options.benchmark}' have a full score; selection by reconstruction, or with a "
+            f"penalty, needs at least {FEWEST_SUBJECTS}: add subjects or full scores, or choose "
+            "another config key 'selection.method'"
         )
-    target = scores.loc[responses.subjects[known]].to_numpy()
     filled = fill_expected(responses.matrix[known], pool, theta[known])
-    positions, rmse = by_reconstruction(filled, target, balance, size)
-    if options.penalty is not None:
-        positions = positions[: max(penalised_size(rmse, options.penalty), options.forms)]
-        balance = Balance(balance.codes, len(positions))
-    folds = _folds(options, responses.subjects[known])
-    return positions, selection_optimism(filled, target, folds, positions, balance)
+    subjects = responses.subjects[known]
+    return scores.loc[subjects].to_numpy(), filled, _folds(options, subjects)
 
 
 def _folds(options, subjects: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from itemwise.files import read_record
 from itemwise.readout import Readout
 from itemwise.responses import Responses, write_responses
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.inputs import answered_responses, sub_domains
+from itemwise.stages.inputs import answered_responses, benchmark_scores, sub_domains
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.r_stage import run_r_stage
 from itemwise.tables import read_table, write_table
@@ -186,8 +186,7 @@ def optimism(options) -> float:
 
 def full_scores(options) -> pd.Series:
     """Return the full scores by subject."""
-    scores = read_table(options.full_scores, "full_scores")
-    return scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    return benchmark_scores(options.full_scores, options.benchmark)
 
 
 def chosen_subjects(

@@ -17,7 +17,12 @@ from tqdm import tqdm
 from itemwise.baseline import minimax_form, thinning_errors
 from itemwise.errors import UserError
 from itemwise.files import write_record
-from itemwise.stages.inputs import FEWEST_SUBJECTS, screened_responses, training_responses
+from itemwise.stages.inputs import (
+    FEWEST_SUBJECTS,
+    benchmark_scores,
+    screened_responses,
+    training_responses,
+)
 from itemwise.stages.options import add, whole_number
 from itemwise.tables import read_table, write_table
 
@@ -66,8 +71,7 @@ def run(options) -> None:
 def best_subset(options, pool) -> tuple[np.ndarray, dict]:
     """Return the items of the chosen subset, and the errors it was chosen by."""
     training = training_responses(pool, options.splits)
-    scores = read_table(options.full_scores, "full_scores")
-    scores = scores[scores["benchmark"] == options.benchmark].set_index("subject")["full_score"]
+    scores = benchmark_scores(options.full_scores, options.benchmark)
     known = np.isin(training.subjects, scores.index.to_numpy(object))
     if known.sum() < FEWEST_SUBJECTS:
         raise UserError(

@@ -1,0 +1,109 @@
+"""Predict the full scores of the test subjects, once: what is all that was chosen worth?
+
+Every form, the random ones too, by both read-outs, and the joint ones, as they are
+tabulated for the bank. No stage that selects, searches or fits reads what this one writes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from itemwise.assessment import Made, assess, assess_jointly
+from itemwise.errors import UserError
+from itemwise.files import read_record, write_record
+from itemwise.readout import accuracy, check_joint_record, check_record
+from itemwise.responses import read_responses
+from itemwise.selection import MAIN_FORM
+from itemwise.stages.inputs import benchmark_scores
+from itemwise.stages.options import add, add_lists, check_lists
+from itemwise.tables import read_table, write_table
+
+LISTS = {
+    "responses": "responses tables",
+    "parameters": "parameters tables",
+    "form-abilities": "abilities tables by form",
+    "selections": "selection tables",
+    "full-scores": "full_scores tables",
+    "terms": "terms tables",
+    "linear": "linear_predictors tables",
+    "readout-records": "records of fit_readout",
+}
+"""Options that take one file a benchmark, in the order of --benchmarks."""
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add_lists(parser, LISTS)
+    parser.add_argument("--joint-terms", help="terms of the joint read-out")
+    parser.add_argument("--joint-record", help="record of the joint read-out")
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form of the joint read-out and the record ({MAIN_FORM})"
+    )
+    add(parser, "splits", required=True, help="splits table")
+    parser.add_argument(
+        "--set", choices=("test", "validation"), default="test", help="whom to predict (test)"
+    )
+    add(parser, "out", help="reconstructions table to write")
+    parser.add_argument("--out-features", help="features table to write")
+    add(parser, "record")
+
+
+def run(options) -> None:
+    """Predict and write."""
+    check_lists(options, LISTS)
+    splits = read_table(options.splits, "splits")
+    wanted = splits.loc[splits["set"] == options.set, "subject"].to_numpy(object)
+    features, tables, n_items = {}, [], 0
+    for place, name in enumerate(options.benchmarks):
+        check_record(read_record(options.readout_records[place]))
+        made = read_made(options, place, wanted)
+        features[name] = made.features(options.set)
+        tables.append(assess(made, features[name]))
+        n_items += int((made.selection["form"] == options.form).sum())
+    if options.joint_terms:
+        if not options.joint_record:
+            raise UserError("--joint-terms needs --joint-record, which says what is not in them")
+        check_joint_record(read_record(options.joint_record))
+        terms = read_table(options.joint_terms, "terms")
+        tables.append(assess_jointly(terms, features, n_items, options.form))
+    table = pd.concat(tables, ignore_index=True)
+    if options.out_features:
+        write_table(pd.concat(features.values(), ignore_index=True), options.out_features,
+                    "features")  # fmt: skip
+    if options.record:
+        write_record(record(options, table), options.record)
+    write_table(table, options.out, "reconstructions")
+
+
+def read_made(options, place: int, wanted) -> Made:
+    """Read one benchmark; of full scores those of the subjects to predict alone."""
+    name = options.benchmarks[place]
+    scores = benchmark_scores(options.full_scores[place], name)
+    selection = read_table(options.selections[place], "selection")
+    return Made(
+        name,
+        read_responses(options.responses[place]),
+        read_table(options.parameters[place], "parameters"),
+        read_table(options.form_abilities[place], "abilities"),
+        selection[selection["benchmark"] == name],
+        read_table(options.terms[place], "terms"),
+        read_table(options.linear[place], "linear_predictors"),
+        scores[scores.index.isin(wanted)],
+    )
+
+
+def record(options, table: pd.DataFrame) -> dict:
+    """Return when who was predicted, and how well by the main forms."""
+    main = table[table["form"] == options.form]
+    return {
+        "set": options.set,
+        "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "n_subjects": int(table["subject"].nunique()),
+        "benchmarks": {
+            name: {readout: {"n": len(part), **accuracy(part)}
+                   for readout, part in rows.groupby("readout")}
+            for name, rows in main.groupby("benchmark")
+        },
+    }  # fmt: skip
