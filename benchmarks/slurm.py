@@ -54,7 +54,10 @@ def slurm() -> None:
             gpus = _gpu_job(node, Path(folder, "gpu"))
             began = time.monotonic()
             run = Disturbed(node, disturbed)
-            run.finish()
+            try:
+                run.finish()
+            finally:
+                run.end()
             seconds["through Slurm, disturbed"] = time.monotonic() - began
             jobs = pd.DataFrame(run.history())
         different, compared = compare_tables(clean, disturbed)
@@ -74,11 +77,12 @@ class Disturbed:
         self.killed = Counter()
         self.comments: dict[str, str] = {}
         self.began = time.monotonic()
+        self.run: subprocess.Popen | None = None
 
     def finish(self) -> None:
         """Run to the end, disturbing; the last command must succeed."""
         plan = list(PLAN)
-        run = self._start()
+        run = self.run = self._start()
         due = self._later()
         while run.poll() is None:
             time.sleep(0.5)
@@ -91,13 +95,18 @@ class Disturbed:
                 continue
             fault = plan.pop(0)
             if fault == "Snakemake killed":
-                run = self._kill_snakemake(run)
+                run = self.run = self._kill_snakemake(run)
             else:
                 self._inflict(fault, target)
             due = self._later()
         if run.returncode != 0:
             raise SystemExit((self.place / "snakemake.log").read_text(encoding="utf-8")[-5000:])
         self.untried = plan
+
+    def end(self) -> None:
+        """End Snakemake, where the proof broke off."""
+        if self.run is not None and self.run.poll() is None:
+            os.killpg(self.run.pid, signal.SIGKILL)
 
     def history(self) -> list[dict]:
         """Return what became of every job, as Slurm noted it."""
@@ -255,7 +264,7 @@ status checks differs from the profile (5 s instead of 40).
 **Tables: {n_compared} compared with a run without Slurm, {n_different} different.**
 {len(run.events)} faults; {restarted} times Snakemake submitted a job again;
 {len(jobs)} jobs ended ({", ".join(f"{n} {state}" for state, n in by_state.items())}).
-{" ".join(f"{label.capitalize()}: {s:.0f} s." for label, s in seconds.items())}
+{" ".join(f"{label[0].upper() + label[1:]}: {s:.0f} s." for label, s in seconds.items())}
 {f"Not tried, the run ended before: {', '.join(run.untried)}." if run.untried else ""}
 
 ## Faults

@@ -101,8 +101,10 @@ class SlurmNode:
         return self
 
     def __exit__(self, *_) -> None:
-        for process in self._steps():
-            process.kill()
+        for step in self._steps():
+            with suppress(psutil.NoSuchProcess):
+                for process in [*step.children(recursive=True), step]:
+                    process.kill()
         for name in reversed(list(self.daemons)):
             self.stop(name, signal.SIGKILL)
 

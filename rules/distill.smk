@@ -217,6 +217,9 @@ rule assess_readout:
         f"{RUN}/benchmarks/assess_readout/test.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(240),
     params:
         benchmarks=BENCHMARKS,
         joint=joint_options,
