@@ -28,3 +28,7 @@ rule all:
         [f"{RUN}/report.html", f"{RUN}/bank"] if BENCHMARKS else [],
         [*PROFILED, f"{RUN}/list_gaps/gaps.json", f"{RUN}/profile.html"] if PROFILED else [],
     localrule: True
+
+
+onerror:
+    print(space_left(), end="", file=sys.stderr)

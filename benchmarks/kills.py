@@ -18,6 +18,8 @@ from common import markdown, write_evidence
 from itemwise.config import ROOT
 
 N_KILLS = 20
+RUN = [sys.executable, "-m", "snakemake", "--configfile", "kills.yaml"]
+UNLOCK = [sys.executable, "-m", "itemwise", "unlock-run"]
 COPIED = ("Snakefile", "rules", "R", "config", "envs", "profiles", "python")
 CONFIG = """\
 run: kills
@@ -35,31 +37,13 @@ def kills() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clean, disturbed = Path(folder, "clean"), Path(folder, "disturbed")
         for place in (clean, disturbed):
-            _copy(place)
+            copy_project(place)
         began = time.monotonic()
-        _start(clean).wait()
+        start_run(clean).wait()
         seconds = time.monotonic() - began
-        rng = np.random.default_rng(1)
-        counts = {"SIGKILL": 0, "SIGTERM": 0, "unlocked": 0, "finished early": 0}
-        for number in range(N_KILLS):
-            name = "SIGKILL" if number % 2 == 0 else "SIGTERM"
-            run = _start(disturbed)
-            time.sleep(rng.uniform(0.5, seconds * 0.6))
-            if run.poll() is None:
-                # The whole group: Snakemake and the stage that it is running.
-                os.killpg(run.pid, getattr(signal, name))
-                counts[name] += 1
-            else:
-                counts["finished early"] += 1
-                shutil.rmtree(disturbed / "results")
-            run.wait()
-            if any((disturbed / ".snakemake" / "locks").glob("*")):
-                subprocess.run(
-                    [sys.executable, "-m", "itemwise", "unlock-run"], cwd=disturbed, check=True
-                )
-                counts["unlocked"] += 1
-        assert _start(disturbed).wait() == 0
-        different, compared = _compare(clean, disturbed)
+        counts = kill_at_random(disturbed, N_KILLS, seconds)
+        assert start_run(disturbed).wait() == 0
+        different, compared = compare_tables(clean, disturbed)
     table = pd.DataFrame([counts | {"tables compared": compared, "different": len(different)}])
     text = f"{N_KILLS} interruptions at random moments of a run of {seconds:.0f} s.\n\n"
     write_evidence("kills", "Interrupted runs", text + markdown(table), "make prove")
@@ -67,8 +51,30 @@ def kills() -> None:
         raise SystemExit(f"differ after the kills: {different}")
 
 
-def _copy(place: Path) -> None:
-    """Copy what a run needs."""
+def kill_at_random(place: Path, n_kills: int, seconds: float) -> dict[str, int]:
+    """Start a run that takes `seconds` again and again, and kill it; count what happened."""
+    rng = np.random.default_rng(1)
+    counts = {"SIGKILL": 0, "SIGTERM": 0, "unlocked": 0, "finished early": 0}
+    for number in range(n_kills):
+        name = "SIGKILL" if number % 2 == 0 else "SIGTERM"
+        run = start_run(place)
+        time.sleep(rng.uniform(0.5, seconds * 0.6))
+        if run.poll() is None:
+            # The whole group: Snakemake and the stage that it is running.
+            os.killpg(run.pid, getattr(signal, name))
+            counts[name] += 1
+        else:
+            counts["finished early"] += 1
+            shutil.rmtree(place / "results")
+        run.wait()
+        if any((place / ".snakemake" / "locks").glob("*")):
+            subprocess.run(UNLOCK, cwd=place, env=own_code(place), check=True)
+            counts["unlocked"] += 1
+    return counts
+
+
+def copy_project(place: Path) -> None:
+    """Copy what a run needs, and the configuration of a small run, `kills.yaml`."""
     place.mkdir()
     for name in COPIED:
         source = ROOT / name
@@ -79,18 +85,24 @@ def _copy(place: Path) -> None:
     (place / "kills.yaml").write_text(CONFIG, encoding="utf-8")
 
 
-def _start(place: Path) -> subprocess.Popen:
+def own_code(place: Path) -> dict[str, str]:
+    """Return an environment in which a copy of the project runs its own code."""
+    return {**os.environ, "PYTHONPATH": str(place / "python"), "ITEMWISE_ROOT": ""}
+
+
+def start_run(place: Path) -> subprocess.Popen:
     """Start the pipeline in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "kills.yaml"],
+        [*RUN, "--cores", "2"],
         cwd=place,
+        env=own_code(place),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def _compare(one: Path, other: Path) -> tuple[list[str], int]:
+def compare_tables(one: Path, other: Path) -> tuple[list[str], int]:
     """Return the tables that differ, and how many were compared."""
     different = []
     tables = sorted((one / "results").rglob("*.parquet"))

@@ -19,11 +19,13 @@ from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from demo import demo
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
+from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
 from kills import kills
 from profiling import suite_rows
 from pythia import pythia
 from scale import build_scale
+from slurm import slurm
 from uncertainty import bank, calibration_error, random_baseline
 
 from itemwise import irt
@@ -259,6 +261,8 @@ PROOFS = {
     "collect": collect_leaderboard,
     "collect_scale": collect_scale,
     "kills": kills,
+    "slurm": slurm,
+    "drill": drill,
     "suite_rows": suite_rows,
     "demo": demo,
 }

@@ -15,6 +15,9 @@ rule split_subjects:
         f"{RUN}/benchmarks/split_subjects/splits.tsv"
     conda:
         "../envs/r.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         subjects=lambda wildcards, input: ",".join(input.subjects),
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
@@ -48,7 +51,8 @@ rule screen_items:
     conda:
         "../envs/r.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         min_sd=setting("screening", "min_sd"),
         max_mean=setting("screening", "max_mean"),
@@ -79,7 +83,8 @@ rule thin_items:
     conda:
         "../envs/python.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         size=setting("thinning", "items"),
         draws=setting("thinning", "draws"),
@@ -109,7 +114,8 @@ rule fit_irt:
         "../envs/python.yaml"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         engine=setting("irt", "engine"),
         model=setting("irt", "model"),
@@ -139,6 +145,9 @@ rule score_subjects:
     conda:
         "../envs/python.yaml"
     threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         method=setting("scoring", "method"),
     shell:
@@ -164,8 +173,8 @@ rule fit_irt_mirt:
     conda:
         "../envs/r.yaml"
     resources:
-        mem_mb=6000,
-        runtime=600,
+        mem_mb=growing(6000),
+        runtime=growing(600),
     params:
         model=setting("irt", "model"),
         prior=option("prior", "irt", "prior"),
@@ -195,6 +204,9 @@ rule compare_engines:
         f"{RUN}/benchmarks/compare_engines/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     shell:
         "itemwise compare-engines --responses {input.responses:q} --splits {input.splits:q}"
         " --parameters {input.parameters:q} --fit {input.record:q}"

@@ -14,6 +14,9 @@ rule simulate_population:
         f"{RUN}/benchmarks/simulate_population/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         number=lambda wildcards: BENCHMARKS.index(wildcards.benchmark),
         subjects=CONFIG["simulate"].get("subjects"),
@@ -47,7 +50,8 @@ rule scrape_leaderboard:
         "../envs/python.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(1440),
     params:
         benchmarks=names_option("benchmarks", COLLECTED),
         settings=collection_settings(),
@@ -74,7 +78,8 @@ rule evaluate_model:
     threads: 2
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         lm=language_model,
         tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
@@ -105,7 +110,8 @@ rule build_responses:
     conda:
         "../envs/python.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         metric=option("metric", "metric"),
         filter=option("filter", "filter"),

@@ -2,6 +2,7 @@
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -98,6 +99,10 @@ PROFILED = [
     for file in [*(f"{name}.parquet" for name in ANALYSES), "record.json"]
 ]
 """What the 360 suite gives: a table of measures for every checkpoint and analysis, and records."""
+
+
+LITTLE_SPACE = 10_000_000
+"""Bytes; below it a failure is likely to be for want of space."""
 
 
 wildcard_constraints:
@@ -233,6 +238,27 @@ def option_list(name, values):
     """Return a command-line option with several values, nothing where there are none."""
     text = " ".join(map(shlex.quote, values))
     return f"--{name} {text}" if text else ""
+
+
+def space_left():
+    """Return a warning where results have little space left: then logs may be empty."""
+    folder = next(path for path in [Path(RUN), *Path(RUN).parents] if path.exists())
+    free = shutil.disk_usage(folder).free
+    if free > LITTLE_SPACE:
+        return ""
+    return (
+        f"{folder}: {free / 1e6:.1f} MB left on its disk. A full disk takes no message either: "
+        "if a log is empty, free space and run the same command again.\n"
+    )
+
+
+def growing(amount):
+    """Return a resource that grows with each attempt: what was too little is not tried again."""
+
+    def grow(wildcards, attempt):
+        return amount * attempt
+
+    return grow
 
 
 def joint_options(wildcards, input):

@@ -20,6 +20,9 @@ rule search_selection:
     conda:
         "../envs/python.yaml"
     threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(600),
     params:
         search=CONFIG["search"],
         budget=setting("selection", "budget"),
@@ -58,6 +61,9 @@ rule select_items:
         f"{RUN}/benchmarks/select_items/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         method=setting("selection", "method"),
         size=form_size,
@@ -95,6 +101,9 @@ rule score_forms:
     conda:
         "../envs/python.yaml"
     threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         method=setting("scoring", "method"),
     shell:
@@ -126,6 +135,9 @@ rule fit_readout:
     conda:
         "../envs/r.yaml"
     threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         formula=setting("readout", "formula"),
         form_formula=setting("readout", "form_formula"),
@@ -161,6 +173,9 @@ rule fit_joint_readout:
         f"{RUN}/benchmarks/fit_joint_readout/joint.tsv"
     conda:
         "../envs/r.yaml"
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
@@ -202,6 +217,9 @@ rule assess_readout:
         f"{RUN}/benchmarks/assess_readout/test.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(240),
     params:
         benchmarks=BENCHMARKS,
         joint=joint_options,
@@ -231,6 +249,9 @@ rule draw_baseline:
         f"{RUN}/benchmarks/draw_baseline/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         draws=setting("selection", "draws"),
         seed=CONFIG["seed"],
@@ -264,6 +285,9 @@ rule simulate_cat:
         f"{RUN}/benchmarks/simulate_cat/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(240),
     params:
         rules=" ".join(f"--rule {shlex.quote(rule)}" for rule in CONFIG["cat"]["rules"]),
         calibrate_on=CONFIG["cat"]["calibrate_on"],
@@ -295,6 +319,9 @@ rule analyze_factors:
         f"{RUN}/benchmarks/analyze_factors/factors.tsv"
     conda:
         "../envs/r.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
         abilities=lambda wildcards, input: ",".join(input.abilities),
@@ -332,6 +359,9 @@ rule export_bank:
         f"{RUN}/benchmarks/export_bank/bank.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         benchmarks=BENCHMARKS,
         adaptive=lambda wildcards, input: option_list("adaptive", input.adaptive),

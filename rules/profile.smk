@@ -13,6 +13,9 @@ rule list_checkpoints:
         f"{RUN}/benchmarks/list_checkpoints/checkpoints.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         entries=option_list("entries", map(json.dumps, PROFILE["checkpoints"])),
     shell:
@@ -66,5 +69,8 @@ rule list_gaps:
         f"{RUN}/benchmarks/list_gaps/gaps.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     shell:
         "itemwise list-gaps --records {input.records:q} --out {output.record:q} > {log:q} 2>&1"

@@ -13,6 +13,9 @@ rule write_report:
         f"{RUN}/benchmarks/write_report/report.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         run=lambda wildcards, output: str(Path(output.report).parent),
         benchmarks=BENCHMARKS,

@@ -14,6 +14,9 @@ rule build_trajectories:
         f"{RUN}/benchmarks/build_trajectories/trajectories.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         # The folder, since a command line has no room for the files of hundreds of checkpoints.
         folder=lambda wildcards: f"{RUN}/profile_checkpoints",
@@ -37,6 +40,9 @@ rule write_profile:
         f"{RUN}/benchmarks/write_profile/profile.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         title=CONFIG["run"],
     shell:

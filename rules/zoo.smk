@@ -12,6 +12,9 @@ rule write_suite:
         f"{RUN}/benchmarks/write_suite/tasks.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         n_items=CONFIG["zoo"]["items"],
         seed=CONFIG["seed"],
@@ -33,6 +36,9 @@ rule train_zoo:
         f"{RUN}/benchmarks/train_zoo/{{training_run}}.tsv"
     conda:
         "../envs/evaluate.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         settings=training_settings,
         lines=CONFIG["zoo"]["lines"],
@@ -63,6 +69,8 @@ rule evaluate_run:
         "../envs/evaluate.yaml"
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         lms=checkpoints,
         tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
@@ -90,6 +98,9 @@ rule score_model:
         f"{RUN}/benchmarks/score_model/{{training_run}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     shell:
         "itemwise score-model --bank {input.bank:q} --results {input.evaluations:q}"
         " --out {output.scores:q} > {log:q} 2>&1"
@@ -114,6 +125,8 @@ rule adapt_checkpoints:
         "../envs/evaluate.yaml"
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         lms=checkpoints,
         rule=CONFIG["zoo"]["rule"],
@@ -145,6 +158,9 @@ rule follow_run:
         f"{RUN}/benchmarks/follow_run/{{training_run}}.tsv"
     conda:
         "../envs/python.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     shell:
         "itemwise follow-run --bank {input.bank:q} --subjects {input.subjects:q}"
         " --evaluations {input.evaluations:q} --form-scores {input.form_scores:q}"

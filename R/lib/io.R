@@ -290,6 +290,7 @@ read_table <- function(path, table) {
       ": no such file; check the path, or run the stage that writes it"
     )
   }
+  check_seal(path)
   backend <- parquet_backend()
   x <- tryCatch(
     switch(
@@ -304,7 +305,7 @@ read_table <- function(path, table) {
         ": cannot be read as parquet, it is truncated or of another format",
         " (",
         strsplit(conditionMessage(e), "\n")[[1]][1],
-        "); write or download it again"
+        "); delete it and write or download it again"
       )
     }
   )
@@ -331,6 +332,7 @@ write_table <- function(x, path, table) {
       arrow = arrow::write_parquet(x, temporary, compression = "snappy"),
       python = write_by_command(x, temporary, table)
     )
+    if (backend != "python") seal_parquet(temporary)
   })
 }
 
@@ -350,8 +352,25 @@ write_record <- function(record, path) {
     null = "null"
   )
   write_atomically(path, \(temporary) {
-    writeLines(enc2utf8(json), temporary, useBytes = TRUE)
+    write_bytes(charToRaw(paste0(enc2utf8(json), "\n")), temporary)
   })
+}
+
+# What the system says when a disk is full or a quota is used up.
+disk_full <- "No space left on device|Disk quota exceeded"
+
+#' Write bytes, all of them
+#'
+#' A connection may fail when it is closed, without an error.
+#'
+#' @param bytes Raw vector.
+#' @param path File to write.
+#' @return `NULL`; an error where the disk is full.
+write_bytes <- function(bytes, path) {
+  suppressWarnings(writeBin(bytes, path))
+  if (!identical(file.size(path), as.numeric(length(bytes)))) {
+    stop("No space left on device", call. = FALSE)
+  }
 }
 
 #' Write a file so that it is whole or absent
@@ -373,7 +392,27 @@ write_atomically <- function(path, write) {
     sprintf(".%s.%d.tmp", basename(path), Sys.getpid())
   )
   on.exit(unlink(temporary))
-  write(temporary)
+  tryCatch(
+    write(temporary),
+    error = \(e) {
+      # A script's errors end R from within, before any on.exit().
+      unlink(temporary)
+      if (!grepl(disk_full, conditionMessage(e))) {
+        stop(e)
+      }
+      user_error(
+        path,
+        ": cannot be written (",
+        regmatches(
+          conditionMessage(e),
+          regexpr(disk_full, conditionMessage(e))
+        ),
+        "); free space there and in ",
+        tempdir(),
+        ", then run again"
+      )
+    }
+  )
   if (!suppressWarnings(file.rename(temporary, path))) {
     user_error(path, ": cannot be written; choose another file")
   }

@@ -153,6 +153,78 @@ write_by_command <- function(x, path, table) {
     quote = quoted,
     fileEncoding = "UTF-8"
   )
+  written <- readBin(csv, "raw", file.size(csv))
+  if (sum(written == charToRaw("\n")) <= nrow(x)) {
+    stop("No space left on device", call. = FALSE) # write.csv() does not say
+  }
   convert_table("--in", csv, "--out", parquet, "--table", table)
-  stopifnot(file.copy(parquet, path, overwrite = TRUE))
+  write_bytes(readBin(parquet, "raw", file.size(parquet)), path)
+}
+
+# ---- Seals -------------------------------------------------------------------
+
+# A table carries the MD5 of its bytes between the last page and the footer,
+# where no reader looks, because parquet itself notices little damage and
+# nanoparquet may crash on it. python/itemwise/seal.py does the same.
+seal_mark <- charToRaw("itemwise:md5:")
+
+#' Insert the checksum of a parquet file into it
+#'
+#' @param path Parquet file, just written.
+#' @return `NULL`; an error where its writer ran out of space, which nanoparquet
+#'   does not report.
+seal_parquet <- function(path) {
+  bytes <- readBin(path, "raw", file.size(path))
+  if (!ends_as_parquet(bytes)) {
+    stop("No space left on device", call. = FALSE)
+  }
+  size <- length(bytes)
+  footer <- readBin(bytes[size - 7:4], "integer", endian = "little")
+  pages <- seq_len(size - 8 - footer)
+  seal <- c(seal_mark, charToRaw(md5_of(bytes)))
+  write_bytes(c(bytes[pages], seal, bytes[-pages]), path)
+}
+
+#' Compare a file with its checksum
+#'
+#' @param path Parquet file. Without a checksum, or truncated, it is the
+#'   reader's to judge.
+#' @return `NULL`; a user error where the file changed since it was written.
+check_seal <- function(path) {
+  if (dir.exists(path)) {
+    return(invisible())
+  }
+  bytes <- readBin(path, "raw", file.size(path))
+  mark <- grepRaw(seal_mark, bytes, fixed = TRUE, all = TRUE)
+  if (length(mark) == 0 || !ends_as_parquet(bytes)) {
+    return(invisible())
+  }
+  seal <- max(mark) + seq_len(length(seal_mark) + 32) - 1
+  found <- bytes[utils::tail(seal, 32)]
+  if (!identical(found, charToRaw(md5_of(bytes[-seal])))) {
+    user_error(
+      path,
+      ": is damaged, its checksum differs; delete it and run again, so that it",
+      " is written anew"
+    )
+  }
+}
+
+#' Tell whether bytes end as a parquet file does
+#'
+#' @param bytes Raw vector.
+#' @return One logical.
+ends_as_parquet <- function(bytes) {
+  identical(utils::tail(bytes, 4), charToRaw("PAR1"))
+}
+
+#' MD5 of bytes
+#'
+#' @param bytes Raw vector.
+#' @return String of 32 hexadecimal digits.
+md5_of <- function(bytes) {
+  file <- tempfile() # R before 4.5 knows checksums of files only
+  on.exit(unlink(file))
+  write_bytes(bytes, file)
+  unname(tools::md5sum(file))
 }

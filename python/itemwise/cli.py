@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import logging
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
 from itemwise.errors import UserError
 from itemwise.examples import EXAMPLES
+from itemwise.files import refusal
 from itemwise.terminal import styled
 
 PHASES = {
@@ -106,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return module.run(options) or 0
     except UserError as error:
-        print(f"itemwise {stage}: error: {error}", file=sys.stderr)
+        _complain(f"itemwise {stage}: error: {error}")
         return 2
     except KeyboardInterrupt:
         print(f"itemwise {stage}: interrupted", file=sys.stderr)
@@ -114,6 +117,19 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `itemwise ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        # A file that cannot be opened for want of rights may be one to read.
+        refused = None if error.errno == errno.EACCES else refusal(error)
+        if refused is None:
+            raise
+        _complain(f"itemwise {stage}: error: {error.filename or 'a file'}: {refused}")
+        return 2
+
+
+def _complain(message: str) -> None:
+    """Print an error; on a full disk the log may take no more, but the status still tells."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def command_parser(stage: str, module) -> argparse.ArgumentParser:

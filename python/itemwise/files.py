@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from itemwise.errors import UserError
+
+REMEDIES = {
+    errno.ENOSPC: "free space there and run again",
+    errno.EDQUOT: "free space there, or have the quota raised, and run again",
+    errno.EROFS: "make it writable, or choose another place",
+    errno.EACCES: "make it writable, or choose another place",
+}
+"""What helps when the system refuses to write."""
+
+
+def refusal(error: OSError) -> str | None:
+    """Return what the system refuses to write and the remedy; None for other errors."""
+    remedy = REMEDIES.get(error.errno)
+    return remedy and f"cannot be written ({os.strerror(error.errno)}); {remedy}"
 
 
 @contextmanager
@@ -17,6 +32,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     A reader therefore sees the old file or the new one, never a part; after an
     exception nothing is left behind.
+
+    Raises
+    ------
+    UserError
+        `path` is a folder, or the system refuses to write there: a full disk, a quota, a
+        read-only folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -31,8 +52,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # Arrow's errors have no file name; one that names another file is about that.
+        own = error.filename in (None, str(temporary), temporary)
+        refused = refusal(error) if own else None
+        if refused is None:
+            raise
+        raise UserError(f"{path}: {refused}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system refuses even what is not there
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path
+from itemwise.seal import check_seal, seal_parquet
 
 CONTRACT_FILE = Path(__file__).with_name("contract.csv")
 ARROW_TYPES = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
@@ -94,15 +95,16 @@ def open_parquet(path: str | Path) -> pa.Table:
 
 @contextmanager
 def reading_parquet(path: str | Path) -> Iterator[None]:
-    """Say what is wrong with a parquet file that is missing or cannot be read."""
+    """Say what is wrong with a parquet file that is missing, damaged or cannot be read."""
     if not Path(path).exists():
         raise UserError(f"{path}: no such file; check the path, or run the stage that writes it")
     try:
+        check_seal(Path(path))
         yield
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as parquet, it is truncated or of another format "
-            f"({str(error).splitlines()[0]}); write or download it again"
+            f"({str(error).splitlines()[0]}); delete it and write or download it again"
         ) from error
 
 
@@ -143,6 +145,7 @@ def write_arrow(table: pa.Table, path: str | Path) -> None:
     """Write an Arrow table atomically, in what every parquet reader understands."""
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_statistics=False)
+        seal_parquet(temporary)
 
 
 def check_table(frame: pd.DataFrame, table: str, source: str) -> None:

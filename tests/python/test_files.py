@@ -1,5 +1,6 @@
 """A file is whole or absent, whatever happens while it is written."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -53,6 +54,33 @@ def test_kill_in_the_middle_leaves_the_old_file(number, tmp_path):
     assert path.read_text() == "old"
     write_text("new", path)  # what the killed process left is not in the way
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, r"\(No space left on device\); free space there and run again"),
+        (errno.EROFS, r"\(Read-only file system\); make it writable"),
+    ],
+)
+def test_refusal_of_the_system_names_file_and_remedy(number, remedy, tmp_path):
+    def write_on_full_disk():
+        with atomic_path(tmp_path / "t.txt") as temporary:
+            temporary.write_text("half")
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UserError, match=rf"t\.txt: cannot be written {remedy}"):
+        write_on_full_disk()
+    assert os.listdir(tmp_path) == []
+
+
+def test_error_about_another_file_stays_its_own(tmp_path):
+    def read_what_is_forbidden():
+        with atomic_path(tmp_path / "t.txt"):
+            raise PermissionError(errno.EACCES, "Permission denied", "other.csv")
+
+    with pytest.raises(PermissionError, match=r"other\.csv"):
+        read_what_is_forbidden()
 
 
 def test_place_that_cannot_be_written_is_the_users_mistake(tmp_path):

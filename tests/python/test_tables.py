@@ -7,6 +7,7 @@ import pytest
 from examples import breaches, valid_table
 
 from itemwise.errors import UserError
+from itemwise.seal import LENGTH, MARK
 from itemwise.tables import check_table, contract, open_parquet, read_table, write_table
 
 WRITTEN = [name for name in contract() if name != "responses"]  # which test_responses.py covers
@@ -127,6 +128,30 @@ def test_truncated_file_is_refused(part, tmp_path):
     path.write_bytes(whole[: int(part * len(whole))])
     with pytest.raises(UserError, match="cannot be read as parquet, it is truncated"):
         open_parquet(path)
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_table(valid_table("splits"), path, "splits")
+    whole = path.read_bytes()
+    mark = whole.index(MARK)
+    for at in {*range(0, len(whole), 7)} - {*range(mark, mark + len(MARK))}:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(UserError, match=r"t\.parquet: (is damaged|cannot be read)"):
+            open_parquet(path)
+    path.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]))
+    with pytest.raises(UserError, match="truncated"):
+        open_parquet(path)
+
+
+def test_seal_is_invisible_and_files_of_others_have_none(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_table(valid_table("splits"), path, "splits")
+    sealed = pd.read_parquet(path)
+    whole = path.read_bytes()
+    at = whole.index(MARK)
+    path.write_bytes(whole[:at] + whole[at + LENGTH :])
+    pd.testing.assert_frame_equal(read_table(path, "splits"), sealed)
 
 
 def test_missing_file_and_folder_are_refused(tmp_path):

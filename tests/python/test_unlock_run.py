@@ -3,6 +3,7 @@
 That a real run is unlocked and finished is shown in tests/workflow/test_interruption.py.
 """
 
+import os
 import subprocess
 import sys
 
@@ -59,6 +60,21 @@ def test_lock_of_a_live_process_stays(itemwise, locked, process):
     assert finished.status == 2
     assert f"Snakemake process {owner.pid} is still at work here; stop it" in finished.err
     assert list((locked / ".snakemake" / "locks").iterdir())
+
+
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+def test_queued_slurm_jobs_of_the_folder_keep_the_lock(
+    place, itemwise, locked, tmp_path, tmp_path_factory, monkeypatch
+):
+    folder = locked if place == "here" else tmp_path_factory.mktemp("elsewhere")
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "squeue").write_text(f"#!/bin/sh\necho '7 {folder}'\n")
+    (programs / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    finished = itemwise("unlock-run", "--folder", locked)
+    assert finished.status == (2 if place == "here" else 0)
+    if place == "here":
+        assert "Slurm jobs still at work here: 7; wait, or cancel them (scancel 7)" in finished.err
 
 
 @pytest.mark.parametrize("name", ["python", "snakemake"])

@@ -171,6 +171,50 @@ test_that("missing, truncated and foreign files are user errors", {
   expect_user_error(read_table(folder, "splits"), "cannot be read as parquet")
 })
 
+test_that("every flipped bit is found, in files of both languages' form", {
+  path <- file.path(scratch(), "t.parquet")
+  write_table(splits, path, "splits")
+  bytes <- readBin(path, "raw", 1e6)
+  whole <- read_table(path, "splits")
+  # Every byte but those of the mark, without which a file is read as it is.
+  mark <- grepRaw(seal_mark, bytes, fixed = TRUE) + seq_along(seal_mark) - 1
+  for (at in setdiff(seq(1, length(bytes), by = 7), mark)) {
+    damaged <- bytes
+    damaged[at] <- xor(bytes[at], as.raw(4))
+    writeBin(damaged, path)
+    expect_user_error(
+      read_table(path, "splits"),
+      "t.parquet: (is damaged|cannot)"
+    )
+  }
+  mark <- max(mark) + seq_len(32 + length(seal_mark)) - length(seal_mark)
+  writeBin(bytes[-mark], path) # a file of others has no seal
+  expect_identical(read_table(path, "splits"), whole)
+})
+
+test_that("a full disk is a user error, and no short file is left", {
+  folder <- scratch()
+  expect_user_error(
+    write_atomically(file.path(folder, "t.json"), \(temporary) {
+      writeLines("half", temporary)
+      stop("Error writing to connection:  No space left on device")
+    }),
+    "t.json: cannot be written \\(No space left on device\\); free space"
+  )
+  # nanoparquet reports nothing: its file is cut, which the seal notices.
+  expect_user_error(
+    write_atomically(file.path(folder, "t.parquet"), \(temporary) {
+      writeBin(charToRaw("PAR1 and no end"), temporary)
+      seal_parquet(temporary)
+    }),
+    "t.parquet: cannot be written \\(No space left on device\\)"
+  )
+  expect_identical(
+    list.files(folder, all.files = TRUE, no.. = TRUE),
+    character()
+  )
+})
+
 test_that("a failed write leaves the old file and nothing else", {
   folder <- scratch()
   path <- file.path(folder, "t.txt")

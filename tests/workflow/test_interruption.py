@@ -1,5 +1,6 @@
 """A run that is stopped or killed is finished by the same command, with the same result."""
 
+import os
 import signal
 import sys
 
@@ -27,7 +28,12 @@ def resumed(project) -> set[str]:
 def test_stopped_run_is_not_unlocked_but_finished(new_project, finished_run, stop):
     project = new_project()
     process = project.start()
+    os.killpg(process.pid, signal.SIGSTOP)  # the first run is still at work, however slow we are
+    second = project.snakemake()
     refused = project.run(UNLOCK)
+    os.killpg(process.pid, signal.SIGCONT)
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stdout
     assert refused.returncode == 2, refused.stdout
     assert f"Snakemake process {process.pid} is still at work here; stop it" in refused.stdout
     assert stop(process, signal.SIGTERM) != 0

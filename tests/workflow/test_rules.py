@@ -42,6 +42,12 @@ def test_rule_has_environment_log_and_benchmark_of_its_name(name):
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_rule_says_what_it_needs(name):
+    for resource in ("mem_mb", "runtime"):
+        assert re.search(rf"^        {resource}=\S", RULES[name], re.MULTILINE), resource
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_results_lie_in_a_folder_of_the_rules_name(name):
     outputs = re.search(r"    output:\n(.*?)\n    \w+:\n", RULES[name], re.DOTALL)[1]
     paths = re.findall(r'f"\{RUN\}/([^"]+)"', outputs)

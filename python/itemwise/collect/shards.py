@@ -15,6 +15,7 @@ from itemwise.build import describe_subjects
 from itemwise.collect.collection import Collected, Collection
 from itemwise.errors import UserError
 from itemwise.files import atomic_path
+from itemwise.seal import seal_parquet
 from itemwise.tables import contract, write_table
 
 ROWS = 1_000_000
@@ -64,6 +65,7 @@ def write_shards(collected: Collected, folder: Path) -> None:
             pq.write_table(
                 long_table(collected, rows), temporary, compression="zstd", write_statistics=False
             )
+            seal_parquet(temporary)
     for stale in folder.iterdir():
         if stale.name not in {f"part-{n:05d}.parquet" for n in range(len(starts))}:
             stale.unlink()

@@ -1,18 +1,20 @@
 """Remove the lock that a killed Snakemake process left behind.
 
-Refuses while a process that may own it lives: the lock is what keeps two runs from
-writing the same files.
+Refuses while a process that may own it lives, or a Slurm job that such a process left in
+the queue: the lock is what keeps two runs from writing the same files.
 """
 
 from __future__ import annotations
 
+import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
-from itemwise.errors import UserError
+from itemwise.errors import UserError, listed
 
 
 def add_options(parser) -> None:
@@ -26,6 +28,12 @@ def run(options) -> None:
     if not any((folder / ".snakemake" / "locks").glob("*")):
         print(f"{folder}: not locked")
         return
+    jobs = _slurm_jobs(folder)
+    if jobs:
+        raise UserError(
+            f"{folder}: Slurm jobs still at work here: {listed(jobs)}; wait, or cancel them "
+            f"(scancel {' '.join(jobs)}), then unlock"
+        )
     owners = [process for process in _snakemake_processes() if _works_in(process, folder)]
     if owners:
         raise UserError(
@@ -56,3 +64,19 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def _slurm_jobs(folder: Path) -> list[str]:
+    """Return the numbers of queued and running Slurm jobs whose folder this is."""
+    if shutil.which("squeue") is None:
+        return []
+    command = ["squeue", "--noheader", "--format=%i %Z"]
+    queue = subprocess.run(command, capture_output=True, text=True)
+    if queue.returncode != 0:
+        said = queue.stderr.strip().splitlines()
+        logging.getLogger(__name__).warning(
+            "squeue does not answer (%s): jobs in the queue were not looked for",
+            said[-1] if said else f"exit status {queue.returncode}",
+        )
+    rows = [line.split(maxsplit=1) for line in queue.stdout.splitlines()]
+    return [number for number, place in rows if Path(place).resolve() == folder]

@@ -1,0 +1,121 @@
+"""Faults of machines and people: named with their remedy, and mended by it.
+
+The whole drill is in benchmarks/drill.py.
+"""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from itemwise.tables import read_table
+
+RESULTS = "results/tiny"
+SIMULATE = [
+    *(sys.executable, "-m", "itemwise", "simulate-population", "--benchmark", "b"),
+    *("--subjects", "400", "--items", "100"),
+]
+
+
+@pytest.fixture
+def copy_of_run(finished_run, tmp_path):
+    """Return a copy of the finished run, free to be damaged."""
+    project = copy.copy(finished_run)
+    project.folder = tmp_path / "copy"
+    shutil.copytree(finished_run.folder, project.folder)
+    project.environment = {
+        **finished_run.environment,
+        "PYTHONPATH": str(project.folder / "python"),
+        "XDG_CACHE_HOME": str(project.folder / "cache"),
+    }
+    return project
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a folder on a file system of 40 KB of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("file systems cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def simulate(folder) -> list[str]:
+    """Return a command that writes three tables into a folder, by the shell as rules do."""
+    names = ("out", "parameters", "abilities")
+    return SIMULATE + [word for n in names for word in (f"--{n}", str(folder / f"{n}.parquet"))]
+
+
+def test_damaged_table_is_named_and_rebuilt(copy_of_run):
+    table = copy_of_run.folder / RESULTS / "fit_irt/sums.parquet"
+    reader = f"{RESULTS}/score_subjects/sums.parquet"
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 4
+    table.write_bytes(content)
+    refused = copy_of_run.snakemake("--forcerun", "score_subjects", "--", reader)
+    assert refused.returncode != 0
+    message = rf"error: {RESULTS}/fit_irt/sums.parquet: is damaged, .*; delete it and run again"
+    assert re.search(message, refused.stdout), refused.stdout  # show-failed-logs
+    table.unlink()
+    mended = copy_of_run.snakemake("--", reader)
+    assert mended.returncode == 0, mended.stdout
+    read_table(table, "parameters")
+
+
+def test_stage_on_a_full_disk_names_it_and_leaves_no_part(small_disk):
+    failed = subprocess.run(simulate(small_disk), capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert re.search(
+        r"out\.parquet: cannot be written \(No space left on device\); free space there",
+        failed.stderr,
+    )
+    assert {path.name for path in small_disk.iterdir()} <= {
+        "abilities.parquet",
+        "parameters.parquet",
+    }
+    for path in small_disk.iterdir():
+        read_table(path, path.stem)  # whole, for there was room for it
+
+
+def test_log_on_a_full_disk_does_not_hide_the_status(small_disk):
+    (small_disk / "fill").write_bytes(bytes(40 * 1024))
+    with (small_disk / "log").open("wb") as log:
+        failed = subprocess.run(simulate(small_disk), stdout=log, stderr=log)
+    assert failed.returncode == 2
+    assert sorted(os.listdir(small_disk)) == ["fill", "log"]
+
+
+def test_stage_in_a_read_only_folder_names_it(small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    failed = subprocess.run(simulate(small_disk), capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert "cannot be written (Read-only file system); make it writable" in failed.stderr
+
+
+def test_every_rule_asks_slurm_for_memory_and_time(finished_run):
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install -e '.[slurm]'")
+    planned = finished_run.snakemake("--profile", "profiles/slurm", "--dry-run", "--forceall")
+    assert planned.returncode == 0, planned.stdout
+    rules = re.findall(r"^ *(?:local)?rule (\w+):$", planned.stdout, re.MULTILINE)
+    asked = re.findall(r"^ *resources: (.*)$", planned.stdout, re.MULTILINE)
+    assert len(asked) == len(rules) > 10
+    for rule, resources in zip(rules, asked, strict=True):
+        assert re.search(r"\bmem_mb=\d+, .*\bruntime=\d+", resources), (rule, resources)
+        assert "tasks=0" in resources, rule
+
+
+def test_groups_of_the_slurm_profile_are_rules(root):
+    profile = yaml.safe_load((root / "profiles/slurm/profile.yaml").read_text(encoding="utf-8"))
+    rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
+    assert set(profile["groups"]) <= set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
+    assert set(profile["groups"].values()) == set(profile["group-components"])
