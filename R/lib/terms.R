@@ -4,6 +4,11 @@ other_kind <- paste(
   "neither linear, nor a smooth of one predictor, nor a smooth surface of two"
 )
 
+#' Say that a term does not fit on the finest grid
+#'
+#' @param n Nodes of the grid, as text.
+#' @param off Largest distance from the model, in points.
+#' @return String.
 too_curved <- function(n, off) {
   sprintf(
     "too curved for a grid of %s nodes (off by %.2g points); take a smaller k",
@@ -146,8 +151,8 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
 #' Tabulate a smooth of two variables on a grid
 #'
 #' @inheritParams tabulate_curve
-#' @return Rows of a `terms` table, read by [bilinear()] interpolation; `NULL`
-#'   where a thousandth of a point is not reached.
+#' @return Rows of a `terms` table, read by [bicubic()] interpolation; a string
+#'   with the reason where a thousandth of a point is not reached.
 tabulate_surface <- function(model, smooth, train, exact, tolerance) {
   axes <- train[smooth$term]
   for (n in 2^(5:8) + 1) {
