@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pyarrow.parquet as pq
 
 from itemwise.build import describe_subjects
 from itemwise.collect.collection import Collected, Collection
-from itemwise.errors import UserError
 from itemwise.files import atomic_path
 from itemwise.seal import seal_parquet
 from itemwise.tables import contract, write_table
@@ -37,21 +35,14 @@ def write_collection(collection: Collection, models: pd.DataFrame, folder: Path)
     Raises
     ------
     UserError
-        The disk is full.
+        The disk is full; what was collected is kept, and run again nothing is asked twice.
     """
-    try:
-        write_table(collection.manifest, folder / "manifest.parquet", "manifest")
-        write_table(collection.table, folder / "collection.parquet", "collection")
-        write_table(describe(collection, models), folder / "subjects.parquet", "subjects")
-        for collected in collection.benchmarks:
-            write_table(collected.items, folder / f"{collected.benchmark}.items.parquet", "items")
-            write_shards(collected, folder / collected.benchmark)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(
-            f"{folder}: the disk is full; free space and run again: what was collected is kept"
-        ) from error
+    write_table(collection.manifest, folder / "manifest.parquet", "manifest")
+    write_table(collection.table, folder / "collection.parquet", "collection")
+    write_table(describe(collection, models), folder / "subjects.parquet", "subjects")
+    for collected in collection.benchmarks:
+        write_table(collected.items, folder / f"{collected.benchmark}.items.parquet", "items")
+        write_shards(collected, folder / collected.benchmark)
 
 
 def write_shards(collected: Collected, folder: Path) -> None:

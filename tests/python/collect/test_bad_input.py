@@ -111,7 +111,7 @@ def test_full_disk_leaves_no_half_shard(small_v2, tmp_path, hub, monkeypatch):
         patched.setattr(shards.pq, "write_table", full)
         done = collect(small_v2, server, tmp_path, *arguments, token=TOKEN)
     assert done.returncode == 2
-    assert "the disk is full; free space and run again" in done.stderr
+    assert "(No space left on device); free space there and run again" in done.stderr
     assert [p.name for p in tmp_path.rglob("*.tmp")] == []
     assert list(tmp_path.rglob("part-*")) == []
     asked = server.counts["resolve"]
