@@ -32,6 +32,7 @@ def test_pipeline_collects_and_builds(new_project, tmp_path):
     with HubServer(world.repositories) as server:
         project.environment = {**environment(server), **project.environment,
                                "HF_ENDPOINT": server.endpoint}  # fmt: skip
+        project.environment.pop("HF_HUB_OFFLINE", None)  # other tests set it
         done = project.snakemake(
             f"{target}/arc.parquet", f"{target}/gsm8k.parquet", "--configfile", "collected.yaml"
         )
