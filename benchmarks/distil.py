@@ -50,7 +50,9 @@ def stage(*command) -> None:
     """Run a stage: an R script, or an itemwise command."""
     command = [str(part) for part in command]
     first = ["Rscript", "--vanilla"] if command[0].endswith(".R") else [sys.executable, "-m"]
-    subprocess.run(first + command, cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run(first + command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:2])}: {done.stderr.strip()}")
 
 
 def calibrated(split: str, benchmark: str) -> dict[str, Path]:
