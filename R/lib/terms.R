@@ -155,7 +155,7 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
 #'   with the reason where a thousandth of a point is not reached.
 tabulate_surface <- function(model, smooth, train, exact, tolerance) {
   axes <- train[smooth$term]
-  for (n in 2^(5:8) + 1) {
+  for (n in 2^(5:9) + 1) {
     grids <- lapply(axes, \(x) seq(min(x), max(x), length.out = n))
     at <- expand.grid(rev(grids))[smooth$term]
     value <- smooth_values(model, smooth, at)

@@ -322,7 +322,7 @@ def test_an_interrupted_export_leaves_the_old_bank(made, folder, tmp_path, monke
 
 def test_mistakes_are_refused(made, tmp_path, capsys):
     record = json.loads((made / "one.readout.json").read_text())
-    reason = {"s(theta,se,linear)": "too curved for a grid of 257 x 257 nodes"}
+    reason = {"s(theta,se,linear)": "too curved for a grid of 513 x 513 nodes"}
     record["forms"]["A"]["form"]["unsupported_terms"] = reason
     write_record(record, tmp_path / "record.json")
     records = [str(tmp_path / "record.json"), str(made / "two.readout.json")]

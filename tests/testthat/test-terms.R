@@ -107,7 +107,7 @@ test_that("surfaces of plain data are tabulated; too curved ones say so", {
   assign("smooth_values", ripple, environment(tabulate_surface))
   on.exit(assign("smooth_values", kept, environment(tabulate_surface)))
   found <- tabulate_surface(NULL, waves, data, sin(1000 * data$theta), 1e-4)
-  expect_match(found, "^too curved for a grid of 257 x 257 nodes \\(off by")
+  expect_match(found, "^too curved for a grid of 513 x 513 nodes \\(off by")
 })
 
 test_that("the interval is tabulated", {
