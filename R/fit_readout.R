@@ -6,7 +6,8 @@
 #   form     y = f1(linear) + f2(theta) + f3(sub_score) + e
 # with `linear` the ridge regression of y on the responses (cross-fitted) and
 # splines f; the formulas are options. Training subjects are predicted by the
-# model of the other folds. Intervals are
+# model of the other folds; their theta, in the workflow, comes from items
+# calibrated on the other folds. Intervals are
 #   predicted +- q x sigma(predicted),  clipped to [0, 100],
 # with sigma a spline through the absolute out-of-fold residuals r, and q the
 # ceiling((n + 1) x level)-th smallest |r| / sigma, times the optimism of a
@@ -135,16 +136,11 @@ read_out_form <- function(form, n_items, inputs, opts) {
       inputs$responses[, items, drop = FALSE],
       inputs$parameters[at, ]
     )
-  chosen <- !startsWith(form, "random")
-  fits <- Map(
-    \(formula, readout) {
-      # Selection looked at full scores through the responses, as `form` does.
-      widen <- chosen && readout == "form"
-      optimism <- if (widen) inputs$optimism else 1
-      fit_readout(made$data, formula, opts$level, optimism)
-    },
+  # A form that was drawn at random flatters nobody.
+  optimism <- if (startsWith(form, "random")) 1 else inputs$optimism
+  fits <- lapply(
     inputs$formulas,
-    names(inputs$formulas)
+    \(formula) fit_readout(made$data, formula, opts$level, optimism)
   )
   tables <- Map(
     \(fit, readout) {

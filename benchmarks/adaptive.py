@@ -186,6 +186,7 @@ def simulated_study(benchmark: str, chosen_set: str, rules: tuple[str, ...]) -> 
         itemwise(
             "simulate-cat", "--responses", run / f"build_responses/{benchmark}.parquet",
             "--parameters", run / f"fit_irt/{benchmark}.parquet", "--benchmark", benchmark,
+            "--fold-parameters", run / f"fit_folds/{benchmark}.parquet",
             *[part for rule in rules for part in ("--rule", rule)],
             "--selection", run / f"select_items/{benchmark}.parquet",
             "--selection-record", run / f"select_items/{benchmark}.json",

@@ -169,7 +169,7 @@ def cat_choices() -> None:
                 stage(
                     *("itemwise", "simulate-cat", "--benchmark", benchmark),
                     *options(made, "responses", "parameters", "selection", "terms"),
-                    *options(made, "full-scores", "abilities", "splits"),
+                    *options(made, "full-scores", "abilities", "splits", "fold-parameters"),
                     *("--selection-record", record, "--out", folder / "traces.parquet"),
                 )
                 traces.append(read_table(folder / "traces.parquet", "cat_traces"))

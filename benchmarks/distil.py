@@ -60,7 +60,11 @@ def calibrated(split: str, benchmark: str) -> dict[str, Path]:
     data_folder()  # the configuration names it
     run = SPLITS[split]
     results = ROOT / "results" / run
-    targets = [f"results/{run}/score_subjects/{b}.parquet" for b in BENCHMARKS]
+    targets = [
+        f"results/{run}/{name}/{b}.parquet"
+        for name in ("score_subjects", "fit_folds")
+        for b in BENCHMARKS
+    ]
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all"]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as changed:
         changed.write(f"run: {run}\nsplit: {{method: {split}, test: 0.1, folds: 9}}\n")
@@ -72,6 +76,7 @@ def calibrated(split: str, benchmark: str) -> dict[str, Path]:
         "full-scores": results / f"build_responses/{benchmark}.full-scores.parquet",
         "splits": results / "split_subjects/splits.parquet",
         "parameters": results / f"fit_irt/{benchmark}.parquet",
+        "fold-parameters": results / f"fit_folds/{benchmark}.parquet",
         "abilities": results / f"score_subjects/{benchmark}.parquet",
     }
 
@@ -109,12 +114,16 @@ def read_out(
     return read_scored(scored, benchmark, folder, record, *more)
 
 
-def score_forms(files: dict, folder: Path, selection: pd.DataFrame) -> dict:
-    """Score forms; return the files, with those of selection and forms."""
+def score_forms(files: dict, folder: Path, selection: pd.DataFrame, crossed: bool = True) -> dict:
+    """Score forms; return the files, with those of selection and forms.
+
+    `crossed`: training models by items that were calibrated without them.
+    """
     made = {**files, "selection": folder / "selection.parquet", "forms": folder / "forms.parquet"}
     write_table(selection, made["selection"], "selection")
     stage(
         *("itemwise", "score-subjects", *options(files, "responses", "parameters")),
+        *(options(files, "fold-parameters", "splits") if crossed else ()),
         *("--selection", made["selection"], "--threads", 2, "--out", made["forms"]),
     )
     return made
@@ -432,11 +441,17 @@ def without_part(files, benchmark, size, splits, groups, group, folder: Path) ->
     left_out["set"] = np.where(groups == group, "test", "train")
     others = sorted(set(groups) - {group})
     left_out["fold"] = groups.map({g: place for place, g in enumerate(others, start=1)})
-    fold = {**files, **{n: folder / f"{n}.parquet" for n in ("splits", "parameters", "abilities")}}
+    names = ("splits", "parameters", "fold-parameters", "abilities")
+    fold = {**files, **{name: folder / f"{name}.parquet" for name in names}}
+    record = folder / "fit.json"
     write_table(left_out, fold["splits"], "splits")
     stage(
         *("itemwise", "fit-irt", *options(fold, "responses", "splits")),
-        *("--threads", 2, "--out", fold["parameters"]),
+        *("--threads", 2, "--out", fold["parameters"], "--record", record),
+    )
+    stage(
+        *("itemwise", "fit-folds", *options(fold, "responses", "parameters", "splits")),
+        *("--fit", record, "--threads", 2, "--out", fold["fold-parameters"]),
     )
     stage(
         *("itemwise", "score-subjects", *options(fold, "responses", "parameters")),

@@ -18,15 +18,17 @@ from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
 from demo import demo
+from deployment import deployment
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
+from few_models import adaptive_few, calibration_error
 from kills import kills
 from profiling import suite_rows
 from pythia import pythia
 from scale import build_scale
 from slurm import slurm
-from uncertainty import bank, calibration_error, random_baseline
+from uncertainty import bank, random_baseline
 
 from itemwise import irt
 from itemwise.config import ROOT
@@ -244,6 +246,7 @@ PROOFS = {
     "bank": bank,
     "random_baseline": random_baseline,
     "calibration_error": calibration_error,
+    "adaptive_few": adaptive_few,
     "published_forms": published_forms,
     "error_by_size": error_by_size,
     "coverage": cross_fitted_coverage,
@@ -265,6 +268,7 @@ PROOFS = {
     "drill": drill,
     "suite_rows": suite_rows,
     "demo": demo,
+    "deployment": deployment,
 }
 
 if __name__ == "__main__":

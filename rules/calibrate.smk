@@ -131,6 +131,37 @@ rule fit_irt:
         " > {log:q} 2>&1"
 
 
+rule fit_folds:
+    # Read-outs and adaptive tests learn from training models; these are scored by items that
+    # they did not help to calibrate.
+    input:
+        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        fit_record=f"{RUN}/fit_irt/{{benchmark}}.json",
+        splits=f"{RUN}/split_subjects/splits.parquet",
+        code=stage_code("fit_folds"),
+    output:
+        parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
+        record=f"{RUN}/fit_folds/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/fit_folds/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/fit_folds/{{benchmark}}.tsv"
+    conda:
+        "../envs/python.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(120),
+    params:
+        quadrature=option("quadrature", "irt", "quadrature"),
+    shell:
+        "itemwise fit-folds --responses {input.responses:q} --parameters {input.parameters:q}"
+        " --fit {input.fit_record:q} --splits {input.splits:q} {params.quadrature}"
+        " --threads {threads} --out {output.parameters:q} --record {output.record:q}"
+        " > {log:q} 2>&1"
+
+
 rule score_subjects:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",

@@ -90,6 +90,8 @@ rule score_forms:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        fold_parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
+        splits=f"{RUN}/split_subjects/splits.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
         code=stage_code("score_subjects"),
     output:
@@ -108,7 +110,8 @@ rule score_forms:
         method=setting("scoring", "method"),
     shell:
         "itemwise score-subjects --responses {input.responses:q}"
-        " --parameters {input.parameters:q} --selection {input.selection:q}"
+        " --parameters {input.parameters:q} --fold-parameters {input.fold_parameters:q}"
+        " --splits {input.splits:q} --selection {input.selection:q}"
         " --method {params.method} --threads {threads} --out {output.abilities:q} > {log:q} 2>&1"
 
 
@@ -267,6 +270,7 @@ rule simulate_cat:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
         parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        fold_parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
         item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",
         selection_record=f"{RUN}/select_items/{{benchmark}}.json",
@@ -294,6 +298,7 @@ rule simulate_cat:
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
+        " --fold-parameters {input.fold_parameters:q}"
         " --benchmark {wildcards.benchmark} {params.rules} --items {input.item_table:q}"
         " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"

@@ -33,6 +33,7 @@ PHASES = {
     "calibrate the items": {
         "thin-items": "thin the screened items before calibration, by random subsets",
         "fit-irt": "calibrate items with item response theory",
+        "fit-folds": "calibrate the items without each fold of the training models",
         "score-subjects": "estimate abilities with fixed item parameters",
         "compare-engines": "compare the native calibration with the reference engine's",
         "recover-parameters": "simulate, fit and compare with the truth, over designs",

@@ -55,6 +55,11 @@ itemwise fit-irt --responses results/mine/build_responses/arc.parquet \\
     --items results/mine/screen_items/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet --out parameters.parquet
 """,
+    "fit-folds": """
+itemwise fit-folds --responses results/mine/build_responses/arc.parquet \\
+    --parameters results/mine/fit_irt/arc.parquet --fit results/mine/fit_irt/arc.json \\
+    --splits results/mine/split_subjects/splits.parquet --out folds.parquet
+""",
     "score-subjects": """
 itemwise score-subjects --responses results/mine/build_responses/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --method EAP --out abilities.parquet

@@ -85,12 +85,14 @@ class Calibration:
         )
 
 
-def calibrate(traces: pd.DataFrame, full_scores: pd.Series, level: float) -> Calibration:
+def calibrate(
+    traces: pd.DataFrame, full_scores: pd.Series, level: float, folds: pd.Series
+) -> Calibration:
     """Relate the scores of tests of training models to their full scores.
 
     At each length a penalised spline of the full score on the reconstruction, and as
     factor the `level` quantile of |error| / half width (with the finite-sample ceiling of
-    conformal prediction).
+    conformal prediction), errors being those of splines that the other folds were fitted to.
 
     Parameters
     ----------
@@ -101,6 +103,9 @@ def calibrate(traces: pd.DataFrame, full_scores: pd.Series, level: float) -> Cal
         Points, by subject.
     level : float
         Coverage of the intervals.
+    folds : series
+        Fold of each training model, by subject: those of a training run or an organization
+        are in one.
 
     Raises
     ------
@@ -123,10 +128,18 @@ def calibrate(traces: pd.DataFrame, full_scores: pd.Series, level: float) -> Cal
         last = traces[traces["step"] <= n].groupby("subject").last()
         true = full_scores.loc[last.index].to_numpy()
         predicted = last["predicted"].to_numpy()
-        at = np.concatenate([nodes, predicted])
-        fitted = np.clip(smooth(predicted, true, at, n_bases=12), 0, 100)
-        ratio = np.abs(true - fitted[NODES:]) / last["half_width"].to_numpy()
+        corrected.append(_curve(predicted, true, nodes))
+        fold = folds.loc[last.index].to_numpy()
+        expected = np.empty(len(true))
+        for left_out in np.unique(fold):
+            out = fold == left_out
+            expected[out] = _curve(predicted[~out], true[~out], predicted[out])
+        ratio = np.abs(true - expected) / last["half_width"].to_numpy()
         rank = min(int(np.ceil((n_tests + 1) * level)), n_tests)
-        corrected.append(fitted[:NODES])
         factor.append(np.sort(ratio)[rank - 1])
     return Calibration(lengths, nodes, np.array(corrected), np.array(factor))
+
+
+def _curve(predicted: np.ndarray, true: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the mean full score at some reconstructions, in points."""
+    return np.clip(smooth(predicted, true, at, n_bases=12), 0, 100)

@@ -68,6 +68,12 @@ def training_subjects(splits: str) -> np.ndarray:
     return table.loc[table["set"] == "train", "subject"].to_numpy(object)
 
 
+def training_folds(splits: str) -> pd.Series:
+    """Return the fold of each training subject, by subject."""
+    table = read_table(splits, "splits")
+    return table[table["set"] == "train"].set_index("subject")["fold"]
+
+
 def training_responses(responses: Responses, splits: str | None) -> Responses:
     """Return the responses of training subjects, of all where there is no split."""
     if splits is None:

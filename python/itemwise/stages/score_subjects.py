@@ -1,18 +1,22 @@
 """Estimate abilities with fixed item parameters.
 
 With --selection, once for each form, from that form's items alone: parameters stay
-those of the whole pool, so that all abilities lie on one scale.
+those of the whole pool, so that all abilities lie on one scale. With --fold-parameters and
+--splits, training subjects are scored by items that were calibrated without their fold.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.irt.calibration_error import calibration_error
+from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
-from itemwise.stages.inputs import answered_responses
+from itemwise.responses import Responses
+from itemwise.stages.inputs import answered_responses, training_folds
 from itemwise.stages.options import add
 from itemwise.tables import read_table, write_table
 
@@ -21,6 +25,8 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "responses", "parameters")
     parser.add_argument("--selection", help="selection table: score each form by itself")
+    parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
+    add(parser, "splits", help="splits table, the folds of --fold-parameters")
     parser.add_argument("--method", choices=METHODS, default="EAP", help="default: EAP")
     parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
     add(parser, "quadrature", "threads", "out")
@@ -28,30 +34,27 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Score and write."""
+    if bool(options.fold_parameters) != bool(options.splits):
+        raise UserError("--fold-parameters and --splits: give both or neither")
     responses = answered_responses(options.responses)
     parameters = read_table(options.parameters, "parameters")
     parameters = parameters.set_index("item", drop=False)
+    folds = fold_parameters = None
+    if options.fold_parameters:
+        folds = training_folds(options.splits)
+        fold_parameters = read_table(options.fold_parameters, "fold_parameters")
 
-    def abilities(items, form: str) -> pd.DataFrame:
+    def abilities(items: list[str], form: str) -> pd.DataFrame:
         chosen = responses.select_items(items, options.responses)
         # A subject may have answered nothing of a form; it has no ability there.
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
-        table = score(
-            answered,
-            parameters.loc[items],
-            options.method,
-            options.quadrature,
-            options.threads,
-            options.engine,
-        )
-        table.insert(1, "form", form)
+        table = scored(answered, parameters.loc[items], options)
         error = calibration_error(answered, parameters.loc[items], table)
         if error is not None:
             table["se_calibration"] = error
-        table["person_fit"] = standardized_log_likelihood(
-            answered, parameters.loc[items], table["theta"].fillna(0).to_numpy()
-        )
-        table.loc[table["theta"].isna(), "person_fit"] = float("nan")
+        if folds is not None:
+            table = cross_scored(answered, folds, fold_parameters, table, options)
+        table.insert(1, "form", form)
         return table
 
     if options.selection is None:
@@ -68,3 +71,32 @@ def run(options) -> None:
             abilities(part["item"].tolist(), form) for form, part in selection.groupby("form")
         ]
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")
+
+
+def scored(responses: Responses, parameters: pd.DataFrame, options) -> pd.DataFrame:
+    """Return abilities with person fit."""
+    table = score(
+        responses, parameters, options.method, options.quadrature, options.threads, options.engine
+    )
+    fit = standardized_log_likelihood(responses, parameters, table["theta"].fillna(0).to_numpy())
+    return table.assign(person_fit=pd.Series(fit).where(table["theta"].notna()))
+
+
+def cross_scored(
+    responses: Responses,
+    folds: pd.Series,
+    fold_parameters: pd.DataFrame,
+    table: pd.DataFrame,
+    options,
+) -> pd.DataFrame:
+    """Put abilities by the other folds' items in the place of those of training subjects."""
+    training = responses.select_subjects(folds.index.to_numpy(object))
+    parts = by_fold(training, folds, fold_parameters, options.fold_parameters)
+    crossed = pd.concat([scored(part, parameters, options) for part, parameters in parts])
+    columns = ["theta", "se", "person_fit"]
+    crossed = crossed.set_index("subject")[columns]
+    # Whoever answered only items that all other folds answered alike has no ability.
+    left_out = np.isin(training.subjects, crossed.index.to_numpy(object), invert=True)
+    table = table[~table["subject"].isin(training.subjects[left_out])].set_index("subject")
+    table.loc[crossed.index, columns] = crossed
+    return table.reset_index()

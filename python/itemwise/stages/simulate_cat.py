@@ -23,10 +23,16 @@ from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
 from itemwise.errors import UserError
 from itemwise.files import read_record
+from itemwise.irt.cross_calibration import by_fold
 from itemwise.readout import Readout
 from itemwise.responses import Responses, write_responses
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.inputs import answered_responses, benchmark_scores, sub_domains
+from itemwise.stages.inputs import (
+    answered_responses,
+    benchmark_scores,
+    sub_domains,
+    training_folds,
+)
 from itemwise.stages.options import add, whole_number
 from itemwise.stages.r_stage import run_r_stage
 from itemwise.tables import read_table, write_table
@@ -62,6 +68,11 @@ def add_options(parser) -> None:
         help="training models whose simulated tests correct scores and intervals (default: 1500; "
         "0: no correction)",
     )
+    parser.add_argument(
+        "--fold-parameters",
+        help="fold_parameters table of fit-folds: training models are tested by items that were "
+        "calibrated without them",
+    )
     parser.add_argument("--items", help="items table, for rules with balance=<column>")
     parser.add_argument("--splits", help="splits table: simulate the subjects of --set alone")
     parser.add_argument(
@@ -90,23 +101,20 @@ def run(options) -> None:
         return
     if options.cat_test:
         raise UserError("--cat-test means nothing to --engine native; leave it out")
+    folds = None if calibrating is None else training_folds(options.splits)
     traces, calibrations = [], []
     for rule in rules:
         bank = ordered(options, parameters, rule)
-        domains = None
-        if rule.balance is not None:
-            if options.items is None:
-                raise UserError(f"rule '{rule.name}': balance={rule.balance} needs --items")
-            domains = sub_domains(rule.balance, options.items, bank["item"].to_numpy(object))
         scale = score_scale(options, rule)
         if calibrating is not None:
-            made = _simulate(options, calibrating, bank, rule, scale, domains, "calibrating")
-            calibration = calibrate(made, full_scores(options), scale.level)
+            parts = banks_of(options, calibrating, bank, folds)
+            made = _simulate(options, parts, rule.without_stops(), scale, "calibrating")
+            calibration = calibrate(made, full_scores(options), scale.level, folds)
             if rule.items == "form":
                 calibration = replace(calibration, factor=calibration.factor * optimism(options))
             calibrations.append(calibration.table(options.benchmark, rule))
             scale = replace(scale, calibration=calibration)
-        traces.append(_simulate(options, tested, bank, rule, scale, domains, "testing"))
+        traces.append(_simulate(options, [(tested, bank)], rule, scale, "testing"))
     table = pd.concat(traces, ignore_index=True)
     if options.out_calibration:
         if not calibrations:
@@ -156,17 +164,41 @@ def catr_options(options, rule: Rule) -> dict:
     }  # fmt: skip
 
 
-def _simulate(options, responses, bank, rule, scale, domains, what: str) -> pd.DataFrame:
-    """Simulate with a progress bar; a rule may not stop by its own interval yet."""
-    if what == "calibrating":
-        rule = rule.without_stops()
-    rule = replace(rule, max_length=min(rule.max_length, len(bank)))
-    with tqdm(
-        total=len(responses.subjects), unit="test", desc=f"{rule.name}, {what}", disable=None
-    ) as bar:
-        return simulate(
-            responses, bank, rule, options.benchmark, scale, domains, options.seed, bar.update
-        )
+def banks_of(
+    options, calibrating: Responses, bank: pd.DataFrame, folds: pd.Series
+) -> list[tuple[Responses, pd.DataFrame]]:
+    """Return training models with the bank that tests them: calibrated without their fold."""
+    if options.fold_parameters is None:
+        return [(calibrating, bank)]
+    table = read_table(options.fold_parameters, "fold_parameters")
+    chosen = calibrating.select_items(bank["item"].tolist(), options.responses)
+    return list(by_fold(chosen, folds, table, options.fold_parameters))
+
+
+def _simulate(options, parts, rule: Rule, scale: ScoreScale | None, what: str) -> pd.DataFrame:
+    """Test the subjects of each part by its bank, with a progress bar."""
+    traces = []
+    n = sum(len(responses.subjects) for responses, _ in parts)
+    with tqdm(total=n, unit="test", desc=f"{rule.name}, {what}", disable=None) as bar:
+        for responses, bank in parts:
+            domains = balanced_domains(options, rule, bank)
+            shorter = replace(rule, max_length=min(rule.max_length, len(bank)))
+            traces.append(
+                simulate(
+                    responses, bank, shorter, options.benchmark, scale, domains, options.seed,
+                    bar.update,
+                )
+            )  # fmt: skip
+    return pd.concat(traces, ignore_index=True)
+
+
+def balanced_domains(options, rule: Rule, bank: pd.DataFrame) -> np.ndarray | None:
+    """Return the sub-domains whose shares the rule keeps."""
+    if rule.balance is None:
+        return None
+    if options.items is None:
+        raise UserError(f"rule '{rule.name}': balance={rule.balance} needs --items")
+    return sub_domains(rule.balance, options.items, bank["item"].to_numpy(object))
 
 
 def calibration_subjects(options, responses: Responses) -> Responses | None:

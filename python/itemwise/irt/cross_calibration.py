@@ -1,0 +1,131 @@
+"""Calibrations without one fold each, so that no subject is scored by items it helped to calibrate.
+
+What a read-out learns from subjects who calibrated the items themselves is too good: their
+abilities fit their own noise. Abilities by items of the other folds are as noisy as those of
+new subjects, so that errors and intervals learnt from them hold for new subjects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from itemwise.errors import UserError
+from itemwise.irt.calibration import fit
+from itemwise.irt.linking import link_by_items, transform
+from itemwise.responses import Responses
+
+PARAMETERS = ["item", "a", "d", "g", "u"]
+
+
+def calibrate_folds(
+    responses: Responses,
+    folds: pd.Series,
+    reference: pd.DataFrame,
+    progress: Callable[[], None] = lambda: None,
+    **settings,
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Calibrate the items without each fold, on the scale of one calibration of all.
+
+    The scales are linked through the items (Stocking & Lord 1983); negligible where models
+    are many, but a fold of few has a mean ability of its own.
+
+    Parameters
+    ----------
+    responses : Responses
+        Training subjects.
+    folds : series
+        Fold of each training subject, by subject.
+    reference : data frame
+        Table `parameters` of the calibration with everybody. Items that it lacks are left out.
+    progress : callable
+        Told when a fold is done.
+    **settings
+        Of `itemwise.irt.fit`: model, prior, quadrature, threads.
+
+    Returns
+    -------
+    parameters : data frame
+        Table `fold_parameters`. An item that all others answered alike lacks in its fold.
+    records : list of dict
+        Of each fold, the fit record.
+
+    Raises
+    ------
+    UserError
+        Fewer than two folds; a subject without a fold.
+    """
+    responses = responses.select_items(reference["item"].tolist(), "responses")
+    fold = fold_of(responses.subjects, folds)
+    tables, records = [], []
+    for left_out in np.unique(fold):
+        table, record = fit(responses.take(subjects=fold != left_out), **settings)
+        linked = transform(table, link_by_items(reference, table, standard_errors=False))
+        tables.append(linked[PARAMETERS].assign(fold=int(left_out)))
+        records.append({"fold": int(left_out), **record})
+        progress()
+    return pd.concat(tables, ignore_index=True)[["fold", *PARAMETERS]], records
+
+
+def fold_of(subjects: np.ndarray, folds: pd.Series) -> np.ndarray:
+    """Return the fold of each subject.
+
+    Raises
+    ------
+    UserError
+        A subject has none; all have the same.
+    """
+    fold = folds.reindex(subjects)
+    if fold.isna().any():
+        raise UserError(
+            f"splits: training subject '{fold.index[fold.isna()][0]}' has no fold; "
+            "run split_subjects again"
+        )
+    if fold.nunique() < 2:
+        raise UserError("splits: training subjects are all in one fold; at least 2 are needed")
+    return fold.to_numpy(int)
+
+
+def by_fold(
+    responses: Responses, folds: pd.Series, fold_parameters: pd.DataFrame, source: str
+) -> Iterator[tuple[Responses, pd.DataFrame]]:
+    """Yield each fold's subjects with the items that were calibrated without them.
+
+    Parameters
+    ----------
+    responses : Responses
+        Training subjects, to some of the items.
+    folds : series
+        Fold of each, by subject.
+    fold_parameters : data frame
+        Table of `calibrate_folds`.
+    source : str
+        What the parameters come from, for errors.
+
+    Yields
+    ------
+    responses, parameters
+        Of one fold: table `parameters` in the order of the responses' items; subjects that
+        answered none of these items are left out.
+
+    Raises
+    ------
+    UserError
+        A fold without a calibration.
+    """
+    fold = fold_of(responses.subjects, folds)
+    for left_out in np.unique(fold):
+        rows = fold_parameters[fold_parameters["fold"] == left_out]
+        if rows.empty:
+            raise UserError(
+                f"{source}: holds no calibration without fold {left_out}; run fit-folds again "
+                "with the same splits"
+            )
+        rows = rows.drop(columns="fold").set_index("item", drop=False)
+        known = [item for item in responses.items if item in rows.index]
+        part = responses.take(subjects=fold == left_out).select_items(known, source)
+        part = part.take(subjects=part.administered.any(axis=1))
+        if len(part.subjects):
+            yield part, rows.loc[known].reset_index(drop=True)

@@ -1,0 +1,55 @@
+"""Calibrate the items without each fold of the training models.
+
+Read-outs and adaptive tests learn from abilities of training models; by items that the same
+models calibrated these would be better than those of new models. The scales are linked to that
+of --parameters, the calibration with everybody.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from tqdm import tqdm
+
+from itemwise.errors import listed
+from itemwise.files import read_record, write_record
+from itemwise.irt.cross_calibration import calibrate_folds
+from itemwise.stages.inputs import answered_responses, training_folds, training_responses
+from itemwise.stages.options import add
+from itemwise.tables import read_table, write_table
+
+LOG = logging.getLogger(__name__)
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "responses", "parameters")
+    add(parser, "splits", required=True)
+    parser.add_argument(
+        "--fit", required=True, help="JSON record of fit-irt: the model and prior that are repeated"
+    )
+    add(parser, "quadrature", "threads", "out", "record")
+
+
+def run(options) -> None:
+    """Calibrate and write."""
+    responses = training_responses(answered_responses(options.responses), options.splits)
+    folds = training_folds(options.splits)
+    whole = read_record(options.fit)
+    with tqdm(total=folds.nunique(), unit="fold", desc="fit_folds", disable=None) as bar:
+        table, records = calibrate_folds(
+            responses,
+            folds,
+            read_table(options.parameters, "parameters"),
+            progress=bar.update,
+            model=whole["model"],
+            prior=whole["prior"],
+            quadrature=options.quadrature,
+            threads=options.threads,
+        )
+    unfinished = [record["fold"] for record in records if not record["converged"]]
+    if unfinished:
+        LOG.warning("not converged without fold %s: taken as they are", listed(unfinished))
+    if options.record:
+        write_record({"folds": records}, options.record)
+    write_table(table, options.out, "fold_parameters")
