@@ -74,6 +74,7 @@ def container() -> str:
         root, clean, inside = folder / "root", folder / "clean", folder / "inside"
         for place in (clean, inside):
             copy_project(place)
+            shutil.copy2(ROOT / "constraints.txt", place)  # doctor compares versions
         began = time.monotonic()
         install_base(sections["base"], root)
         copy_files(sections["files"], root)

@@ -230,7 +230,7 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
     if twice.any():
         item = tables["parameters"].loc[twice, "item"].iloc[0]
         raise UserError(f"item '{item}' occurs in two benchmarks; make item ids unique")
-    made = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    made, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     try:
         for name, place in {**TABLES, **OPTIONAL}.items():
             if name in TABLES or tables.get(name) is not None:
@@ -243,10 +243,11 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
         head = {"format_version": FORMAT_VERSION, "itemwise": version("itemwise")}
         write_record({**head, **card, "sha256": sums}, made / "bank.json")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         made.rename(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        for place in (made, old):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def read_bank(folder: str | Path) -> Bank:

@@ -137,14 +137,7 @@ class Readout:
             A predictor is missing.
         """
         held, outside = self._held(features)
-        predicted = np.full(len(features), self._rows("intercept")["value"].iloc[0])
-        for row in self._rows("linear").itertuples():
-            predicted += row.value * held[row.variable]
-        for _, grid in self._rows("smooth").groupby("term", sort=False):
-            predicted += np.interp(held[grid["variable"].iloc[0]], grid["x"], grid["value"])
-        for _, grid in self._rows("surface").groupby("term", sort=False):
-            predicted += _on_surface(grid, held)
-        predicted = np.clip(predicted, 0, 100)
+        predicted = np.clip(self._sum_of_terms(held), 0, 100)
         half = self.half_width(predicted)
         return pd.DataFrame(
             {
@@ -163,7 +156,8 @@ class Readout:
         half' = sqrt(half^2 + sum_v (z df/dv error_v)^2), by the delta method, with z the
         normal quantile of the level. The read-out was fitted to models that calibrated the
         items and answered all of the form: of the uncertainty of item parameters and of
-        missing items its residuals tell nothing.
+        missing items its residuals tell nothing. Slopes are taken within the training range:
+        at its ends, where predictors are held, and beyond, ability is no better known.
 
         Parameters
         ----------
@@ -177,13 +171,12 @@ class Readout:
         """
         more = np.zeros(len(features))
         z = norm.ppf((1 + self.level) / 2)
+        held, _ = self._held(features)
         for variable in errors.keys() & set(self.variables):
-            sides = [
-                self.predict(features.assign(**{variable: features[variable] + step}))["predicted"]
-                for step in (STEP, -STEP)
-            ]
-            slope = (sides[0] - sides[1]).to_numpy() / (2 * STEP)
-            more += (z * slope * errors[variable]) ** 2
+            low, high = self.span(variable)
+            at = np.clip(held[variable], low + STEP, high - STEP)
+            up, down = (self._sum_of_terms({**held, variable: at + step}) for step in (STEP, -STEP))
+            more += (z * (up - down) / (2 * STEP) * errors[variable]) ** 2
         # From the unclipped half width, which both sides share.
         half = np.sqrt(self.half_width(predicted["predicted"]) ** 2 + more)
         return predicted.assign(
@@ -201,6 +194,19 @@ class Readout:
     def _rows(self, kind: str) -> pd.DataFrame:
         """Return the rows of one kind, in the order of their nodes within terms."""
         return self.terms[self.terms["kind"] == kind]
+
+    def _sum_of_terms(self, held: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the sum of all terms at predictors within the training range."""
+        predicted = np.full(
+            len(next(iter(held.values()))), self._rows("intercept")["value"].iloc[0]
+        )
+        for row in self._rows("linear").itertuples():
+            predicted += row.value * held[row.variable]
+        for _, grid in self._rows("smooth").groupby("term", sort=False):
+            predicted += np.interp(held[grid["variable"].iloc[0]], grid["x"], grid["value"])
+        for _, grid in self._rows("surface").groupby("term", sort=False):
+            predicted += _on_surface(grid, held)
+        return predicted
 
     def _held(self, features: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Hold predictors within the training range; say which rows lay outside."""

@@ -56,6 +56,23 @@ def test_terms_by_hand():
         readout.predict(at[["theta"]])
 
 
+def test_less_known_abilities_widen_as_much_at_the_ends_of_the_training_range():
+    """By hand: the linear predictor of theta rises by 15 a unit; z of 90 % is 1.645."""
+    line = [
+        ("intercept", "intercept", "", "", 1, None, None, 50.0),
+        ("smooth", "s", "theta", "", 1, -2.0, None, -30.0),
+        ("smooth", "s", "theta", "", 2, 2.0, None, 30.0),
+        ("range", "theta", "theta", "", 1, -2.0, 2.0, 0.0),
+        ("scale", "scale", "predicted", "", 1, 0.0, None, 1.0),
+        ("quantile", "quantile", "", "", 1, 0.9, None, 3.0),
+    ]
+    readout = Readout("x", pd.DataFrame(line, columns=COLUMNS))
+    at = pd.DataFrame({"theta": [0.0, 1.99, 2.0, 2.5, -9.0]})
+    wide = readout.widen(readout.predict(at), at, {"theta": np.full(5, 0.5)})
+    half = np.minimum(wide["upper"] - wide["predicted"], 100)
+    np.testing.assert_allclose(half, np.hypot(3, 1.6449 * 15 * 0.5), rtol=1e-4)
+
+
 def test_an_infinite_interval_is_the_whole_range():
     terms = pd.DataFrame(TERMS, columns=COLUMNS)
     terms.loc[terms["kind"] == "quantile", "value"] = 1e12

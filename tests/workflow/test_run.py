@@ -143,7 +143,7 @@ def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
 
 READ_OUT = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
 SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
-SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
+SCREENED = ["screen_items", "fit_irt", "fit_folds", "score_subjects", *SELECTED]
 EDITS = {
     "an R stage": ("R/screen_items.R", SCREENED),
     "an R library": ("R/lib/readout.R", READ_OUT),

@@ -254,12 +254,16 @@ def run_tests(
 
 
 def check_budget(budget: int | None, rule: Rule, n_benchmarks: int) -> None:
-    """Refuse a budget below the rule's shortest test for every benchmark."""
-    least = rule.min_length * n_benchmarks
+    """Refuse a budget below the rule's shortest test, in whole batches, for every benchmark."""
+    shortest = 0
+    while shortest < min(rule.min_length, rule.max_length):
+        shortest += rule.next_size(shortest)
+    least = shortest * n_benchmarks
     if budget is not None and budget < least:
         raise UserError(
-            f"--budget {budget}: {n_benchmarks} benchmarks of at least {rule.min_length} "
-            f"items need {least}; raise it or lower min_length"
+            f"--budget {budget}: {n_benchmarks} benchmarks of at least {shortest} items, which the "
+            f"rule asks before it may stop, need {least}; raise it, or lower min_length, start or "
+            "batch"
         )
 
 

@@ -200,11 +200,14 @@ def link_by_subjects(first: pd.DataFrame, second: pd.DataFrame) -> Link:
 
 
 def transform(parameters: pd.DataFrame, link: Link) -> pd.DataFrame:
-    """Put the parameters of the second calibration on the scale of the first."""
+    """Put the parameters of the second calibration on the scale of the first.
+
+    Without their standard errors and covariances, which the link's own error would add to.
+    """
     moved = parameters.copy()
     moved["a"] = parameters["a"] / link.slope
     moved["d"] = parameters["d"] - parameters["a"] * link.intercept / link.slope
-    return moved.drop(columns=[c for c in moved if c.startswith("se_")])
+    return moved.drop(columns=[c for c in moved if c.startswith(("se_", "cov_"))])
 
 
 def _anchored_starts(responses, anchors, model: str, held: np.ndarray) -> list[np.ndarray]:

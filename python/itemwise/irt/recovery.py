@@ -155,6 +155,9 @@ def _one(design: Design, seed: list[int], engine: str, threads: int) -> Iterator
     truth = draw_parameters(design, rng)
     theta = rng.standard_normal(design.n_subjects)
     responses = simulate_responses(truth, theta, [*seed, 1], design.missing)
+    # Of many missing cells and few items, some subjects have no response at all.
+    answered = responses.administered.any(axis=1)
+    responses, theta = responses.take(subjects=answered), theta[answered]
     parameters, _ = fit(
         responses,
         design.model,

@@ -10,6 +10,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
@@ -195,10 +196,12 @@ def _derivatives_block(matrix, beta, theta):
     if beta.shape[1] == 2:
         residual = np.where(answered, observed - right, 0)
         return residual @ a, -(np.where(answered, right * wrong, 0) @ a**2)
-    # With P = g + (u - g) L: P' = a (P - g)(u - P) / (u - g), P'' = a P' (u + g - 2P) / (u - g).
+    # With P = g + (u - g) L: P' = a (u - g) L (1 - L), P'' = a P' (1 - 2 L).
     lower, upper, _ = asymptotes(beta)
-    rise = a * (right - lower) * (upper - right) / (upper - lower)
-    bend = a * rise * (upper + lower - 2 * right) / (upper - lower)
+    z = theta[:, None] * a + beta[:, 1]
+    up, down = expit(z), expit(-z)
+    rise = a * (upper - lower) * up * down
+    bend = a * rise * (down - up)
     weight = np.where(answered, observed / right - (1 - observed) / wrong, 0)
     square = np.where(answered, observed / right**2 + (1 - observed) / wrong**2, 0)
     return (weight * rise).sum(axis=1), (weight * bend - square * rise**2).sum(axis=1)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from itemwise.adaptive.calibrate import Calibration
-from itemwise.adaptive.live import make_tests, run_tests, scores
+from itemwise.adaptive.live import check_budget, make_tests, run_tests, scores
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import simulate
 from itemwise.bank import Bank
@@ -114,6 +114,21 @@ def test_the_budget_goes_where_the_score_is_least_certain(bank, populations):
     assert after.max() - after.min() < 1.5
     with pytest.raises(UserError, match="need 8; raise it"):
         run_tests(make_tests(bank, Rule(min_length=4)), answering(populations, 3), "m", budget=5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "least"),
+    [
+        (Rule(min_length=6, batch=4), 16),
+        (Rule(min_length=3, batch=4), 8),
+        (Rule(min_length=3, start=5, batch=2), 10),
+        (Rule(min_length=9, start=5, batch=2, max_length=12), 18),
+    ],
+)
+def test_a_budget_must_do_for_the_shortest_test_of_every_benchmark(rule, least):
+    check_budget(least, rule, 2)
+    with pytest.raises(UserError, match=f"need {least}; raise it"):
+        check_budget(least - 1, rule, 2)
 
 
 def test_what_was_answered_before_leads_to_the_same_test(bank, populations):

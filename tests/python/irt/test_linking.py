@@ -35,6 +35,12 @@ def test_transform_keeps_every_probability():
     np.testing.assert_allclose(after, before / SLOPE**2, rtol=1e-12)
 
 
+def test_transform_leaves_no_errors_of_another_scale():
+    errors = {"se_a": 0.1, "se_d": 0.1, "cov_ad": 0.005}
+    moved = transform(TRUTH.assign(**errors), Link(SLOPE, INTERCEPT, 0, 0, 40))
+    assert moved.columns.tolist() == TRUTH.columns.tolist()
+
+
 def test_items_link_exactly_when_nothing_but_the_scale_differs():
     first = transform(TRUTH, Link(SLOPE, INTERCEPT, 0, 0, 40))
     link = link_by_items(first, TRUTH)

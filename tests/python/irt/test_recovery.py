@@ -22,6 +22,12 @@ def test_the_same_seed_gives_the_same_study():
     assert one.equals(two)
 
 
+def test_subjects_without_any_response_are_left_out():
+    table = recover(designs([300], [6], ["2PL"], ["weak"], [0.7]), 1, "native", seed=1)
+    n = table.set_index("parameter")["n"]
+    assert 200 < n["theta"] < 290
+
+
 @pytest.mark.parametrize("model", ["2PL", "4PL"])
 def test_posteriors_are_calibrated(model):
     ranks = posterior_ranks(Design(400, 25, model, "none", 0.1), 3, seed=1)

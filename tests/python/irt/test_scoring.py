@@ -8,9 +8,9 @@ import pytest
 
 from itemwise import irt
 from itemwise.errors import UserError
-from itemwise.irt.model import parameters_beta, probabilities
+from itemwise.irt.model import parameters_beta, probabilities, to_beta
 from itemwise.irt.quadrature import normal_grid
-from itemwise.irt.scoring import METHODS, sum_score_log_likelihood
+from itemwise.irt.scoring import METHODS, log_posterior_derivatives, sum_score_log_likelihood
 from itemwise.irt.simulation import simulate_responses
 from itemwise.responses import Responses, read_responses
 from itemwise.tables import open_parquet
@@ -63,6 +63,14 @@ def test_eap_is_the_posterior_mean(parameters):
         mean = weight @ fine
         assert theta == pytest.approx(mean, abs=1e-6)
         assert se == pytest.approx(np.sqrt(weight @ (fine - mean) ** 2), abs=1e-6)
+
+
+def test_a_wrong_answer_far_up_a_steep_item_keeps_its_slope():
+    """1 - P underflows beside 1 there; the derivative must not be taken from it."""
+    parameters = pd.DataFrame({"item": ["x"], "a": [14.0], "d": [13.0], "g": [0.2], "u": [1.0]})
+    beta, theta = to_beta(parameters, "3PL"), np.array([2.4])
+    slope, _ = log_posterior_derivatives(np.array([[0]], np.int8), beta, theta, 0.0)
+    assert slope[0] == pytest.approx(-14.0)
 
 
 def test_eapsum_equals_enumeration_of_all_patterns():
