@@ -258,9 +258,9 @@ def test_intervals_hold_the_uncertainty_of_items(made, folder):
     features = features[features["complete"]].reset_index(drop=True)
     readout = bought.readout("one", "A", "form")
     plain = readout.predict(features)
+    at = features["theta"].clip(*np.add(readout.span("theta"), (0.05, -0.05)))
     sides = [
-        readout.predict(features.assign(theta=features["theta"] + step))["predicted"]
-        for step in (0.05, -0.05)
+        readout.predict(features.assign(theta=at + step))["predicted"] for step in (0.05, -0.05)
     ]
     slope = (sides[0] - sides[1]) / 0.1
     half = np.hypot(
