@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 from common import markdown, write_evidence
-from kills import RUN, compare_tables, copy_project, start_run
+from kills import compare_tables, copy_project, run_of, start_run
 
 from itemwise.config import ROOT
 
@@ -48,7 +48,7 @@ def conda() -> str:
     told = subprocess.run(["conda", "--version"], check=True, capture_output=True, text=True)
     rows = []
     for name in CONFIGURATIONS:
-        command = [*RUN[:3], "--configfile", f"config/{name}.yaml", "--sdm", "conda", "--dry-run"]
+        command = [*run_of(f"config/{name}.yaml"), "--sdm", "conda", "--dry-run"]
         done = subprocess.run(
             [*command, "--cores", "2", "--forceall"], cwd=ROOT, check=True, capture_output=True,
             text=True,

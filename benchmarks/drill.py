@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 from common import markdown, write_evidence
 from kills import (
-    RUN,
     UNLOCK,
     compare_tables,
     copy_project,
     kill_at_random,
     own_code,
+    run_of,
     start_run,
 )
 
@@ -110,7 +110,7 @@ takes no message while the disk that holds it is full; the run then ends with th
 def run_again(place: Path, *options: str, **variables: str) -> subprocess.CompletedProcess:
     """Run the pipeline in a case to its end; what it printed is in `stdout`."""
     return subprocess.run(
-        [*RUN, "--cores", "2", *options],
+        [*run_of(), "--cores", "2", *options],
         cwd=place,
         env=own_code(place) | variables,
         stdout=subprocess.PIPE,

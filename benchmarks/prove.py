@@ -27,7 +27,7 @@ from kills import kills
 from profiling import suite_rows
 from pythia import pythia
 from scale import build_scale
-from slurm import slurm
+from slurm import slurm, slurm_demo
 from uncertainty import bank, random_baseline
 
 from itemwise import irt
@@ -265,6 +265,7 @@ PROOFS = {
     "collect_scale": collect_scale,
     "kills": kills,
     "slurm": slurm,
+    "slurm_demo": slurm_demo,
     "drill": drill,
     "suite_rows": suite_rows,
     "demo": demo,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from common import markdown, write_evidence
-from kills import RUN, UNLOCK, compare_tables, copy_project, own_code, start_run
+from kills import UNLOCK, compare_tables, copy_project, own_code, run_of, start_run
 from slurm_node import GPUS, SlurmNode, what_is_missing
 
 STAGES = ("itemwise", "R")
@@ -28,6 +29,12 @@ PLAN = (
 )  # fmt: skip
 KILLS_OF_ONE = 2
 """Attempts of one job that are killed: the profile allows three."""
+DEMO_PLAN = (
+    "stage killed", "scancel", "node drained", "job killed", "controller restarted",
+    "Snakemake killed", "node daemon killed", "stage killed",
+)  # fmt: skip
+PAUSE = {"kills": (1, 5), "demo": (10, 40)}
+"""Seconds between faults: spread over the run."""
 OPTIONS = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5")
 GPU_WORKFLOW = """\
 rule evaluate_model:
@@ -38,22 +45,32 @@ rule evaluate_model:
 
 
 def slurm() -> None:
-    """Finish a run whose jobs, node, controller and Snakemake are killed; compare tables."""
+    """Finish a small run whose jobs, node, controller and Snakemake are killed."""
+    _compare("slurm", "kills.yaml", PLAN)
+
+
+def slurm_demo() -> None:
+    """Finish the demo, which trains and evaluates models, in the same way."""
+    _compare("slurm_demo", "config/demo.yaml", DEMO_PLAN)
+
+
+def _compare(name: str, configfile: str, plan: tuple[str, ...]) -> None:
+    """Run without Slurm and, disturbed, through it; compare tables and write the evidence."""
     lacking = what_is_missing()
     if lacking:
-        print(f"slurm: skipped, no evidence written: {lacking}")
+        print(f"{name}: skipped, no evidence written: {lacking}")
         return
     with tempfile.TemporaryDirectory() as folder:
         clean, disturbed = Path(folder, "clean"), Path(folder, "disturbed")
         for place in (clean, disturbed):
             copy_project(place)
         began = time.monotonic()
-        assert start_run(clean).wait() == 0
+        assert start_run(clean, configfile).wait() == 0
         seconds = {"without Slurm, 2 cores": time.monotonic() - began}
         with SlurmNode(Path(folder, "slurm")) as node:
             gpus = _gpu_job(node, Path(folder, "gpu"))
             began = time.monotonic()
-            run = Disturbed(node, disturbed)
+            run = Disturbed(node, disturbed, configfile, plan)
             try:
                 run.finish()
             finally:
@@ -61,8 +78,8 @@ def slurm() -> None:
             seconds["through Slurm, disturbed"] = time.monotonic() - began
             jobs = pd.DataFrame(run.history())
         different, compared = compare_tables(clean, disturbed)
-        assert (disturbed / "results/kills/report.html").exists()
-        _write(run, jobs, seconds, gpus, len(different), compared)
+        assert (disturbed / "results" / run.name / "report.html").exists()
+        _write(name, run, jobs, seconds, gpus, different, compared)
     if different:
         raise SystemExit(f"differ from the run without Slurm: {different}")
 
@@ -70,8 +87,10 @@ def slurm() -> None:
 class Disturbed:
     """A run through Slurm to which the faults of the plan happen, in their order."""
 
-    def __init__(self, node: SlurmNode, place: Path):
-        self.node, self.place = node, place
+    def __init__(self, node: SlurmNode, place: Path, configfile: str, plan: tuple[str, ...]):
+        self.node, self.place, self.plan = node, place, plan
+        self.command = run_of(configfile)
+        self.name = Path(configfile).stem
         self.rng = np.random.default_rng(1)
         self.events: list[dict] = []
         self.killed = Counter()
@@ -81,7 +100,7 @@ class Disturbed:
 
     def finish(self) -> None:
         """Run to the end, disturbing; the last command must succeed."""
-        plan = list(PLAN)
+        plan = list(self.plan)
         run = self.run = self._start()
         due = self._later()
         while run.poll() is None:
@@ -127,7 +146,7 @@ class Disturbed:
     def _start(self) -> subprocess.Popen:
         with (self.place / "snakemake.log").open("ab") as log:
             return subprocess.Popen(
-                self.node.inside(*RUN, *OPTIONS),
+                self.node.inside(*self.command, *OPTIONS),
                 cwd=self.place,
                 env=own_code(self.place),
                 stdout=log,
@@ -158,7 +177,7 @@ class Disturbed:
             with suppress(psutil.NoSuchProcess):
                 words |= set(process.cmdline())
         # A word of its own, not a script that names it.
-        targets = {word for word in words if ":benchmark=" in word and " " not in word}
+        targets = {word for word in words if re.search(r":\w+=", word) and " " not in word}
         return self.comments[job], " ".join(sorted(targets))
 
     def _stages(self, job: str) -> list:
@@ -227,7 +246,7 @@ class Disturbed:
         self.node.call("scontrol", "update", f"nodename={self.node.host}", f"state={state}", *more)
 
     def _later(self) -> float:
-        return time.monotonic() + self.rng.uniform(1, 5)
+        return time.monotonic() + self.rng.uniform(*PAUSE[self.name])
 
     def _note(self, event: str, job: str) -> None:
         at = time.monotonic() - self.began
@@ -243,25 +262,38 @@ def _gpu_job(node: SlurmNode, place: Path) -> list[str]:
     workflow = GPU_WORKFLOW.format(n=len(GPUS), out=shlex.quote(str(out)))
     (place / "Snakefile").write_text(workflow, encoding="utf-8")
     profile = Path(__file__).parents[1] / "profiles" / "slurm"
-    command = [*RUN[:3], "--profile", str(profile), "--groups", "none=none", *OPTIONS[2:]]
+    command = [
+        *run_of("kills.yaml")[:3],
+        "--profile",
+        str(profile),
+        "--groups",
+        "none=none",
+        *OPTIONS[2:],
+    ]
     subprocess.run(node.inside(*command), cwd=place, check=True, capture_output=True)
     started = out.read_text(encoding="utf-8").splitlines()
     assert len(started) == 1, f"a job with {len(GPUS)} GPUs ran {len(started)} times"
     return started
 
 
-def _write(run, jobs, seconds, gpus, n_different, n_compared) -> None:
+WHAT = {
+    "kills": "The small simulated run of two benchmarks (`benchmarks/kills.py`)",
+    "demo": "The demo (`config/demo.yaml`: tiny models are trained, evaluated and followed)",
+}
+
+
+def _write(name, run, jobs, seconds, gpus, different, n_compared) -> None:
     """Write the evidence."""
     restarted = (run.place / "snakemake.log").read_text(encoding="utf-8").count("Trying to restart")
     by_state = jobs["state"].value_counts()
     version = run.node.call("sinfo", "--version").strip()
     text = f"""\
-The small simulated run of two benchmarks (`benchmarks/kills.py`) through `--profile
+{WHAT[run.name]} through `--profile
 profiles/slurm` on a real Slurm of one node ({version} from Debian: munge, slurmctld, slurmd;
 no accounting; 4 CPUs declared), started and stopped by the proof. Only the interval of the
 status checks differs from the profile (5 s instead of 40).
 
-**Tables: {n_compared} compared with a run without Slurm, {n_different} different.**
+**Tables: {n_compared} compared with a run without Slurm, {len(different)} different.**
 {len(run.events)} faults; {restarted} times Snakemake submitted a job again;
 {len(jobs)} jobs ended ({", ".join(f"{n} {state}" for state, n in by_state.items())}).
 {" ".join(f"{label[0].upper() + label[1:]}: {s:.0f} s." for label, s in seconds.items())}
@@ -282,4 +314,5 @@ A job that Slurm put back into the queue by itself keeps its number.
 A stand-in of `evaluate_model` that asks for {len(GPUS)} (made-up) GPUs ran its command
 {len(gpus)} time: `{gpus[0]}`.
 """
-    write_evidence("slurm", "Through Slurm, disturbed", text, "make prove")
+    title = "Through Slurm, disturbed" + (": the demo" if run.name == "demo" else "")
+    write_evidence(name, title, text, "make prove")
