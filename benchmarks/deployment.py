@@ -74,7 +74,7 @@ def container() -> str:
         root, clean, inside = folder / "root", folder / "clean", folder / "inside"
         for place in (clean, inside):
             copy_project(place)
-            shutil.copy2(ROOT / "constraints.txt", place)  # doctor compares versions
+        copy_tracked(".", inside)  # the container is run in a clone
         began = time.monotonic()
         install_base(sections["base"], root)
         copy_files(sections["files"], root)
@@ -112,17 +112,22 @@ def install_base(image: str, root: Path) -> None:
 
 
 def copy_files(section: str, root: Path) -> None:
-    """Copy what `%files` names: source and destination a line. A clone holds what git tracks."""
+    """Copy what `%files` names: source and destination a line."""
     for line in section.strip().splitlines():
         source, destination = line.split()
-        tracked = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", source],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        ).stdout.split("\0")  # fmt: skip
-        for name in filter(None, tracked):
-            to = root / destination.lstrip("/") / name
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to)
+        copy_tracked(source, root / destination.lstrip("/"))
+
+
+def copy_tracked(source: str, place: Path) -> None:
+    """Copy what a clone would hold of a folder."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", source],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\0")  # fmt: skip
+    for name in filter(None, tracked):
+        to = place / name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, to)
 
 
 def enter(root: Path, work: Path, script: str, cwd: str) -> str:
