@@ -129,7 +129,7 @@ def replication(n_subjects: int, number: int) -> tuple:
     fold = np.where(training, np.arange(len(subjects)) % 5 + 1, np.nan)
     splits = table.assign(set=np.where(training, "train", "test"), fold=fold)
     folds, _ = calibrate_folds(
-        data.take(subjects=training), splits.set_index("subject")["fold"], parameters, model="2PL"
+        data.take(subjects=training), splits.set_index("subject")["fold"], parameters, "2PL", "none"
     )
     form = pd.DataFrame({"item": chosen, "rank": np.arange(1, FORM + 1)})
     form = form.assign(benchmark="b", form=f"r{number:02d}", information=np.nan)

@@ -153,11 +153,9 @@ rule fit_folds:
     resources:
         mem_mb=growing(6000),
         runtime=growing(120),
-    params:
-        quadrature=option("quadrature", "irt", "quadrature"),
     shell:
         "itemwise fit-folds --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --fit {input.fit_record:q} --splits {input.splits:q} {params.quadrature}"
+        " --fit {input.fit_record:q} --splits {input.splits:q}"
         " --threads {threads} --out {output.parameters:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 

@@ -13,24 +13,30 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.irt.calibration import fit
 from itemwise.irt.linking import link_by_items, transform
+from itemwise.irt.model import to_beta
+from itemwise.irt.native import check_varying, fit_native
 from itemwise.responses import Responses
 
 PARAMETERS = ["item", "a", "d", "g", "u"]
+MAX_ITERATIONS = 1000
 
 
 def calibrate_folds(
     responses: Responses,
     folds: pd.Series,
     reference: pd.DataFrame,
+    model: str,
+    prior: str,
+    points: int | None = None,
+    threads: int = 1,
     progress: Callable[[], None] = lambda: None,
-    **settings,
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Calibrate the items without each fold, on the scale of one calibration of all.
 
-    The scales are linked through the items (Stocking & Lord 1983); negligible where models
-    are many, but a fold of few has a mean ability of its own.
+    Each starts at the reference, from which it is a few steps away. The scales are linked
+    through the items (Stocking & Lord 1983); negligible where models are many, but a fold of
+    few has a mean ability of its own.
 
     Parameters
     ----------
@@ -40,10 +46,13 @@ def calibrate_folds(
         Fold of each training subject, by subject.
     reference : data frame
         Table `parameters` of the calibration with everybody. Items that it lacks are left out.
+    model, prior : str
+        Those of the reference.
+    points : int, optional
+        Points of its quadrature.
+    threads : int
     progress : callable
         Told when a fold is done.
-    **settings
-        Of `itemwise.irt.fit`: model, prior, quadrature, threads.
 
     Returns
     -------
@@ -59,9 +68,14 @@ def calibrate_folds(
     """
     responses = responses.select_items(reference["item"].tolist(), "responses")
     fold = fold_of(responses.subjects, folds)
+    reference = reference.set_index("item", drop=False)
     tables, records = [], []
     for left_out in np.unique(fold):
-        table, record = fit(responses.take(subjects=fold != left_out), **settings)
+        others, *_ = check_varying(responses.take(subjects=fold != left_out), "drop")
+        start = to_beta(reference.loc[others.items], model)
+        table, record = fit_native(
+            others, model, prior, points, False, threads, MAX_ITERATIONS, [start]
+        )
         linked = transform(table, link_by_items(reference, table, standard_errors=False))
         tables.append(linked[PARAMETERS].assign(fold=int(left_out)))
         records.append({"fold": int(left_out), **record})

@@ -26,9 +26,11 @@ def add_options(parser) -> None:
     add(parser, "responses", "parameters")
     add(parser, "splits", required=True)
     parser.add_argument(
-        "--fit", required=True, help="JSON record of fit-irt: the model and prior that are repeated"
+        "--fit",
+        required=True,
+        help="JSON record of fit-irt: model, prior and grid that are repeated",
     )
-    add(parser, "quadrature", "threads", "out", "record")
+    add(parser, "threads", "out", "record")
 
 
 def run(options) -> None:
@@ -44,7 +46,7 @@ def run(options) -> None:
             progress=bar.update,
             model=whole["model"],
             prior=whole["prior"],
-            quadrature=options.quadrature,
+            points=whole["quadrature"]["points"],
             threads=options.threads,
         )
     unfinished = [record["fold"] for record in records if not record["converged"]]

@@ -121,7 +121,9 @@ def test_the_commands_score_training_subjects_by_the_other_folds(
     splits = pd.DataFrame({"subject": data.subjects, "set": np.where(training, "train", "test")})
     splits["fold"] = np.where(training, folds, np.nan)
     write_table(splits, paths["splits"], "splits")
-    write_record({"model": "2PL", "prior": "none"}, tmp_path / "fit.json")
+    write_record(
+        {"model": "2PL", "prior": "none", "quadrature": {"points": 61}}, tmp_path / "fit.json"
+    )
     common = ["--responses", paths["responses"], "--parameters", paths["parameters"]]
     fit = ["--fit", str(tmp_path / "fit.json"), "--splits", paths["splits"]]
     assert main(["fit-folds", *common, *fit, "--out", paths["folds"]]) == 0
