@@ -23,6 +23,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
 from few_models import adaptive_few, calibration_error
+from fresh import fresh_clone
 from kills import kills
 from profiling import suite_rows
 from pythia import pythia
@@ -270,6 +271,7 @@ PROOFS = {
     "suite_rows": suite_rows,
     "demo": demo,
     "deployment": deployment,
+    "fresh_clone": fresh_clone,
 }
 
 if __name__ == "__main__":
