@@ -32,6 +32,9 @@ class ScoreScale:
         Abilities.
     expected : array, shape (n_nodes,)
         Full score that the `ability` read-out gives at each node.
+    extended : array, shape (n_nodes,)
+        The same, going on straight beyond the training range, where `expected` is held: what
+        is not known of an ability counts there as much as at the end of the range.
     half_width : array, shape (n_nodes,)
         Half the interval of the read-out there, ability being known.
     level : float
@@ -44,6 +47,7 @@ class ScoreScale:
 
     nodes: np.ndarray
     expected: np.ndarray
+    extended: np.ndarray
     half_width: np.ndarray
     level: float
     calibration: Calibration | None = None
@@ -54,11 +58,18 @@ class ScoreScale:
         cls, readout: Readout, nodes: np.ndarray, calibration: Calibration | None = None
     ) -> ScoreScale:
         """Tabulate a read-out of theta."""
-        grid = pd.DataFrame({"theta": nodes, "se": 0.0})
-        expected = readout.predict(grid)["predicted"].to_numpy()
+
+        def at(theta: np.ndarray) -> np.ndarray:
+            grid = pd.DataFrame({"theta": theta, "se": 0.0})
+            return readout.predict(grid)["predicted"].to_numpy()
+
+        expected, (low, high) = at(nodes), readout.span("theta")
+        step = (high - low) / 100
+        rise = (at(np.array([low + step, high])) - at(np.array([low, high - step]))) / step
+        beyond = np.minimum(nodes - low, 0), np.maximum(nodes - high, 0)
+        extended = expected + rise[0] * beyond[0] + rise[1] * beyond[1]
         half = readout.half_width(expected)
-        span = readout.span("theta")
-        return cls(nodes, expected, half, readout.level, calibration, span)
+        return cls(nodes, expected, extended, half, readout.level, calibration, (low, high))
 
     def half_widths(self, spread: np.ndarray, n: int) -> np.ndarray:
         """Return half the intervals at each node for posteriors of a given spread there.
@@ -72,7 +83,7 @@ class ScoreScale:
         n : int
             Items asked.
         """
-        slope = np.gradient(self.expected, self.nodes)
+        slope = np.gradient(self.extended, self.nodes)
         half = np.hypot(self.half_width, norm.ppf((1 + self.level) / 2) * slope * spread)
         return (
             half if self.calibration is None else self.calibration.apply(n, self.expected, half)[1]
@@ -92,7 +103,8 @@ class ScoreScale:
             Items asked so far.
         """
         mean = weights @ self.expected
-        spread = np.sqrt(np.maximum(weights @ self.expected**2 - mean**2, 0))
+        spread = weights @ self.extended**2 - (weights @ self.extended) ** 2
+        spread = np.sqrt(np.maximum(spread, 0))
         half = np.hypot(weights @ self.half_width, norm.ppf((1 + self.level) / 2) * spread)
         if self.calibration is None:
             return mean, half

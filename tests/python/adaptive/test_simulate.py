@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from itemwise.adaptive import criteria
 from itemwise.adaptive.choice import Chooser
@@ -21,6 +22,7 @@ from itemwise.config import ROOT
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.population import simulate_population
+from itemwise.readout import Readout
 from itemwise.responses import MISSING, Responses, write_responses
 from itemwise.tables import read_table, write_table
 
@@ -35,7 +37,8 @@ def population():
 @pytest.fixture(scope="module")
 def scale():
     nodes = np.linspace(-6, 6, 241)
-    return ScoreScale(nodes, 100 / (1 + np.exp(-nodes)), np.full(241, 2.0), 0.9)
+    expected = 100 / (1 + np.exp(-nodes))
+    return ScoreScale(nodes, expected, expected, np.full(241, 2.0), 0.9)
 
 
 def run(population, rule, **more) -> pd.DataFrame:
@@ -341,3 +344,25 @@ def test_too_small_a_bank_is_refused_before_it_starts(population):
         run(population, parse_rule("r:start=45,items=pool"))
     with pytest.raises(UserError, match="needs a read-out"):
         run(population, parse_rule("r:points=2,items=pool"))
+
+
+def test_scores_beyond_the_training_range_are_no_surer_than_at_its_end():
+    """A line that rises by 20 a unit up to theta = 1: by hand, z SD 20 at any posterior."""
+    terms = pd.DataFrame(
+        [
+            ("intercept", "intercept", "", "", 1, None, None, 50.0),
+            ("smooth", "s", "theta", "", 1, -1.0, None, -20.0),
+            ("smooth", "s", "theta", "", 2, 1.0, None, 20.0),
+            ("range", "theta", "theta", "", 1, -1.0, 1.0, 0.0),
+            ("scale", "scale", "predicted", "", 1, 0.0, None, 0.0),
+            ("quantile", "quantile", "", "", 1, 0.9, None, 1.0),
+        ],
+        columns=["kind", "term", "variable", "variable2", "node", "x", "x2", "value"],
+    )
+    nodes = np.linspace(-6, 6, 601)
+    scale = ScoreScale.of(Readout("x", terms), nodes)
+    for theta in (0.0, 1.0, 3.0):
+        weights = norm.pdf(nodes, theta, 0.3)[None]
+        mean, half = scale.points(weights / weights.sum(), 10)
+        assert half[0] == pytest.approx(1.6449 * 0.3 * 20, rel=1e-3)
+        assert mean[0] <= 70
