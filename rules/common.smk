@@ -380,6 +380,11 @@ def report_inputs(wildcards):
         for benchmark in BENCHMARKS
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
+    files += [
+        f"{RUN}/simulate_population/{benchmark}.{truth}.parquet"
+        for benchmark in SIMULATED
+        for truth in ("parameters", "abilities")
+    ]
     files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
     files += [f"{RUN}/score_forms/{benchmark}.parquet" for benchmark in BENCHMARKS]
     files += [
