@@ -162,13 +162,14 @@ def clock(seconds: float) -> str:
 
 def photograph(page: Path, image: Path, size: tuple[int, int]) -> bool:
     """Take a picture of a page's top, of a width and height in pixels, if Chromium is there."""
+    window = f"--window-size={size[0]},{size[1]}"
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         print("demo: no Chromium, so no picture of the report")
         return False
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={size[0]},{size[1]}",
+            [browser, "--headless", "--no-sandbox", "--hide-scrollbars", window,
              f"--user-data-dir={profile}", f"--screenshot={image}", page.resolve().as_uri()],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip

@@ -49,12 +49,13 @@ def test_few_random_forms_have_a_range_and_no_quantiles():
 
 def test_rules_are_explained_in_words():
     assert in_words(parse_rule("live:min_length=8,batch=4,points=2")) == (
-        "the item that should lower the uncertainty of ability most of the form, 4 at a time; "
+        "from the form: the item that should lower the uncertainty of ability most, 4 at a time; "
         "until half the interval is at most 2 points"
     )
     assert in_words(parse_rule("x:criterion=MFI,items=pool")) == (
-        "the most informative item at the current ability of the whole pool"
+        "from the whole pool: the most informative item at the current ability"
     )
+    assert in_words(parse_rule("x:criterion=fixed")) == "the short form in its order, not adaptive"
 
 
 def test_exposure_means_nothing_where_the_form_is_the_pool():

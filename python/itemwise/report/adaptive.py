@@ -69,9 +69,8 @@ def _row(name: str, part: pd.DataFrame, lengths: list[int], rule: Rule | None) -
 
 def in_words(rule: Rule) -> str:
     """Say what a rule asks and when it stops."""
-    parts = [CHOICES[rule.criterion]]
-    if rule.criterion != "fixed":
-        parts.append("of the form" if rule.items == "form" else "of the whole pool")
+    source = {"form": "from the form: ", "pool": "from the whole pool: "}[rule.items]
+    source = "" if rule.criterion == "fixed" else source
     batch = f", {rule.batch} at a time" if rule.batch > 1 else ""
     stops = (
         ("points", "half the interval is at most {:g} points"),
@@ -83,4 +82,4 @@ def in_words(rule: Rule) -> str:
         text.format(getattr(rule, name)) for name, text in stops if getattr(rule, name) is not None
     ]
     until = f"; until {' or '.join(ends)}" if ends else ""
-    return " ".join(parts) + batch + until
+    return source + CHOICES[rule.criterion] + batch + until
