@@ -291,16 +291,20 @@ def _by_reconstruction(
         size = max(penalised_size(errors, options.penalty), options.forms)
         positions = positions[:size]
     told = told_sizes(size, len(pool))
-    # Quotas depend on the size: larger forms are ranked by quotas of their own.
-    smaller, larger = ([n for n in told if (n > size) == beyond] for beyond in (False, True))
-    honest = _chosen_again(filled, target, folds, domains, smaller)
+    form = told.index(size)
+    # Quotas depend on the size: with sub-domains, larger forms are ranked apart.
+    end = len(told) if len(pd.unique(domains)) == 1 else form + 1
+    honest = np.vstack(
+        [
+            _chosen_again(filled, target, folds, domains, sizes)
+            for sizes in (told[:end], told[end:])
+            if sizes
+        ]
+    )
     own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
-    optimism = max(1.0, rmse(honest[-1], target) / rmse(own, target))
-    sizes = size_rows(smaller, honest, target)
-    if larger:
-        beyond = _chosen_again(filled, target, folds, domains, larger)
-        sizes += size_rows(larger, beyond, target)
-    return _with_information(positions, pool), {"optimism": optimism, "sizes": sizes}
+    optimism = max(1.0, rmse(honest[form], target) / rmse(own, target))
+    judged = {"optimism": optimism, "sizes": size_rows(told, honest, target)}
+    return _with_information(positions, pool), judged
 
 
 def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) -> np.ndarray:
