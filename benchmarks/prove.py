@@ -17,7 +17,7 @@ from adaptive import cat_engines, cat_study, live
 from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
-from demo import demo
+from demo import demo, report_page
 from deployment import deployment
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from drill import drill
@@ -270,6 +270,7 @@ PROOFS = {
     "drill": drill,
     "suite_rows": suite_rows,
     "demo": demo,
+    "report_page": report_page,
     "deployment": deployment,
     "fresh_clone": fresh_clone,
 }

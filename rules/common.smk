@@ -363,6 +363,22 @@ def fit_code(wildcards):
     return stage_code("fit_irt") + (stage_code("fit_irt", "R") if engine == "mirt" else [])
 
 
+def cat_rules():
+    """Return the rules of adaptive tests to simulate, as options."""
+    return " ".join(option_text("rule", rule) for rule in CONFIG["cat"]["rules"])
+
+
+def not_compared():
+    """Return why the reference engine leaves benchmarks out, as an option of the report."""
+    settings = {name: CONFIG["benchmarks"][name]["irt"] for name in BENCHMARKS}
+    reasons = [
+        f"{name}={'never' if irt['reference'] == 'never' else 'missing'}"
+        for name, irt in settings.items()
+        if irt["engine"] == "native" and name not in REFERENCE
+    ]
+    return option_list("not-compared", reasons)
+
+
 def report_inputs(wildcards):
     """Return what the report shows of every benchmark."""
     stages = {
@@ -380,6 +396,11 @@ def report_inputs(wildcards):
         for benchmark in BENCHMARKS
     ]
     files += [f"{RUN}/compare_engines/{benchmark}.json" for benchmark in REFERENCE]
+    files += [
+        f"{RUN}/simulate_population/{benchmark}.{truth}.parquet"
+        for benchmark in SIMULATED
+        for truth in ("parameters", "abilities")
+    ]
     files += [f"{RUN}/build_responses/{benchmark}.subjects.parquet" for benchmark in BENCHMARKS]
     files += [f"{RUN}/score_forms/{benchmark}.parquet" for benchmark in BENCHMARKS]
     files += [

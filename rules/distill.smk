@@ -293,7 +293,7 @@ rule simulate_cat:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
-        rules=" ".join(f"--rule {shlex.quote(rule)}" for rule in CONFIG["cat"]["rules"]),
+        rules=cat_rules(),
         calibrate_on=CONFIG["cat"]["calibrate_on"],
         seed=CONFIG["seed"],
     shell:

@@ -24,7 +24,10 @@ rule write_report:
         published=published_numbers(),
         zoo=names_option("zoo", CONFIG["zoo"]["runs"]),
         followed=names_option("followed", HELD_OUT),
+        rules=cat_rules(),
+        not_compared=not_compared(),
     shell:
         "itemwise write-report --results {params.run:q} --benchmarks {params.benchmarks:q}"
         " {params.simulated} {params.reference} {params.published} {params.zoo} {params.followed}"
+        " {params.rules} {params.not_compared}"
         " --out {output.report:q} > {log:q} 2>&1"

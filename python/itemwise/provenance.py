@@ -24,6 +24,7 @@ DATA_FILES = {
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
     PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
     PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
+    PACKAGE / "stages" / "score_model.py": PACKAGE / "report" / "scores.html",
 }
 """Files that source files read when they run."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from itemwise.cli import STAGES
 from itemwise.config import ROOT
-from itemwise.provenance import stage_code
+from itemwise.provenance import DATA_FILES, PACKAGE, stage_code
 
 PYTHON_STAGES = [name.replace("-", "_") for name in STAGES]
 R_STAGES = [path.stem for path in sorted((ROOT / "R").glob("*.R"))]
@@ -103,3 +103,9 @@ def test_listed_files_exist_each_once_in_order(stage, language):
 def test_data_that_code_reads_is_listed(stage):
     assert "python/itemwise/contract.csv" in stage_code(stage)
     assert ("python/itemwise/report/page.html" in stage_code(stage)) == (stage == "write_report")
+
+
+def test_every_template_is_listed_with_the_code_that_fills_it():
+    templates = set((PACKAGE / "report").glob("*.html"))
+    assert templates <= set(DATA_FILES.values())
+    assert "python/itemwise/report/scores.html" in stage_code("score_model")

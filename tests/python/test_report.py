@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from itemwise.cli import main
 from itemwise.errors import UserError
-from itemwise.files import write_record
+from itemwise.files import read_record, write_record
 from itemwise.population import simulate_population
 from itemwise.readout import accuracy, clustered_se
 from itemwise.report.content import (
@@ -24,6 +25,8 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
+from itemwise.report.followed import figure
+from itemwise.report.page import SHOWN_SELECTED
 from itemwise.report.published import parse_published
 from itemwise.responses import write_responses
 from itemwise.tables import write_table
@@ -120,7 +123,7 @@ def made_up(form: str, number: int) -> pd.DataFrame:
 def page(results):
     run_stage(
         "write-report", "--results", results, "--benchmarks", "sums", "--simulated", "sums",
-        "--out", results / "report.html",
+        "--not-compared", "sums=never", "--out", results / "report.html",
     )  # fmt: skip
     return (results / "report.html").read_text(encoding="utf-8")
 
@@ -146,7 +149,7 @@ def test_links_lead_to_the_tables_of_the_run(page, results, tmp_path):
 
 def test_every_section_has_its_figures_and_they_are_images(page):
     sections = page.split("<h2 id=")[1:]
-    assert len(sections) == 1
+    assert [section[:7] for section in sections] == ['"sums">', '"words"']
     figures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', sections[0])
     assert [name for name, _ in figures] == [
         "reconstructed against full score",
@@ -171,18 +174,60 @@ def test_numbers_are_those_of_the_tables(page):
     random = pd.DataFrame(accuracies.values())
     row = re.search(r'<tr><td><a href="#sums">.*?</tr>', page)[0]
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
-    low, high = random["rmse"].quantile([0.05, 0.95])
+    low, high = random["rmse"].min(), random["rmse"].max()
     assert cells[:4] == ["sums", "100", "30", "26"]
     assert int(cells[4]) <= 8
     assert cells[5:] == [
         "20",
+        f"{test['full_score'].std():.1f}",
         f"{ours['rmse']:.2f}",
         f"{clustered_se(error, error.index.to_series()):.2f}",
         f"{ours['mae']:.2f}",
-        f"{100 * ours['coverage']:.1f} %, 90 %",
-        f"{random['rmse'].median():.2f} ({low:.2f}-{high:.2f})",
-        f"{random['mae'].median():.2f}",
+        f"{test['predicted'].rank().corr(test['full_score'].rank()):.3f}",
+        f"{100 * ours['coverage']:.1f} %",
+        # Quantiles of three forms would say nothing.
+        f"{random['rmse'].median():.2f} (range {low:.2f}-{high:.2f})",
     ]
+
+
+def test_every_table_of_numbers_links_to_the_file_behind_it(page):
+    parts = re.split(r"(?=<h[23])", page.split('<h2 id="words"')[0])
+    shown = [part for part in parts if "<table>" in part]
+    assert len(shown) >= 7
+    for part in shown:
+        assert re.search(r'href="[^"#]+\.(parquet|json)"', part), part[:80]
+
+
+def test_every_word_that_is_linked_is_explained(page):
+    linked = re.findall(r'href="#(word-[^"]+)"', page)
+    assert len(set(linked)) >= 10
+    assert set(linked) <= set(re.findall(r'<dt id="(word-[^"]+)"', page))
+
+
+def test_verdict_leads_the_page(page):
+    part = page[page.index("In words") : page.index("At a glance")]
+    assert "Too few random forms to judge." in part
+    assert "Spearman" in part
+
+
+REASONS = {
+    "never": "the configuration says <code>reference: never</code>",
+    "missing": "it is not installed",
+}
+
+
+def test_page_says_why_mirt_was_not_compared(page, results, tmp_path):
+    run_stage("write-report", "--results", results, "--benchmarks", "sums",
+              "--not-compared", "sums=missing", "--out", tmp_path / "r.html")  # fmt: skip
+    for reason, html in (("never", page), ("missing", (tmp_path / "r.html").read_text())):
+        assert [text in html for text in REASONS.values()] == [reason == key for key in REASONS]
+
+
+def test_other_reason_is_refused(itemwise, results, tmp_path):
+    finished = itemwise("write-report", "--results", results, "--benchmarks", "sums",
+                        "--not-compared", "sums=why", "--out", tmp_path / "r.html")  # fmt: skip
+    assert finished.status == 2
+    assert "'sums=why' is not BENCHMARK=REASON" in finished.err
 
 
 def test_who_looked_at_the_test_models_is_said_in_every_report(page):
@@ -193,6 +238,13 @@ def test_who_looked_at_the_test_models_is_said_in_every_report(page):
     )
     assert "draw_baseline looks at test models too" in text
     assert "The intervals do not hold the uncertainty of the item parameters" in text
+
+
+def test_what_went_in_counts_models_that_lack_items(page, results):
+    table = pd.read_parquet(results / "build_responses/sums.parquet")
+    lacking = int(table.isna().any(axis=1).sum())
+    assert lacking > 10
+    assert f"{lacking} models lack items; 0 have no full score" in page
 
 
 def test_organizations_are_those_of_the_subjects_table(results):
@@ -245,6 +297,33 @@ def test_run_that_is_not_complete_is_refused(itemwise, results, tmp_path):
         in finished.err
     )
     assert not (tmp_path / "r.html").exists()
+
+
+def test_page_of_a_large_run_stays_small(results, tmp_path):
+    """Six benchmarks of 14,000 items must stay below 10 MB, whatever is listed of them."""
+    n = 14_000
+    run = tmp_path / "large"
+    shutil.copytree(results, run)
+    items = [f"benchmark_task_of_a_long_name:{i:05d}" for i in range(n)]
+    parameters = pd.DataFrame({"item": items, "a": 1.0, "d": 0.0, "g": 0.0, "u": 1.0})
+    write_table(parameters, run / "fit_irt/sums.parquet", "parameters")
+    chosen = pd.DataFrame({"benchmark": "sums", "form": "A", "item": items})
+    drawn = [chosen.head(20).assign(form=f"random{i}") for i in (1, 2, 3)]
+    chosen = chosen.assign(rank=range(1, n + 1), information=1.0, theta_at_maximum=0.0)
+    drawn = [form.assign(rank=range(1, len(form) + 1)) for form in drawn]
+    write_table(pd.concat([chosen, *drawn]), run / "select_items/sums.parquet", "selection")
+    screen = pd.DataFrame({"benchmark": "sums", "item": items, "n": 80, "mean": 0.5, "sd": 0.5})
+    screen = screen.assign(item_total_correlation=0.01, keep=0, reason="item-total < 0.05")
+    write_table(screen, run / "screen_items/sums.parquet", "items")
+    build = read_record(run / "build_responses/sums.json")
+    dropped = {"items_without_response": items, "subjects_without_response": items}
+    build |= {"sources": items, "dropped": dropped}
+    write_record(build, run / "build_responses/sums.json")
+    run_stage("write-report", "--results", run, "--benchmarks", "sums",
+              "--out", run / "report.html")  # fmt: skip
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 10e6 / 6
+    assert f"and {n - SHOWN_SELECTED} more in" in page
 
 
 # ---- Beside published results ------------------------------------------------
@@ -367,11 +446,27 @@ def test_held_out_runs_are_told_by_their_tables(with_runs):
     assert "The short form: 10 % of the items tell the mean score of 6 checkpoints" in text
     assert "which ranges from 10 to 31 points, with an RMSE of 1.00 points" in text
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", page)]
-    assert ["sums", "adaptive test", "5.0", "30", "6", "2.00", "0.00", "2.00", "0 %, 90 %",
+    assert ["sums", "adaptive test", "5.0", "30", "6", "2.00", "0.00", "2.00", "0 %",
             "3.0"] in rows  # fmt: skip
     assert ["20", "2,000", "21.0", "22.0", "20.5-23.5", "23.0", "21.5-24.5", "5"] in rows
     assert len(re.findall(r'<img alt="scores of \w+ against training tokens"', page)) == 2
     assert 'href="follow_run/first.parquet"' in page
+
+
+def test_figure_of_a_run_has_three_panels_a_row_and_counts_items_in_each():
+    table = followed("first", 0)
+    others = [table[table["benchmark"] == "sums"].assign(benchmark=name) for name in "abc"]
+    drawn = figure(pd.concat([*others, table]))
+    panels = [axes for axes in drawn.axes if axes.get_visible()]
+    assert [axes.get_title(loc="left").strip() for axes in panels] == [
+        "a", "b", "c", "sums", "mean of all",
+    ]  # fmt: skip
+    assert len({axes.get_position().y0 for axes in panels}) == 2
+    counts = [axes.texts[0].get_text() for axes in panels]
+    assert counts[0] == "items: 30 full, 6 form, 5 adaptive"
+    assert counts[-1] == "items: 60 full, 6 form, 5 adaptive"
+    assert all(axes.get_ylim()[0] < 0 and axes.get_ylim()[1] > 100 for axes in panels)
+    plt.close(drawn)
 
 
 def test_run_without_held_out_runs_has_no_such_section(page):

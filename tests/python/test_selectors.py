@@ -28,7 +28,7 @@ from itemwise.selectors import (
     prefix_rmse,
     prefixes_chosen_by,
 )
-from itemwise.stages.select_items import METHODS
+from itemwise.stages.select_items import METHODS, told_sizes
 from itemwise.tables import read_table, write_table
 
 
@@ -222,18 +222,45 @@ def test_reconstruction_is_the_default(calibrated, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_record_tells_what_smaller_forms_would_do(method, calibrated, tmp_path):
+def test_the_record_tells_what_other_sizes_would_do(method, calibrated, tmp_path):
     record = tmp_path / "record.json"
     options = ("--method", method, "--budget", 24, "--record", record)
     assert select(calibrated, tmp_path / "out.parquet", *options) == 0
     told = read_record(record)
-    assert [row["n_items"] for row in told["sizes"]] == [5, 10, 20, 24]
+    sizes = [row["n_items"] for row in told["sizes"]]
+    assert sizes[:5] == [5, 10, 20, 24, 40]
+    assert sizes[-1] == told["n_pool"] or method == "information"  # its filter takes no more
     errors = [row["rmse"] for row in told["sizes"]]
-    assert errors[-1] < 0.8 * errors[0]
+    assert errors[3] < 0.8 * errors[0]
+    assert errors[-1] < 0.7 * errors[3]  # beyond the budget it goes on
     # At most what independent errors would give; neighbours share some of theirs.
     for row in told["sizes"]:
         assert 0.4 < row["detectable"] / (2.80 * 2**0.5 * row["rmse"]) < 1.05
     assert (told["optimism"] > 1) == (method == "reconstruction")
+
+
+def test_sizes_beyond_the_form_end_where_the_pool_ends_or_cost_too_much():
+    assert told_sizes(50, 240) == [5, 10, 20, 40, 50, 80, 160, 240]
+    assert told_sizes(100, 14_000) == [5, 10, 20, 40, 80, 100, 160, 200]
+    assert told_sizes(350, 600) == [5, 10, 20, 40, 80, 160, 320, 350, 600]
+    assert told_sizes(7, 7) == [5, 7]
+
+
+def test_larger_sizes_change_nothing_of_the_form(calibrated, tmp_path, monkeypatch):
+    """Quotas depend on the size, so that a larger form is ranked apart."""
+
+    def told(sizes: tuple) -> dict:
+        record = tmp_path / "record.json"
+        monkeypatch.setattr("itemwise.stages.select_items.SIZES", sizes)
+        options = ("--budget", 12, "--record", record, "--balance", "domain")
+        assert select(calibrated, tmp_path / "out.parquet", *options) == 0
+        return read_record(record)
+
+    short, long = told((5, 10)), told((5, 10, 1000))
+    assert [row["n_items"] for row in short["sizes"]] == [5, 10, 12, 24]
+    assert long["sizes"][-1]["n_items"] == long["n_pool"]
+    assert short["optimism"] == long["optimism"]
+    assert short["sizes"][:3] == long["sizes"][:3]
 
 
 def test_nobody_is_predicted_from_items_that_he_helped_to_choose():

@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from itemwise.adaptive.study import items_to_reach
 from itemwise.errors import UserError
 from itemwise.files import read_record
 from itemwise.readout import MAIN_READOUT, accuracy, calibration_share, clustered_se, rmse
+from itemwise.report.verdict import plausible, spread
 from itemwise.selection import MAIN_FORM
 from itemwise.tables import read_table
-
-SHOWN_LENGTHS = (10, 20, 40, 80)
-"""Lengths of adaptive tests whose errors are listed."""
 
 
 @dataclass(frozen=True)
@@ -135,23 +132,6 @@ def _read_study(path: Path) -> pd.DataFrame | None:
     return read_table(path, "cat_study") if path.exists() else None
 
 
-def adaptive_rows(benchmark: Benchmark, points: float = 1.5) -> list[dict]:
-    """Return each rule's errors at some lengths, and its items for a median error."""
-    rows = []
-    for rule, part in benchmark.adaptive.groupby("rule", sort=False):
-        at = part.set_index("n_items")
-        errors = [at["rmse"].get(n) for n in SHOWN_LENGTHS]
-        last = at.iloc[-1]
-        rows.append(
-            {
-                "rule": rule, "errors": errors, "coverage": last["coverage"],
-                "exposure": last["exposure"], "overlap": last["overlap"],
-                "reached": items_to_reach(part, "median_error", points),
-            }
-        )  # fmt: skip
-    return rows
-
-
 def _read_search(record: Path, trials: Path) -> dict | None:
     """Return what a search tried and found, None where there was none."""
     if not record.exists():
@@ -180,9 +160,13 @@ def summary(benchmark: Benchmark) -> dict:
     ours = accuracy(benchmark.test)
     random = benchmark.random_accuracy(MAIN_READOUT)
     cluster = benchmark.test_clusters
-    error = benchmark.test["predicted"] - benchmark.test["full_score"]
+    test = benchmark.test
+    error = test["predicted"] - test["full_score"]
+    forms = spread(random["rmse"])
     return {
         "name": benchmark.name,
+        "sd": float(test["full_score"].std()),
+        "spearman": float(test["predicted"].corr(test["full_score"], method="spearman")),
         "se": clustered_se(error, cluster),
         "clusters": cluster.nunique(),
         "clustered_by": benchmark.cluster.name,
@@ -191,14 +175,15 @@ def summary(benchmark: Benchmark) -> dict:
         "items": benchmark.build["n_items"],
         "kept": int((benchmark.screen["keep"] == 1).sum()),
         "selected": benchmark.select["n_selected"],
-        "test_subjects": len(benchmark.test),
-        "level": float(benchmark.test["level"].iloc[0]),
+        "test_subjects": len(test),
+        "level": float(test["level"].iloc[0]),
         **ours,
+        "random": forms,
         "random_forms": len(random),
-        "random_rmse": random["rmse"].median(),
-        "random_mae": random["mae"].median(),
-        "random_rmse_low": random["rmse"].quantile(0.05),
-        "random_rmse_high": random["rmse"].quantile(0.95),
+        "random_rmse": forms["median"],
+        "random_rmse_low": forms["low"],
+        "random_rmse_high": forms["high"],
+        "beaten": float((random["rmse"] > ours["rmse"]).mean()),
     }
 
 
@@ -228,10 +213,10 @@ def gains(benchmark: Benchmark) -> list[dict]:
     """Set selection and read-out apart: RMSE on test subjects of every combination.
 
     Rows: what is read out. Columns: the selected form, and random forms of its size
-    (median, and how many).
+    (`random`, from `spread`; None where there are none).
     """
     smooth = benchmark.baseline["rmse"]
-    rows = [_gain("one smooth of the sub-score (metabench's baseline)", None, smooth)]
+    rows = [_gain("one smooth of the sub-score, as metabench's baseline", None, smooth)]
     drawn = benchmark.random_accuracy("ability")["rmse"]
     rows.append(_gain("ability alone", benchmark.tested(MAIN_FORM, "ability"), drawn))
     alone, drawn = _linear_alone(benchmark)
@@ -250,8 +235,7 @@ def _gain(name: str, test: pd.DataFrame | None, random: pd.Series) -> dict:
         "name": name,
         "n": None if test is None else len(test),
         "rmse": None if test is None else rmse(test["predicted"], test["full_score"]),
-        "random_forms": len(random),
-        **{f"random_{q}": random.quantile(q / 100) if len(random) else None for q in (5, 50, 95)},
+        "random": spread(random) if len(random) else None,
     }
 
 
@@ -281,16 +265,17 @@ def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
             parts.append(
                 (f"{benchmark.cluster.name} {name}", test.loc[cluster.index[cluster == name]])
             )
-    return [
-        {
-            "name": name,
-            "n": len(part),
-            "width": float((part["upper"] - part["lower"]).mean()),
-            **accuracy(part),
-        }
-        for name, part in parts
-        if len(part)
-    ]
+    return [_coverage(name, part) for name, part in parts if len(part)]
+
+
+def _coverage(name: str, part: pd.DataFrame) -> dict:
+    """Return one row of `coverage`; `low` and `high` are what chance leaves open."""
+    found = accuracy(part)
+    low, high = plausible(found["coverage"], len(part))
+    return {
+        "name": name, "n": len(part), "width": float((part["upper"] - part["lower"]).mean()),
+        "low": low, "high": high, **found,
+    }  # fmt: skip
 
 
 def _check_content(benchmark: Benchmark) -> None:

@@ -39,6 +39,7 @@ STYLE = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+ABILITY = "ability (SD of training models)"
 SHOWN_CURVES = 60
 """Item characteristic curves drawn at most: more is a blot."""
 
@@ -165,9 +166,8 @@ def test_information(benchmark: Benchmark) -> Figure:
         ]
         middle = np.median(drawn, axis=0)
         axes.plot(theta, middle, color=RANDOM, lw=1.6, ls="--", label="random, median")
-        axes.set(
-            title="Test information", xlabel="ability theta", ylabel="information", yscale="log"
-        )
+        axes.set(title="Test information", xlabel=ABILITY, ylabel="information (1 / ability²)",
+                 yscale="log")  # fmt: skip
         axes.set_ylim(max(pool.max() / 1e4, 1e-3), pool.max() * 12)
         counts = axes.twinx()
         counts.hist(
@@ -199,7 +199,7 @@ def characteristic_curves(benchmark: Benchmark) -> Figure:
         )
         axes.set(
             title=f"Characteristic curves of selected items{shown}",
-            xlabel="ability theta",
+            xlabel=ABILITY,
             ylabel="probability of a right answer",
             ylim=(-0.02, 1.02),
         )

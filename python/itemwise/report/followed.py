@@ -19,6 +19,10 @@ from itemwise.report.figures import INK, QUIET, STYLE, data_url
 from itemwise.tables import read_table
 
 ORANGE = "#d1781f"
+COLUMNS = 3
+"""Panels in a row: more have no readable text on the page."""
+ASIDE = 1.07
+"""What the tokens of adaptive tests are multiplied by, to stand beside the others."""
 NAMES = {FORM: "short form", ADAPTIVE: "adaptive test"}
 
 
@@ -109,36 +113,51 @@ def figure(table: pd.DataFrame) -> Figure:
     """Score against training tokens by every measure, one panel a benchmark."""
     names = list(dict.fromkeys(table["benchmark"]))
     names.sort(key=lambda name: name == GRAND)
+    columns = min(len(names), COLUMNS)
+    rows = -(-len(names) // columns)
     with plt.rc_context(STYLE):
-        drawn, row = plt.subplots(
-            1, len(names), figsize=(2.9 * len(names), 3.4), sharey=True, squeeze=False
+        drawn, grid = plt.subplots(
+            rows, columns, figsize=(3.15 * columns, 2.9 * rows + 0.4), sharey=True, squeeze=False
         )
-        for axes, name in zip(row[0], names, strict=True):
+        panels = grid.ravel()
+        for number, (axes, name) in enumerate(zip(panels, names, strict=False)):
             by = dict(iter(table[table["benchmark"] == name].groupby("measure")))
             _draw(axes, by)
-            axes.set(
-                title="mean of all" if name == GRAND else name,
-                xlabel="training tokens", xscale="log", ylim=(0, 100),
-            )  # fmt: skip
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-            axes.xaxis.set_minor_locator(NullLocator())
-        row[0, 0].set_ylabel("score (points)")
-        row[0, 0].legend(loc="upper left", fontsize=8)
+            _label(axes, "mean of all" if name == GRAND else name, by)
+            if number + columns >= len(names):
+                axes.set_xlabel("training tokens")
+        for axes in panels[len(names) :]:
+            axes.set_visible(False)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("score (points)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return drawn
+
+
+def _label(axes, title: str, by: dict[str, pd.DataFrame]) -> None:
+    """Name a panel, say how many items each measure asks, and scale its axes."""
+    full, form, adaptive = (by[measure]["n_items"].mean() for measure in (FULL, FORM, ADAPTIVE))
+    axes.set_title(f"{title}\n", fontsize=10)
+    axes.text(0, 1.02, f"items: {full:.0f} full, {form:.0f} form, {adaptive:.0f} adaptive",
+              transform=axes.transAxes, color=INK, fontsize=8.5)  # fmt: skip
+    axes.set(xscale="log", ylim=(-4, 104), yticks=range(0, 101, 20))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _draw(axes, by: dict[str, pd.DataFrame]) -> None:
     """Draw the measures of one benchmark."""
     full, form, adaptive = (by[measure] for measure in (FULL, FORM, ADAPTIVE))
     axes.plot(full["tokens"], full["score"], color=INK, lw=1.6, marker="o", ms=3.5,
-              label=f"full, {full['n_items'].iloc[0]} items")  # fmt: skip
+              label="full suite")  # fmt: skip
     axes.fill_between(form["tokens"], form["lower"], form["upper"], color=BLUE, alpha=0.15, lw=0)
     axes.plot(form["tokens"], form["score"], color=BLUE, lw=1.4, ls="--", marker="s", ms=3.5,
-              label=f"short form, {form['n_items'].iloc[0]}")  # fmt: skip
+              label="short form and its interval (band)")  # fmt: skip
     reach = [adaptive["score"] - adaptive["lower"], adaptive["upper"] - adaptive["score"]]
     # Beside the others, so that intervals do not hide one another.
-    axes.errorbar(adaptive["tokens"] * 1.07, adaptive["score"], yerr=reach, color=ORANGE, lw=0,
+    axes.errorbar(adaptive["tokens"] * ASIDE, adaptive["score"], yerr=reach, color=ORANGE, lw=0,
                   elinewidth=1.2, marker="^", ms=4.5,
-                  label=f"adaptive, {adaptive['n_items'].mean():.0f} on average")  # fmt: skip
+                  label="adaptive test and its interval (bar)")  # fmt: skip
     axes.tick_params(colors=QUIET)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
 
 from itemwise.files import read_record
 from itemwise.power import minimum_detectable_difference
 from itemwise.readout import accuracy
-from itemwise.report import figures
+from itemwise.report import adaptive, figures
 from itemwise.report.content import (
     Benchmark,
-    adaptive_rows,
     coverage,
     factor_rows,
     gains,
@@ -27,11 +27,17 @@ from itemwise.report.content import (
     summary,
 )
 from itemwise.report.followed import section
+from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
+from itemwise.report.verdict import verdict
 from itemwise.selection import MAIN_FORM
 
 SHOWN_ITEMS = 15
-"""Excluded items listed by name; the table on disk has them all."""
+"""Excluded items and sources listed by name; the files on disk have them all."""
+SHOWN_SELECTED = 1000
+"""Selected items listed: the page stays small, whatever the size of the form."""
+NOT_COMPARED = ("never", "missing")
+"""Why the reference engine did not calibrate: so configured, or mirt is not installed."""
 
 
 def render(
@@ -42,6 +48,8 @@ def render(
     published: Sequence[dict] = (),
     zoo: Sequence[str] = (),
     followed: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    not_compared: Mapping[str, str] = MappingProxyType({}),
     beside: Path | None = None,
 ) -> str:
     """Return the report of the run in folder `run` as HTML.
@@ -60,12 +68,17 @@ def render(
         Training runs of tiny models, the held-out ones included.
     followed : sequence of str
         Those held out.
+    rules : sequence of str
+        The rules of simulated adaptive tests, `name:key=value,...`.
+    not_compared : mapping
+        Benchmark to why the reference engine left it out, one of `NOT_COMPARED`.
     beside : path, optional
         Folder of the report, from which tables are linked; default: that of the run.
     """
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
     ]
+    rows = [summary(benchmark) for benchmark in loaded]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -85,8 +98,13 @@ def render(
         grand=grand_row(run),
         factors=factor_rows(run),
         published=published_rows(run, loaded, published or []),
-        rows=[summary(benchmark) for benchmark in loaded],
-        sections=[_section(benchmark) for benchmark in loaded],
+        rows=rows,
+        verdicts={row["name"]: verdict(row) for row in rows},
+        sections=[
+            _section(benchmark, row, rules) for benchmark, row in zip(loaded, rows, strict=True)
+        ],
+        not_compared=not_compared,
+        glossary=GLOSSARY,
         simulated=simulated,
         zoo=zoo,
         followed=section(run, followed),
@@ -113,8 +131,8 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def _section(benchmark: Benchmark) -> dict:
-    """Return what the template shows of one benchmark."""
+def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
+    """Return what the template shows of one benchmark, `row` its row of the first table."""
     drawn = {
         "reconstruction": figures.reconstruction(benchmark),
         "baseline": figures.baseline(benchmark),
@@ -130,19 +148,23 @@ def _section(benchmark: Benchmark) -> dict:
     excluded = benchmark.excluded
     return {
         "name": benchmark.name,
-        "summary": summary(benchmark),
+        "summary": row,
         "build": benchmark.build,
+        "sources": _shortened(benchmark.build["sources"]),
         "thinning": benchmark.thinning,
         "fit": benchmark.fit,
         "agreement": benchmark.agreement,
         "select": benchmark.select,
         "search": benchmark.search,
-        "adaptive": [] if benchmark.adaptive is None else adaptive_rows(benchmark),
+        "adaptive": None
+        if benchmark.adaptive is None
+        else adaptive.section(benchmark.adaptive, rules),
         "scoring": benchmark.abilities["method"].iloc[0],
         "reasons": screen_reasons(benchmark),
         "excluded": excluded.head(SHOWN_ITEMS).to_dict("records"),
         "excluded_more": max(0, len(excluded) - SHOWN_ITEMS),
         "selected": _selected(benchmark),
+        "selected_more": max(0, len(benchmark.form) - SHOWN_SELECTED),
         "gains": gains(benchmark),
         "coverage": coverage(benchmark),
         "calibration_share": benchmark.calibration_share,
@@ -153,9 +175,15 @@ def _section(benchmark: Benchmark) -> dict:
 
 
 def _selected(benchmark: Benchmark) -> list[dict]:
-    """Return the selected items with parameters and information."""
+    """Return the first selected items with parameters and information."""
     form = benchmark.form.reset_index(drop=True)
     chosen = benchmark.selection[benchmark.selection["form"] == MAIN_FORM]
     form["information"] = chosen["information"].to_numpy()
     form["theta_at_maximum"] = chosen["theta_at_maximum"].to_numpy()
-    return form.to_dict("records")
+    return form.head(SHOWN_SELECTED).to_dict("records")
+
+
+def _shortened(names: list[str]) -> str:
+    """Return the first of many names, and how many there are besides."""
+    more = len(names) - SHOWN_ITEMS
+    return ", ".join(names[:SHOWN_ITEMS]) + (f" and {more} more" if more > 0 else "")

@@ -170,5 +170,6 @@ def _record(options, responses: Responses, scores: pd.DataFrame) -> dict:
         "n_subjects": len(responses.subjects),
         "n_items": len(responses.items),
         "n_responses": int(responses.administered.sum()),
+        "n_complete": int(responses.administered.all(axis=1).sum()),
         "n_full_scores": len(scores),
     }

@@ -57,7 +57,11 @@ from itemwise.tables import read_table, write_table
 
 METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
 SIZES = (5, 10, 20, 40, 80, 160, 320)
-"""Numbers of items, besides that of the form, whose errors the record tells."""
+"""Numbers of items, besides that of the form, whose errors the record tells.
+
+A pool of at most the last is told to its end, a larger one to twice the form: ranking
+costs subjects x items a step, in each fold.
+"""
 TABULATED = 121
 """Abilities at which the information table states each item's information."""
 
@@ -182,15 +186,18 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     if options.penalty is not None:
         errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
         size = max(penalised_size(errors, options.penalty), options.forms)
-    sizes = smaller_sizes(size)
-    forms = [select(n).positions for n in sizes]
+    chosen = [select(n).positions for n in told_sizes(size, len(pool))]
+    # A selector may find fewer items than it is asked for: each size is told once.
+    forms = list({len(positions): positions for positions in chosen}.values())
     predicted = cross_fitted(filled, target, folds, lambda seen: forms)
-    return select(size), {"optimism": 1.0, "sizes": size_rows(sizes, predicted, target)}
+    told = size_rows([len(positions) for positions in forms], predicted, target)
+    return select(size), {"optimism": 1.0, "sizes": told}
 
 
-def smaller_sizes(size: int) -> list[int]:
-    """Return the numbers of items whose errors are told, up to that of the form."""
-    return [n for n in SIZES if n < size] + [size]
+def told_sizes(size: int, n_pool: int) -> list[int]:
+    """Return the numbers of items whose errors are told: that of the form and others."""
+    largest = n_pool if n_pool <= SIZES[-1] else min(2 * size, n_pool)
+    return sorted({n for n in SIZES if n < largest} | {size, largest})
 
 
 def size_rows(sizes: list[int], predicted: np.ndarray, target: np.ndarray) -> list[dict]:
@@ -283,13 +290,27 @@ def _by_reconstruction(
     if options.penalty is not None:
         size = max(penalised_size(errors, options.penalty), options.forms)
         positions = positions[:size]
-    sizes = smaller_sizes(size)
-    again = prefixes_chosen_by(filled, target, Balance(domains, size), sizes)
-    honest = cross_fitted(filled, target, folds, again)
+    told = told_sizes(size, len(pool))
+    form = told.index(size)
+    # Quotas depend on the size: with sub-domains, larger forms are ranked apart.
+    end = len(told) if len(pd.unique(domains)) == 1 else form + 1
+    honest = np.vstack(
+        [
+            _chosen_again(filled, target, folds, domains, sizes)
+            for sizes in (told[:end], told[end:])
+            if sizes
+        ]
+    )
     own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
-    optimism = max(1.0, rmse(honest[-1], target) / rmse(own, target))
-    judged = {"optimism": optimism, "sizes": size_rows(sizes, honest, target)}
+    optimism = max(1.0, rmse(honest[form], target) / rmse(own, target))
+    judged = {"optimism": optimism, "sizes": size_rows(told, honest, target)}
     return _with_information(positions, pool), judged
+
+
+def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) -> np.ndarray:
+    """Predict each fold from items that the others select, one row a size."""
+    again = prefixes_chosen_by(filled, target, Balance(domains, sizes[-1]), sizes)
+    return cross_fitted(filled, target, folds, again)
 
 
 def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from itemwise.files import write_text
-from itemwise.report.page import render
+from itemwise.report.page import NOT_COMPARED, render
 from itemwise.report.published import parse_published
 from itemwise.stages.options import add
 
@@ -22,6 +23,14 @@ def add_options(parser) -> None:
     )  # fmt: skip
     parser.add_argument("--zoo", nargs="*", default=[], help="training runs of tiny models")
     parser.add_argument("--followed", nargs="*", default=[], help="held-out training runs")
+    parser.add_argument(
+        "--rule", action="append", default=[], help="rule of the simulated adaptive tests, to be "
+        "explained as given to simulate-cat; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--not-compared", nargs="*", default=[], type=_reason, metavar="BENCHMARK=REASON",
+        help="why mirt did not calibrate it: never (so configured) or missing (not installed)",
+    )  # fmt: skip
     add(parser, "out")
 
 
@@ -36,6 +45,18 @@ def run(options) -> None:
         parse_published(options.published, options.benchmarks),
         options.zoo,
         options.followed,
+        options.rule,
+        dict(options.not_compared),
         None if out.parent == run_folder else out.parent,
     )
     write_text(page, options.out)
+
+
+def _reason(text: str) -> tuple[str, str]:
+    """Read a benchmark and why it was not compared."""
+    name, _, reason = text.rpartition("=")
+    if not name or reason not in NOT_COMPARED:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not BENCHMARK=REASON with one of the reasons {', '.join(NOT_COMPARED)}"
+        )
+    return name, reason

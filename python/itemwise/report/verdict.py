@@ -1,0 +1,92 @@
+"""Verdicts in words: does selection pay, how large is the error, do the intervals hold?"""
+
+from __future__ import annotations
+
+import pandas as pd
+from scipy.stats import binomtest
+
+FEWEST_FORMS = 20
+"""Random forms from which on 5 and 95 % quantiles say something."""
+BANDS = (
+    (0.95, "Better than random forms"),
+    (0.8, "Perhaps better than random forms"),
+    (0.2, "No better than random forms"),
+    (0.05, "No better than random forms, perhaps worse"),
+    (0.0, "Worse than random forms"),
+)
+"""Least share of random forms with a larger error, and what is said of it."""
+
+
+def spread(values: pd.Series) -> dict:
+    """Return the median of some errors and where they lie.
+
+    Parameters
+    ----------
+    values : series, shape (n,)
+        One number a random form.
+
+    Returns
+    -------
+    dict
+        `n`, `median`, `low`, `high`; the last two are the 5 and 95 % quantiles, or the range
+        of fewer than `FEWEST_FORMS` values, which `few` says.
+    """
+    few = len(values) < FEWEST_FORMS
+    low, high = (values.min(), values.max()) if few else values.quantile([0.05, 0.95])
+    return {"n": len(values), "median": values.median(), "low": low, "high": high, "few": few}
+
+
+def verdict(row: dict) -> dict[str, str]:
+    """Return what a benchmark's row of the first table means.
+
+    Parameters
+    ----------
+    row : dict
+        From `content.summary`.
+
+    Returns
+    -------
+    dict
+        `headline`, then the sentences `selection`, `error` and `intervals`.
+    """
+    headline, selection = _selection(row["beaten"], row["random_forms"])
+    return {
+        "headline": headline,
+        "selection": selection,
+        "error": (
+            f"The RMSE is {row['rmse']:.2f} points where full scores have a standard deviation of "
+            f"{row['sd']:.1f}; Spearman's rank correlation of rebuilt and full scores is "
+            f"{row['spearman']:.3f}."
+        ),
+        "intervals": _intervals(row),
+    }
+
+
+def _selection(beaten: float, n: int) -> tuple[str, str]:
+    """Say how the selected form does among random ones, as headline and sentence."""
+    if n < FEWEST_FORMS:
+        return (
+            "Too few random forms to judge",
+            f"Its error is smaller than that of {round(beaten * n)} of {n} random forms of its "
+            f"size; at least {FEWEST_FORMS} would tell (config key selection.random_forms).",
+        )
+    headline = next(text for least, text in BANDS if beaten >= least)
+    share = f"{100 * beaten:.0f} %"
+    return headline, f"Its error is smaller than that of {share} of {n} random forms of its size."
+
+
+def _intervals(row: dict) -> str:
+    """Say whether the share of intervals that hold could be chance."""
+    share, n, level = row["coverage"], row["test_subjects"], row["level"]
+    low, high = plausible(share, n)
+    return (
+        f"{100 * share:.0f} % of {n} intervals hold: "
+        f"{'consistent' if low <= level <= high else 'not consistent'} with {100 * level:.0f} % "
+        f"(binomial 95 % interval {100 * low:.0f}-{100 * high:.0f} %)."
+    )
+
+
+def plausible(share: float, n: int) -> tuple[float, float]:
+    """Return the exact binomial 95 % interval (Clopper-Pearson) of a share of n models."""
+    interval = binomtest(round(share * n), n).proportion_ci()
+    return float(interval.low), float(interval.high)
