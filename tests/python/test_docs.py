@@ -14,13 +14,23 @@ from itemwise.cli import STAGES, command_parser
 from itemwise.config import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(bash)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def shell_blocks(page: str) -> str:
+    """Return the lines within fences of bash, or of no language."""
+    kept, language = [], None
+    for line in page.splitlines():
+        if line.lstrip().startswith("```"):
+            language = line.strip()[3:] if language is None else None
+        elif language in ("", "bash"):
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def command_lines(page: str) -> list[str]:
     """Return the command lines of a page's blocks, continued lines joined."""
-    text = "".join(block for _, block in BLOCK.findall(page)).replace("\\\n", " ")
+    text = shell_blocks(page).replace("\\\n", " ")
     lines = [re.sub(r"^(\.venv/bin/)?", "", line.strip()) for line in text.splitlines()]
     return [line for line in lines if re.match(r"(itemwise|Rscript|make|snakemake) ", line)]
 
@@ -69,6 +79,16 @@ CHECKS = {
     "make": check_make,
     "snakemake": check_snakemake,
 }
+
+
+def test_blocks_of_other_languages_hide_no_commands():
+    page = "```yaml\na: 1\n```\ntext\n```\nmake demo\n```\n```python\nmake = 1\n```\nmake site\n"
+    assert command_lines(page) == ["make demo"]
+
+
+@pytest.mark.parametrize(("page", "least"), [("README.md", 11), ("docs/statisticians.md", 4)])
+def test_commands_of_a_page_are_found(page, least):
+    assert len(command_lines((ROOT / page).read_text(encoding="utf-8"))) >= least
 
 
 @pytest.mark.parametrize("line", CASES)

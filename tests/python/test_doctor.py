@@ -9,6 +9,7 @@ import pytest
 from itemwise import installation
 from itemwise.config import ROOT
 from itemwise.installation import Finding, examine, is_ready, pinned_versions, python_packages
+from itemwise.stages.doctor import USES, verdict
 
 
 @pytest.fixture
@@ -44,6 +45,19 @@ def test_names_are_compared_as_pip_does(tmp_path):
     assert pinned_versions(path) == {"rpy2-robjects": "3.6.5", "jinja2": "3.1.6"}
 
 
+def test_the_verdict_of_each_use_names_what_it_lacks():
+    ready = [Finding("", name, "ok") for names in USES.values() for name in names]
+    without = [finding for finding in ready if finding.name != "torch"]
+    lines = verdict([*without, Finding("", "torch", "absent")]).splitlines()
+    assert "The demo, and evaluating models: lacks torch" in lines
+    assert "Distil a benchmark: ready" in lines
+
+
+def test_every_package_that_is_listed_has_a_purpose():
+    bare = [f.name for f in installation.python_packages() if not f.purpose]
+    assert bare == ["python"]
+
+
 def test_every_extra_has_a_purpose():
     groups = [finding.group for finding in python_packages()]
     assert not [group for group in groups if "see pyproject.toml" in group]
@@ -59,6 +73,7 @@ def test_without_r_the_workflow_cannot_run(monkeypatch, itemwise):
     finished = itemwise("doctor")
     assert finished.status == 1
     assert "The workflow lacks: Rscript." in finished.out
+    assert "Distil a benchmark: lacks R, mgcv, optparse, jsonlite" in finished.out
     assert "get it: envs/setup-r.sh" in finished.out
 
 

@@ -14,6 +14,14 @@ from itemwise.terminal import styled
 MARKS = {"ok": "ok", "other": "!", "missing": "MISSING", "absent": "-"}
 COLOURS = {"ok": "green", "other": "yellow", "missing": "red", "absent": "dim"}
 
+USES = {
+    "Distil a benchmark": ("R", "mgcv", "optparse", "jsonlite", "snakemake"),
+    "The demo, and evaluating models": ("torch", "lm-eval", "R", "mgcv"),
+    "Compare with reference engines": ("mirt", "catR"),
+    "A Slurm cluster": ("snakemake-executor-plugin-slurm", "sbatch"),
+}
+"""What each use needs, by the names of findings."""
+
 
 def add_options(parser) -> None:
     """Declare the options."""
@@ -50,11 +58,16 @@ def text(findings: list[Finding]) -> str:
 
 
 def verdict(findings: list[Finding]) -> str:
-    """Return one line on the whole."""
+    """Return a line a use: what is there, and what it lacks."""
+    there = {f.name for f in findings if f.state in ("ok", "other")}
+    lines = []
+    for use, names in USES.items():
+        lacking = [name for name in names if name not in there]
+        lines.append(f"{use}: " + (f"lacks {', '.join(lacking)}" if lacking else "ready"))
     missing = [finding.name for finding in findings if finding.state == "missing"]
     if missing:
-        return f"The workflow lacks: {', '.join(missing)}."
+        lines.append(f"The workflow lacks: {', '.join(missing)}.")
     other = [finding.name for finding in findings if finding.state == "other"]
-    return "The workflow has all that it needs." + (
-        f" Not as tested or advised: {', '.join(other)}." if other else ""
-    )
+    if other:
+        lines.append(f"Not as tested or advised: {', '.join(other)}.")
+    return "\n".join(lines)
