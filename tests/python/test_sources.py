@@ -64,7 +64,7 @@ def test_batches_make_the_matrix(suffix, small_batches, tmp_path):
 FAULTS = {
     "twice in another batch": (
         lambda t: pd.concat([t, t.iloc[[1]]]),
-        "long.parquet: row 64: subject '{0[subject]}', item '{0[item]}' occurs twice; choose one",
+        "long.parquet: row 64: subject '{0[subject]}', item '{0[item]}' occurs twice; keep one",
     ),
     "a graded response in a later batch": (
         lambda t: t.assign(response=[*t["response"][:-1], 0.5]),
