@@ -245,5 +245,8 @@ def _shown(default) -> str:
 
 
 def _plain(value) -> str:
-    """Return a scalar as YAML writes it."""
-    return yaml.safe_dump(value).splitlines()[0].strip("'") if value != "" else "''"
+    """Return a value as YAML writes it in one line."""
+    if isinstance(value, str):
+        return value or "''"
+    written = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return written.removesuffix("\n").removesuffix("\n...")

@@ -74,7 +74,7 @@ def source_files(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         matching = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
         if not matching:
-            raise UserError(f"{path}: no file has such a name; check config key 'sources'")
+            raise UserError(f"{path}: no file has such a name; correct the pattern")
         for match in matching:
             files += _files_at(match)
     return files
@@ -93,7 +93,9 @@ def _files_at(path: Path) -> list[Path]:
             raise UserError(f"{path}: folder holds no .parquet or .csv file; check the path")
         return inside
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; check config key 'sources'")
+        raise UserError(
+            f"{path}: no such file or folder; correct the path (it is looked for from {Path.cwd()})"
+        )
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: neither .parquet nor .csv; convert the file")
     return [path]

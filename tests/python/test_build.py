@@ -350,7 +350,7 @@ def test_bad_source_is_refused(frame, options, message, build, tmp_path):
 
 
 BAD_FILES = {
-    "missing": (None, "source.parquet: no such file or folder; check config key 'sources'"),
+    "missing": (None, "source.parquet: no such file or folder; correct the path"),
     "truncated": (b"PAR1 and then nothing", "source.parquet: cannot be read as parquet"),
     "empty parquet": (b"", "source.parquet: cannot be read as parquet"),
     "empty CSV": (b"", "source.csv: cannot be read as CSV"),

@@ -201,7 +201,7 @@ def test_archive_as_parquet_has_numbers_for_items(archive):
 
 
 def test_pattern_without_a_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"mmlu_\*.csv: no file has such a name; check config key"):
+    with pytest.raises(UserError, match=r"mmlu_\*.csv: no file has such a name; correct the"):
         source_files([tmp_path / "mmlu_*.csv"])
 
 
