@@ -121,9 +121,9 @@ def test_items_are_kept_with_their_questions(tmp_path, itemwise):
 
 def test_a_benchmark_of_no_task_is_refused(tmp_path):
     write_log(tmp_path / "lab__a", "capitals", OLD, [row(0, acc=1.0)])
-    message = "no log is of task 'captials'; there are logs of capitals; did you mean 'capitals'?"
+    message = "no log is of task 'capitols'; there are logs of capitals; did you mean 'capitals'?"
     with pytest.raises(UserError, match=message.replace("?", r"\?")):
-        import_samples([tmp_path], benchmarks={"captials": "geography"})
+        import_samples([tmp_path], benchmarks={"capitols": "geography"})
 
 
 def test_a_bare_file_names_no_model(tmp_path, monkeypatch):
