@@ -6,26 +6,20 @@ import shutil
 import sys
 from pathlib import Path
 
-from itemwise.build import source_files
 from itemwise.analyses.suite import pick
 from itemwise.checkpoints import from_entries, slug
 from itemwise.config import resolve
+from itemwise.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
 from itemwise.provenance import stage_code
 from itemwise.r_worker import r_has
 from snakemake.exceptions import WorkflowError
 
 
-def folders_and_patterns(config):
-    """Return the files of sources that are several: Snakemake does not look into folders."""
-    benchmarks = config["benchmarks"].values()
-    paths = [path for b in benchmarks if isinstance(b["sources"], list) for path in b["sources"]]
-    return {p: source_files([p]) for p in paths if Path(p).is_dir() or "*" in p}
-
-
 try:
     CONFIG = resolve(config)
-    SEVERAL = folders_and_patterns(CONFIG)
+    check_paths(CONFIG)
+    SOURCES = source_listing(CONFIG)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -290,7 +284,7 @@ def source_paths(wildcards):
         return models + expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=ZOO)
     if sources == "collected":
         return [f"{RUN}/scrape_leaderboard/{wildcards.benchmark}"]
-    return [file for path in sources for file in SEVERAL.get(path, [path])]
+    return [file for path in sources for file in SOURCES[path]]
 
 
 def item_metadata(wildcards):

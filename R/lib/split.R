@@ -336,7 +336,8 @@ check_sets <- function(set, validation, folds) {
       length(set),
       " units of ",
       "subjects that stay together cannot be divided so; change --test or ",
-      "--validation, add subjects, or use another --method"
+      "--validation, add subjects, or use another --method (config keys ",
+      "'split.test', 'split.validation', 'split.method')"
     )
   }
   check_unit_count(sum(set == "train"), folds, folds)
@@ -357,7 +358,8 @@ check_unit_count <- function(units, needed, folds) {
       " units of subjects that stay ",
       "together, at least ",
       needed,
-      " needed; lower --folds or add subjects"
+      " needed; lower --folds (config key 'split.folds') or --test ",
+      "('split.test'), or add subjects"
     )
   }
 }

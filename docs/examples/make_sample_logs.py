@@ -1,10 +1,11 @@
 """Make up sample logs of lm-evaluation-harness, to try the tutorials without a GPU.
 
-    python docs/examples/make_sample_logs.py logs --models 120 --items 60
+    python docs/examples/make_sample_logs.py tutorial/logs
 
 writes `logs/<lab>__<model>/samples_capitals_<time>.jsonl`, one file a model, as
-`lm-eval ... --log_samples --output_path logs` does. The models have abilities and the
-questions have difficulties, so that there is something to find; nobody was asked.
+`lm-eval ... --log_samples --output_path logs` does. The models have abilities, the questions
+have difficulties, and some questions tell models apart far better than others, as in real
+benchmarks, so that there is something to find; nobody was asked.
 With `--checkpoints` the logs are those of one training run whose ability grows.
 """
 
@@ -21,13 +22,13 @@ def main() -> None:
     """Draw responses from a two-parameter model and write them as logs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", type=int, default=120)
-    parser.add_argument("--items", type=int, default=60)
+    parser.add_argument("--models", type=int, default=160)
+    parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--checkpoints", action="store_true", help="one run, growing ability")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     items = np.random.default_rng(2026)  # the questions are the same in every call
-    slope = np.exp(items.normal(0.2, 0.3, options.items))
+    slope = np.exp(items.normal(0.1, 0.6, options.items))
     easiness = items.normal(0.3, 1.2, options.items)
     rng = np.random.default_rng(options.seed)
     for number in range(options.models):
@@ -36,7 +37,7 @@ def main() -> None:
             name = f"lab-new__run@step{1000 * (number + 1)}"
         else:
             theta = rng.normal()
-            name = f"lab-{number % 24:02}__model-{options.seed}-{number:03}"
+            name = f"lab-{number % 32:02}__model-{options.seed}-{number:03}"
         right = rng.random(options.items) < 1 / (1 + np.exp(-(slope * theta + easiness)))
         write_log(options.folder / name, right.astype(int))
 

@@ -311,12 +311,7 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         "",
         *[calibration_text(name, about) for name, about in card["benchmarks"].items()],
         "",
-        "Evaluate a model on the short form, and score it:",
-        "",
-        "```",
-        "itemwise evaluate-model --lm MODEL --bank BANK --ledger ledger --out results.parquet",
-        "itemwise score-model --bank BANK --results results.parquet",
-        "```",
+        *evaluation_text(tables["items"], forms),
         "",
     ]
     without = card.get("without_task", [])
@@ -332,6 +327,51 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         ]
     lines += [f"- no harness task for {reason}" for reason in without]
     return "\n".join(lines) + "\n"
+
+
+def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:
+    """Say how a model is evaluated and scored: by the bank alone, where it knows enough."""
+    form = items[items["item"].isin(forms["item"])]
+    known = [name for name in ("task", "prompt") if name in form and form[name].notna().all()]
+    logs = ["From the logs of a run of the whole benchmark:", "", "```"]
+    logs += ["itemwise score-model --bank BANK --samples logs", "```"]
+    evaluate = [
+        "```",
+        "itemwise evaluate-model --lm MODEL --bank BANK --ledger ledger --out results.parquet",
+        "itemwise score-model --bank BANK --results results.parquet",
+        "```",
+    ]
+    if "prompt" in known:
+        return ["Evaluate a model on the short form, and score it:", "", *evaluate]
+    if "task" in known:
+        return [
+            *logs,
+            "",
+            "The bank does not hold the prompts. The short form alone can be asked where "
+            f"lm-evaluation-harness knows {_tasks(form)} (`lm-eval ls tasks`; tasks of your own: "
+            "`--include-path`), with the harness's prompts, few-shot number and all, which must "
+            "be those of the calibration; scoring warns where they are others:",
+            "",
+            *evaluate,
+        ]
+    return [
+        "The bank knows neither the tasks nor the prompts of its items, so that it cannot ask them "
+        "itself. Ask the items of `forms.parquet` as those of the calibration were asked, write a "
+        "table with `subject`, `benchmark`, `item` and `response`, and score it:",
+        "",
+        "```",
+        "itemwise score-model --bank BANK --results results.parquet",
+        "```",
+        "",
+        "A bank asks by itself when it is made with `item_metadata` of tasks and prompts: "
+        "`itemwise list-documents` writes them.",
+    ]
+
+
+def _tasks(items: pd.DataFrame) -> str:
+    """Name the harness tasks of items."""
+    names = sorted(items["task"].unique())
+    return f"the task{'s' * (len(names) > 1)} {listed(names, 10)}"
 
 
 def calibration_text(name: str, about: dict) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from itemwise.errors import UserError, listed
 from itemwise.growing import GrowingMatrix
+from itemwise.holdings import remedy_of_absent
 from itemwise.responses import MISSING, Responses
-from itemwise.sources import Reading, read_source, source_files
+from itemwise.sources import Reading, held, read_source, source_files
 from itemwise.tables import check_table, contract, open_parquet, read_table
 
 
@@ -57,9 +58,10 @@ def build_responses(
     parts = ((str(path), read_source(path, reading, progress)) for path in files)
     responses, dropped = drop_empty(join((name, part) for name, part in parts if part is not None))
     if not len(responses.items) and not dropped.items_without_response:
+        asked = {"metric": reading.metric, "filter": reading.filter}
         raise UserError(
-            f"{listed(files)}: no row of benchmark '{reading.benchmark}'"
-            f"{_narrowed(reading)}; check the benchmark's name and config key 'sources'"
+            f"{listed(files)}: no row of benchmark '{reading.benchmark}'{_narrowed(reading)}; "
+            + remedy_of_absent(held(files), reading.benchmark, asked)
         )
     n_subjects = len(responses.subjects)
     if n_subjects < 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import os
 import re
 from functools import cache
@@ -13,7 +12,7 @@ import jsonschema
 import yaml
 
 from itemwise.collect.leaderboard import LEADERBOARDS
-from itemwise.errors import UserError
+from itemwise.errors import UserError, did_you_mean
 
 ROOT = Path(__file__).resolve().parents[2]
 """The clone: the package is used from its clone."""
@@ -195,10 +194,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(known)}"
+        hint = did_you_mean(unknown, known) or f"; valid keys: {', '.join(known)}"
         key = f"{where}.{unknown}" if where else unknown
-        return f"config: unknown key '{key}'; {hint} (config/README.md lists all)"
+        return f"config: unknown key '{key}'{hint} (config/README.md lists all)"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         key = f"{where}.{missing}" if where else missing
@@ -210,9 +208,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         )
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
-        alike = [value for value in values if value.lower() == str(error.instance).lower()]
-        near = alike or difflib.get_close_matches(str(error.instance), values, n=1, cutoff=0.4)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(error.instance, values)
         return f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
     return f"config: key '{where or 'config'}': {error.message}; mend the value"
 
@@ -249,5 +245,8 @@ def _shown(default) -> str:
 
 
 def _plain(value) -> str:
-    """Return a scalar as YAML writes it."""
-    return yaml.safe_dump(value).splitlines()[0].strip("'") if value != "" else "''"
+    """Return a value as YAML writes it in one line."""
+    if isinstance(value, str):
+        return value or "''"
+    written = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return written.removesuffix("\n").removesuffix("\n...")

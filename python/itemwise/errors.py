@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake in an input, option or configuration.
@@ -17,3 +20,11 @@ def listed(values, limit: int = 5) -> str:
     text = ", ".join(str(v) for v in values[:limit])
     more = len(values) - limit
     return text if more <= 0 else f"{text} and {more} more"
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return `; did you mean '...'?` for the known name most like `name`, else nothing."""
+    names = [str(value) for value in known]
+    alike = [value for value in names if value.lower() == str(name).lower()]
+    near = alike or difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    return f"; did you mean '{near[0]}'?" if near else ""

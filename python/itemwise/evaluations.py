@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.harness.samples import check_identity
+from itemwise.holdings import distinct_rows
 from itemwise.sources import Reading, column_names, item_texts, long_batches, source_files
 
 ITEM_FACTS = ("task", "doc_id", "doc_hash", "prompt_hash")
@@ -42,7 +43,8 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
         columns = column_names(path)
         known = [c for c in (*ITEM_FACTS, *RUN_FACTS) if c in columns]
         if path.suffix == ".parquet" and {"item", "response"} <= set(columns) and known:
-            parts.append(_distinct_rows(path, [c for c in LONG if c in columns] + known, reading))
+            wanted = [c for c in LONG if c in columns] + known
+            parts.append(distinct_rows(map(reading.narrow, long_batches(path, wanted))))
         prompts = item_texts(path, reading.benchmark)
         if prompts is not None:
             texts.append(prompts)
@@ -65,15 +67,3 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
     if texts:
         items = items.merge(pd.concat(texts), on="item", how="outer")
     return items, runs
-
-
-def _distinct_rows(path: Path, columns: list[str], reading: Reading) -> pd.DataFrame:
-    """Return the distinct rows of some columns of a long table, read in batches."""
-    distinct = pd.DataFrame()
-    for batch in long_batches(path, columns):
-        # As texts: batches differ in their categories.
-        batch = reading.narrow(batch).drop_duplicates()
-        texts = batch.select_dtypes("category").columns
-        batch = batch.astype(dict.fromkeys(texts, "str"))
-        distinct = pd.concat([distinct, batch], ignore_index=True).drop_duplicates()
-    return distinct

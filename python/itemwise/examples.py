@@ -24,7 +24,11 @@ itemwise evaluate-run --lms runs/mine/step-100 runs/mine/step-200 --tasks arc_ch
     --device cuda --ledger ledger --out run.parquet
 """,
     "import-samples": """
-itemwise import-samples --samples logs --out results.parquet --record imported.json
+itemwise import-samples --samples logs --out results.parquet --out-items items.parquet \\
+    --record imported.json
+# several tasks that make one benchmark
+itemwise import-samples --samples logs --benchmark-of capitals=geography rivers=geography \\
+    --out results.parquet
 itemwise import-samples --samples samples_arc_challenge.jsonl --subject org/model \\
     --benchmark-of arc_challenge=arc --out model.parquet
 """,

@@ -191,6 +191,7 @@ def _binary_column(
         raise UserError(
             f"{source}: column '{item}', row {row + 1} (subject '{subjects[row]}'): "
             f"{values[row]:g} is neither 0 nor 1; leave unanswered cells null, and "
-            "binarise graded metrics (config key 'binarize')"
+            "binarise graded metrics (config key 'binarize'); or is this column no item? Leave it "
+            "out"
         )
     return np.where(missing, MISSING, values).astype(np.int8)

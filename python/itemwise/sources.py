@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from itemwise.errors import UserError, listed
 from itemwise.growing import GrowingMatrix
+from itemwise.holdings import distinct_rows, pairs_text
 from itemwise.responses import MISSING, Responses, check_items, from_arrow, from_frame
 from itemwise.tables import open_parquet, reading_parquet
 
@@ -73,7 +74,7 @@ def source_files(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         matching = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
         if not matching:
-            raise UserError(f"{path}: no file has such a name; check config key 'sources'")
+            raise UserError(f"{path}: no file has such a name; correct the pattern")
         for match in matching:
             files += _files_at(match)
     return files
@@ -83,11 +84,18 @@ def _files_at(path: Path) -> list[Path]:
     """Return a file, or those inside a folder."""
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES)
+        if not inside and any(path.rglob("samples_*.jsonl")):
+            raise UserError(
+                f"{path}: holds sample logs; make one table of them first by itemwise "
+                f"import-samples --samples {path} --out results.parquet, and give that"
+            )
         if not inside:
             raise UserError(f"{path}: folder holds no .parquet or .csv file; check the path")
         return inside
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; check config key 'sources'")
+        raise UserError(
+            f"{path}: no such file or folder; correct the path (it is looked for from {Path.cwd()})"
+        )
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: neither .parquet nor .csv; convert the file")
     return [path]
@@ -251,13 +259,33 @@ def _fill(cells: GrowingMatrix, frame: pd.DataFrame, reading: Reading, source: s
         first = frame[twice].iloc[0]
         raise UserError(
             f"{source}: row {frame.index[twice.argmax()] + 1}: subject "
-            f"'{first['subject']}', item '{first['item']}' occurs twice; choose one with config "
-            "keys 'metric' and 'filter', or keep one run of each model"
+            f"'{first['subject']}', item '{first['item']}' occurs twice; "
+            + _remedy_of_doubled(Path(source), reading)
         )
     _check_graded(frame["response"], frame, reading, source)
     values = frame["response"].to_numpy(dtype=float, na_value=np.nan)
     right = values == 1 if reading.binarize is None else values >= reading.binarize
     matrix[row, column] = np.where(np.isnan(values), MISSING, right)
+
+
+def held(files: Sequence[Path], reading: Reading | None = None) -> pd.DataFrame:
+    """Return the distinct `benchmark`, `metric` and `filter` of long tables, those they have."""
+    parts = []
+    for path in files:
+        names = [c for c in ("benchmark", "metric", "filter") if c in column_names(path)]
+        if names:
+            batches = long_batches(path, names)
+            parts.append(distinct_rows(map(reading.narrow, batches) if reading else batches))
+    return pd.concat(parts).drop_duplicates() if parts else pd.DataFrame()
+
+
+def _remedy_of_doubled(path: Path, reading: Reading) -> str:
+    """Say which metrics and filters there are to choose from, where there are several."""
+    rows = held([path], reading).drop(columns="benchmark", errors="ignore").drop_duplicates()
+    if len(rows) > 1:
+        choice = "choose one with config keys 'metric' and 'filter', or "
+        return f"there are {pairs_text(rows)}: {choice}keep one run of each model"
+    return "keep one run of each model"
 
 
 def _read_wide(path: Path, columns: list[str], reading: Reading) -> Responses:

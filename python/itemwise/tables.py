@@ -143,9 +143,20 @@ def write_table(frame: pd.DataFrame, path: str | Path, table: str) -> None:
 
 def write_arrow(table: pa.Table, path: str | Path) -> None:
     """Write an Arrow table atomically, in what every parquet reader understands."""
+    check_parquet_name(path)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_statistics=False)
         seal_parquet(temporary)
+
+
+def check_parquet_name(path: str | Path) -> None:
+    """Refuse to write parquet to a file whose name promises CSV."""
+    if Path(path).suffix == ".csv":
+        name = Path(path).with_suffix(".parquet")
+        raise UserError(
+            f"{path}: tables are written as parquet; call it {name}, and make the CSV of it by "
+            f"itemwise convert-table --in {name} --out {path}"
+        )
 
 
 def check_table(frame: pd.DataFrame, table: str, source: str) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from itemwise import bank
+from itemwise.bank import evaluation_text
 from itemwise.cli import main
 from itemwise.config import ROOT
 from itemwise.errors import UserError
@@ -208,6 +209,24 @@ fit <- fit_readout(made$data, stats::as.formula(Sys.getenv("FORMULA")))
 write.csv(fit$predictions, Sys.getenv("OUT"), row.names = FALSE)
 """
 """Predicts the test subjects in R, by the model and not by its tables."""
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "unsaid"),
+    [
+        ({"task": "t", "prompt": "p"}, ["evaluate-model --lm MODEL"], "--samples logs"),
+        ({"task": "t"}, ["score-model --bank BANK --samples", "knows the task t "], "frozen"),
+        ({"task": ["t", None]}, ["neither the tasks nor the prompts", "list-docu"], "evaluate-mod"),
+        ({}, ["neither the tasks nor the prompts", "--results"], "evaluate-model"),
+    ],
+    ids=["prompts", "tasks", "some tasks", "nothing"],
+)
+def test_the_card_advises_only_what_the_bank_can_do(known, said, unsaid):
+    items = pd.DataFrame({"item": ["a", "b"]}).assign(**known)
+    text = "\n".join(evaluation_text(items, pd.DataFrame({"item": ["a", "b"]})))
+    for words in said:
+        assert words in text
+    assert unsaid not in text
 
 
 @pytest.mark.parametrize("readout", FORMULAS)

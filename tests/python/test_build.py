@@ -156,6 +156,13 @@ def test_mean_scores_need_coverage():
     assert scores["full_score"].tolist() == [75.0, pytest.approx(200 / 3)]
 
 
+def test_sample_logs_are_no_source(tmp_path):
+    (tmp_path / "lab__m").mkdir()
+    (tmp_path / "lab__m" / "samples_t_2026-02-01T09-30-00.jsonl").touch()
+    with pytest.raises(UserError, match=r"holds sample logs; .*itemwise import-samples --samples"):
+        build_responses([tmp_path], Reading("b"))
+
+
 # ---- The command -------------------------------------------------------------
 
 
@@ -282,16 +289,28 @@ BAD = {
     ),
     "cell twice, as with several metrics": (
         with_rows(LONG.assign(metric="acc"), ["a", "q1", 0, "acc_norm"]), {},
-        "source.parquet: row 6: subject 'a', item 'q1' occurs twice; choose one with config keys "
-        "'metric' and 'filter', or keep one run of each model",
+        "source.parquet: row 6: subject 'a', item 'q1' occurs twice; there are acc, acc_norm: "
+        "choose one with config keys 'metric' and 'filter', or keep one run of each model",
     ),
     "metric that does not occur": (
         LONG.assign(metric="acc"), {"metric": "mc2"},
-        "source.parquet: no row of benchmark 'b' with metric 'mc2'; check the benchmark's name",
+        "source.parquet: no row of benchmark 'b' with metric 'mc2'; there are acc: "
+        "change config key 'metric'",
+    ),
+    "metric that is nearly there": (
+        LONG.assign(metric="acc_norm", filter="none"), {"metric": "acc_nrm", "filter": "none"},
+        "there are acc_norm (none): change config key 'metric' or 'filter'; did you mean "
+        "'acc_norm'?",
     ),
     "benchmark that does not occur": (
-        LONG.assign(benchmark="c"), {},
-        "source.parquet: no row of benchmark 'b'; check the benchmark's name and config key",
+        LONG.assign(benchmark=[*"cccc", "b2"]), {},
+        "source.parquet: no row of benchmark 'b'; column 'benchmark' has b2, c, and the key under "
+        "'benchmarks' must be one of them; did you mean 'b2'?",
+    ),
+    "a mean among the items of a wide table": (
+        WIDE.assign(mean=0.5), {},
+        "column 'mean', row 1 (subject 'a'): 0.5 is neither 0 nor 1; leave unanswered cells null, "
+        "and binarise graded metrics (config key 'binarize'); or is this column no item? Leave it",
     ),
     "texts in a wide table": (
         WIDE.assign(date="2026-01-01"), {},
@@ -331,7 +350,7 @@ def test_bad_source_is_refused(frame, options, message, build, tmp_path):
 
 
 BAD_FILES = {
-    "missing": (None, "source.parquet: no such file or folder; check config key 'sources'"),
+    "missing": (None, "source.parquet: no such file or folder; correct the path"),
     "truncated": (b"PAR1 and then nothing", "source.parquet: cannot be read as parquet"),
     "empty parquet": (b"", "source.parquet: cannot be read as parquet"),
     "empty CSV": (b"", "source.csv: cannot be read as CSV"),

@@ -203,6 +203,7 @@ def test_page_has_every_key_and_is_up_to_date():
     for path, _ in keys(schema()):
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
+    assert "| `zoo.checkpoints` | array | `[80, 120, 175, 255, 375, 550, 800]` |" in page
 
 
 def test_paths_that_are_no_list_are_explained():

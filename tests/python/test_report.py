@@ -29,7 +29,7 @@ from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
 from itemwise.report.published import parse_published
 from itemwise.responses import write_responses
-from itemwise.tables import write_table
+from itemwise.tables import read_table, write_table
 
 FORMS = ["A", "random1", "random2", "random3"]
 
@@ -228,6 +228,27 @@ def test_other_reason_is_refused(itemwise, results, tmp_path):
                         "--not-compared", "sums=why", "--out", tmp_path / "r.html")  # fmt: skip
     assert finished.status == 2
     assert "'sums=why' is not BENCHMARK=REASON" in finished.err
+
+
+def test_selected_items_are_told_by_their_questions(page, results, tmp_path):
+    """Task, row and beginning of the question where they are known; no empty columns else."""
+    assert "<th>task</th>" not in page
+    assert ">question</th>" not in page
+    run = shutil.copytree(results, tmp_path / "told")
+    screen = read_table(run / "screen_items" / "sums.parquet", "items")
+    text = [f"Is {n} < 7?\n" + "word " * 40 for n in range(len(screen))]
+    screen = screen.assign(task="sums_easy", doc_id=range(len(screen)), text=text)
+    screen.loc[5:10, ["text", "doc_id"]] = None
+    write_table(screen, run / "screen_items" / "sums.parquet", "items")
+    run_stage("write-report", "--results", run, "--benchmarks", "sums", "--simulated", "sums",
+              "--out", run / "report.html")  # fmt: skip
+    told = (run / "report.html").read_text(encoding="utf-8")
+    chosen = read_table(run / "select_items" / "sums.parquet", "selection")
+    chosen = chosen.loc[chosen["form"] == "A", "item"]
+    for row in screen[screen["item"].isin(chosen) & screen["text"].notna()].itertuples():
+        assert f"<td>sums_easy</td><td>{row.doc_id:.0f}</td>" in told
+        assert f"Is {row.Index} &lt; 7? word" in told
+    assert "word " * 20 not in told
 
 
 def test_who_looked_at_the_test_models_is_said_in_every_report(page):

@@ -64,7 +64,7 @@ def test_batches_make_the_matrix(suffix, small_batches, tmp_path):
 FAULTS = {
     "twice in another batch": (
         lambda t: pd.concat([t, t.iloc[[1]]]),
-        "long.parquet: row 64: subject '{0[subject]}', item '{0[item]}' occurs twice; choose one",
+        "long.parquet: row 64: subject '{0[subject]}', item '{0[item]}' occurs twice; keep one",
     ),
     "a graded response in a later batch": (
         lambda t: t.assign(response=[*t["response"][:-1], 0.5]),
@@ -201,7 +201,7 @@ def test_archive_as_parquet_has_numbers_for_items(archive):
 
 
 def test_pattern_without_a_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"mmlu_\*.csv: no file has such a name; check config key"):
+    with pytest.raises(UserError, match=r"mmlu_\*.csv: no file has such a name; correct the"):
         source_files([tmp_path / "mmlu_*.csv"])
 
 

@@ -228,7 +228,11 @@ test_that("what cannot be split is a user error with a remedy", {
     test = 0.5,
     folds = 12
   )
-  fails(few, "--folds 10: only 6 units.*lower --folds", test = 0.5)
+  fails(
+    few,
+    "--folds 10: only 6 units.*lower --folds \\(config key 'split.folds'\\)",
+    test = 0.5
+  )
   fails(few, "the test set would be empty", test = 0.01, folds = 2)
   fails(
     few,

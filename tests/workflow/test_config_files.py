@@ -83,13 +83,24 @@ BAD = {
         "path '$NOT_SET_ANYWHERE/a.csv': environment variable is not set; export it first",
     ),
     "source that does not exist": (
-        "run: r\nbenchmarks: {b: {sources: [none/a.csv]}}\n", "none/a.csv",
+        "run: r\nbenchmarks: {b: {sources: [none/a.csv]}}\n",
+        "config: key 'benchmarks.b.sources': none/a.csv: no such file or folder; correct the path",
+    ),
+    "metadata that do not exist": (
+        "run: r\nsubject_metadata: none.parquet\nbenchmarks: {b: {sources: simulated}}\n",
+        "config: key 'subject_metadata': none.parquet: no such file; correct the path",
+    ),
+    "folder of sample logs": (
+        "run: r\nbenchmarks: {b: {sources: [logs]}}\n",
+        "key 'benchmarks.b.sources': logs: holds sample logs; make one table of them first",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
 def test_bad_configuration_fails_before_anything_runs(text, message, project):
+    (project.folder / "logs").mkdir(exist_ok=True)
+    (project.folder / "logs" / "samples_t_2026-02-01T09-30-00.jsonl").touch()
     (project.folder / "bad.yaml").write_text(text)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "bad.yaml"]
     finished = project.run(command)

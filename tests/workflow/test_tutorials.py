@@ -30,7 +30,9 @@ def test_tutorials_run_in_their_order(new_project, root):
         assert finished.returncode == 0, f"{name}: {finished.stdout[-3000:]}"
     own = project.folder / "results" / "own"
     assert (own / "report.html").stat().st_size > 10_000
-    scores = [pd.read_parquet(project.folder / f"scores-{step}.parquet") for step in (1000, 6000)]
+    assert "What is the capital of land" in (own / "report.html").read_text(encoding="utf-8")
+    made = project.folder / "tutorial"
+    scores = [pd.read_parquet(made / f"scores-{step}.parquet") for step in (1000, 6000)]
     early, late = (table["predicted"].item() for table in scores)
     assert late > early + 20  # the run that was made up learns
-    assert (project.folder / "scores.html").exists()
+    assert (made / "scores.html").exists()

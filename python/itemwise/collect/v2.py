@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from dataclasses import dataclass, field
 
@@ -19,13 +18,11 @@ from itemwise.collect.runs import TIME, agree, parse_results, run_key
 from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError
 from itemwise.harness.names import main_metric
+from itemwise.harness.sample_items import item_content
 from itemwise.harness.samples import read_samples
 
 LOG = re.compile(rf"(?:(?P<folder>.*)/)?samples_(?P<task>.+)_(?P<time>{TIME})\.jsonl")
 RESULTS = re.compile(rf"(?:(?P<folder>.*)/)?results_(?P<time>{TIME})\.json")
-TEXTS = ("question", "Question", "input", "problem", "prompt", "query", "text", "goal", "ctx")
-"""Fields of documents that hold the question."""
-CHOICES = ("choices", "options", "endings")
 
 
 @dataclass
@@ -127,7 +124,7 @@ class V2:
             lines, file.path, benchmark.name, task, results, skipped
         ):
             available |= {(known["filter"], metric) for metric in values}
-            rows.append((known, values, _facts(sample)))
+            rows.append((known, values, item_content(sample)))
         if skipped:
             raise Trouble("bad_schema", f"{skipped[0]} ({len(skipped)} such lines)")
         if not rows:
@@ -202,17 +199,3 @@ def _published(results: dict, task: str, metric: str | None) -> dict[str, float 
         # Several filters: which one was published is not known.
         stated[name] = None if name in stated or value != value else float(value)
     return stated
-
-
-def _facts(sample: dict) -> dict:
-    """Return text, choices and gold answer of a sample."""
-    doc = sample["doc"] if isinstance(sample["doc"], dict) else {}
-    text = next((doc[name] for name in TEXTS if isinstance(doc.get(name), str)), None)
-    choices = next((doc[name] for name in CHOICES if name in doc), None)
-    if isinstance(choices, dict):
-        choices = choices.get("text")
-    return {
-        "text": text if text is not None else json.dumps(doc, ensure_ascii=False)[:2000],
-        "choices": json.dumps(choices, ensure_ascii=False, default=str) if choices else None,
-        "gold": str(sample.get("target", "")),
-    }

@@ -77,7 +77,10 @@ def unfit(rows: pd.DataFrame) -> str | None:
     """Say why the items of a form make no task; None where they do."""
     lacking = [name for name in NEEDED if name not in rows or rows[name].isna().any()]
     if lacking:
-        return "the prompts of its items are not known (config key 'item_metadata')"
+        return (
+            "the prompts of its items are not known (`itemwise list-documents` writes them, for "
+            "config key 'item_metadata')"
+        )
     # Tasks of a group may differ in their names and versions, not in how they score.
     settings = {text: json.loads(text) for text in rows["settings"].unique()}
     alike = {json.dumps({k: v for k, v in s.items() if k not in ("version", "num_fewshot")})

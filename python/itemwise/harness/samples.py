@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError, did_you_mean, listed
 from itemwise.harness.names import OLD_FILTERS, benchmark_of, hash_document, hash_text, item_of
+from itemwise.harness.sample_items import Items
 
 FILE_NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.\-]+)\.jsonl")
 KNOWN_METRICS = (
@@ -25,6 +26,8 @@ KNOWN_METRICS = (
     "prompt_level_strict_acc", "prompt_level_loose_acc",
 )  # fmt: skip
 """Metrics looked for in lines that do not list theirs."""
+KEY = ["subject", "benchmark", "item", "filter", "metric"]
+"""What a model answered once; of several rows the last counts."""
 
 
 @dataclass
@@ -35,18 +38,26 @@ class Imported:
     ----------
     table : data frame
         Table `evaluations`.
+    items : Items
+        What the logs say of the items.
     skipped : list of str
         Files and lines that could not be read, with the reason.
+    named_by_folder : set of str
+        Models without an organization whose name is that of their folder alone.
     superseded : int
         Rows of earlier runs, replaced by a later run of the same task.
-    contradicting : list of str
-        Items that two runs answered differently; the later run counts.
+    repeated : list of dict
+        `subject` and `task` that were evaluated more than once: `runs`, their time stamps,
+        of which the last counts; `items`, how many were answered again; `different`, those
+        answered differently.
     """
 
     table: pd.DataFrame
+    items: Items = field(default_factory=Items)
     skipped: list[str] = field(default_factory=list)
+    named_by_folder: set[str] = field(default_factory=set)
     superseded: int = 0
-    contradicting: list[str] = field(default_factory=list)
+    repeated: list[dict] = field(default_factory=list)
 
 
 def sample_files(paths: list[str | Path]) -> list[Path]:
@@ -100,26 +111,54 @@ def import_samples(
     Raises
     ------
     UserError
-        No log, or no usable line.
+        No log, no usable line, a log that names no model, or a benchmark given for a task
+        that no log is of.
     """
+    files, benchmarks = sample_files(paths), benchmarks or {}
+    _check_tasks(benchmarks, {_task_of(path) for path in files})
     found = Imported(pd.DataFrame())
     parts = []
-    for path in progress(sample_files(paths)):
-        rows = read_log(path, subject, benchmarks or {}, found.skipped)
+    for path in progress(files):
+        rows = read_log(path, subject, benchmarks, found)
         if rows:
             parts.append(pd.DataFrame(rows))
     if not parts:
         raise UserError(f"no usable line in the logs: {listed(found.skipped)}")
     table = pd.concat(parts, ignore_index=True)
     check_identity(table, "samples")
-    key = ["subject", "benchmark", "item", "filter", "metric"]
-    answers = table.groupby(key)["response"].transform("nunique")
-    clash = table[(answers > 1) & ~table.duplicated(key, keep="last")]
-    found.contradicting = [f"{r.subject}: {r.item} ({r.metric})" for r in clash.itertuples()]
-    last = table.drop_duplicates(key, keep="last")
-    found.superseded = len(table) - len(last)
-    found.table = last.reset_index(drop=True)
+    superseded = table.duplicated(KEY, keep="last")
+    found.superseded = int(superseded.sum())
+    found.repeated = _repeated(table, superseded)
+    found.table = table[~superseded].drop(columns="run").reset_index(drop=True)
     return found
+
+
+def _check_tasks(benchmarks: dict[str, str], tasks: set[str]) -> None:
+    """Refuse a benchmark given for a task that no log is of."""
+    for task in benchmarks:
+        if task not in tasks:
+            raise UserError(
+                f"--benchmark-of {task}={benchmarks[task]}: no log is of task '{task}'; there are "
+                f"logs of {listed(sorted(tasks), 20)}{did_you_mean(task, tasks)}"
+            )
+
+
+def _repeated(table: pd.DataFrame, superseded: pd.Series) -> list[dict]:
+    """Return what `Imported.repeated` says of rows of which later ones replace earlier ones."""
+    if not superseded.any():
+        return []
+    again = table[table.duplicated(KEY, keep=False)]
+    differs = again.groupby(KEY)["response"].transform("nunique") > 1
+    return [
+        {
+            "subject": subject,
+            "task": task,
+            "runs": sorted(rows["run"].unique()),
+            "items": int(rows["item"].nunique()),
+            "different": sorted(rows.loc[differs[rows.index], "item"].unique()),
+        }
+        for (subject, task), rows in again.groupby(["subject", "task"])
+    ]
 
 
 def check_identity(rows: pd.DataFrame, source: str) -> None:
@@ -134,18 +173,21 @@ def check_identity(rows: pd.DataFrame, source: str) -> None:
 
 
 def read_log(
-    path: Path, subject: str | None, benchmarks: dict[str, str], skipped: list[str]
+    path: Path, subject: str | None, benchmarks: dict[str, str], found: Imported
 ) -> list[dict]:
-    """Return the rows of one log; what cannot be read is added to `skipped`."""
-    name = FILE_NAME.fullmatch(path.name)
-    task = name["task"] if name else path.stem
+    """Return the rows of one log, with its time stamp as `run`; the rest is noted in `found`."""
+    task = _task_of(path)
     benchmark = benchmarks.get(task, benchmark_of(task))
     results = _results_beside(path)
     who = subject or _subject_of(path, results)
+    if not (subject or _stated_name(results) or "/" in who):
+        found.named_by_folder.add(who)
     rows = []
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for _, known, values in read_samples(lines, str(path), benchmark, task, results, skipped):
-            known = {"subject": who, **known}
+        samples = read_samples(lines, str(path), benchmark, task, results, found.skipped)
+        for sample, known, values in samples:
+            found.items.meet(sample, known)
+            known = {"subject": who, "run": _time_of(path), **known}
             rows += [{**known, "metric": m, "response": value} for m, value in values.items()]
     return rows
 
@@ -242,10 +284,19 @@ def _subject_of(path: Path, results: dict) -> str:
 
     The harness writes all revisions of a model to one folder.
     """
-    stated = results.get("model_name") or results.get("model_name_sanitized")
-    name = (stated or path.parent.name).replace("__", "/")
+    name = (_stated_name(results) or path.parent.name).replace("__", "/")
+    if name in ("", ".."):
+        raise UserError(
+            f"{path}: neither a folder nor a results_<time>.json beside it names the model; give "
+            "--subject organization/model"
+        )
     revision = _revision(results.get("config") or {})
     return name if revision in (None, "main") else f"{name}@{revision}"
+
+
+def _stated_name(results: dict) -> str | None:
+    """Return the model's name as a results file states it."""
+    return results.get("model_name") or results.get("model_name_sanitized")
 
 
 def _revision(config: dict) -> str | None:
@@ -255,6 +306,12 @@ def _revision(config: dict) -> str | None:
         pairs = (part.partition("=")[::2] for part in re.split(r"[,\s]+", arguments))
         arguments = {name.strip(): value.strip() for name, value in pairs}
     return (arguments or {}).get("revision") or config.get("model_revision")
+
+
+def _task_of(path: Path) -> str:
+    """Return the task that a log's name states."""
+    found = FILE_NAME.fullmatch(path.name)
+    return found["task"] if found else path.stem.removeprefix("samples_")
 
 
 def _time_of(path: Path) -> str:

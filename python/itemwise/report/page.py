@@ -87,6 +87,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["opening"] = _opening
     return environment.get_template("page.html").render(
         run=run.name,
         folder=str(run),
@@ -129,6 +130,12 @@ def later_looks(run: Path) -> list[str]:
 def _number(value: float | None, digits: int) -> str:
     """Show a number; a dash where there is none."""
     return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _opening(text: str, length: int = 80) -> str:
+    """Return the beginning of a text in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
 def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
@@ -175,8 +182,10 @@ def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
 
 
 def _selected(benchmark: Benchmark) -> list[dict]:
-    """Return the first selected items with parameters and information."""
+    """Return the first selected items: parameters, information, and their questions."""
     form = benchmark.form.reset_index(drop=True)
+    known = benchmark.screen.set_index("item").reindex(columns=["task", "doc_id", "text"])
+    form = form.join(known.astype(object).where(known.notna(), None), on="item")
     chosen = benchmark.selection[benchmark.selection["form"] == MAIN_FORM]
     form["information"] = chosen["information"].to_numpy()
     form["theta_at_maximum"] = chosen["theta_at_maximum"].to_numpy()

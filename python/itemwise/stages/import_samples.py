@@ -1,7 +1,7 @@
 """Import a folder of lm-evaluation-harness sample logs as one long table.
 
 Of several runs of the same model and task the later one counts, item by item. What was
-passed over is listed in the record.
+passed over is listed in the record. Prints how many models and items each benchmark has.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 
 from tqdm import tqdm
 
-from itemwise.errors import listed
 from itemwise.files import write_record
-from itemwise.harness.samples import import_samples
+from itemwise.harness.import_messages import summary, warnings
+from itemwise.harness.samples import Imported, import_samples
 from itemwise.stages.options import add
 from itemwise.stages.settings import key_values
-from itemwise.tables import write_table
+from itemwise.tables import check_parquet_name, write_table
 
 
 def add_options(parser) -> None:
@@ -30,40 +30,41 @@ def add_options(parser) -> None:
         help="benchmark of a task (default: metabench's own, else the task's name)",
     )
     add(parser, "out", help="evaluations table to write")
+    parser.add_argument(
+        "--out-items", help="items table to write: question, choices and right answer of each item"
+    )
     add(parser, "record")
 
 
 def run(options) -> None:
-    """Read and write."""
+    """Read, write, and say what came in."""
+    for path in filter(None, (options.out, options.out_items)):
+        check_parquet_name(path)
     found = import_samples(
         options.samples,
         options.subject,
         key_values(options.benchmark_of, "--benchmark-of"),
         lambda files: tqdm(files, unit="log", disable=None),
     )
-    for message in found.skipped[:5]:
-        print(f"skipped {message}", file=sys.stderr)
-    if found.contradicting:
-        print(
-            f"{len(found.contradicting)} items answered differently by two runs, the later "
-            f"counts: {listed(found.contradicting)}",
-            file=sys.stderr,
-        )
-    counts = found.table.groupby(["subject", "benchmark", "task", "filter", "metric"])["response"]
+    for message in warnings(found):
+        print(f"warning: {message}", file=sys.stderr)
     if options.record:
-        write_record(
-            {
-                "samples": options.samples,
-                "rows": len(found.table),
-                "superseded_rows": found.superseded,
-                "contradicting": found.contradicting,
-                "skipped": found.skipped,
-                "counts": [
-                    {**dict(zip(("subject", "benchmark", "task", "filter", "metric"), key,
-                                strict=True)), "items": int(n)}
-                    for key, n in counts.size().items()
-                ],
-            },
-            options.record,
-        )  # fmt: skip
+        write_record(record(options, found), options.record)
+    if options.out_items:
+        write_table(found.items.table(), options.out_items, "items")
     write_table(found.table, options.out, "evaluations")
+    print("\n".join(summary(found.table)))
+
+
+def record(options, found: Imported) -> dict:
+    """Return what was counted and what was passed over."""
+    key = ["subject", "benchmark", "task", "filter", "metric"]
+    counts = found.table.groupby(key)["item"].size().rename("items")
+    return {
+        "samples": options.samples,
+        "rows": len(found.table),
+        "superseded_rows": found.superseded,
+        "repeated": found.repeated,
+        "skipped": found.skipped,
+        "counts": counts.reset_index().to_dict("records"),
+    }

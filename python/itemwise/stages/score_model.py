@@ -16,6 +16,7 @@ import pandas as pd
 
 from itemwise.bank import GRAND, read_bank
 from itemwise.files import write_record, write_text
+from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
 from itemwise.model_scores import Scored, score_models
 from itemwise.selection import MAIN_FORM
@@ -43,9 +44,9 @@ def run(options) -> None:
     bank = read_bank(options.bank)
     if options.samples:
         imported = import_samples(options.samples, options.subject)
-        evaluations, skipped = imported.table, imported.skipped
+        evaluations, skipped, noted = imported.table, imported.skipped, warnings(imported)
     else:
-        evaluations, skipped = read_table(options.results, "evaluations"), []
+        evaluations, skipped, noted = read_table(options.results, "evaluations"), [], []
     scored = score_models(
         bank,
         evaluations,
@@ -55,7 +56,7 @@ def run(options) -> None:
         options.binarize,
     )
     print(text_table(scored.scores))
-    for message in [*scored.warnings, *(f"skipped {line}" for line in skipped[:5])]:
+    for message in [*scored.warnings, *noted]:
         print(f"warning: {message}", file=sys.stderr)
     if options.json:
         write_record(

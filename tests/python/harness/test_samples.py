@@ -72,13 +72,76 @@ def test_new_rows_name_filter_and_metrics(tmp_path):
     assert (only["doc_hash"], only["prompt_hash"], only["subject"]) == ("h", "p", "lab/m")
 
 
-def test_the_later_run_counts_and_contradictions_are_listed(tmp_path):
+def test_the_later_run_counts_and_repeated_runs_are_listed(tmp_path):
     write_log(tmp_path / "m", "t", NEW, [row(0, acc=1.0), row(1, acc=1.0)])
     write_log(tmp_path / "m", "t", OLD, [row(0, acc=0.0), row(1, acc=1.0), row(2, acc=1.0)])
     found = import_samples([tmp_path])
     assert found.table.sort_values("doc_id")["response"].tolist() == [1, 1, 1]
     assert found.superseded == 2
-    assert len(found.contradicting) == 1
+    (again,) = found.repeated
+    assert (again["subject"], again["task"], again["runs"]) == ("m", "t", [OLD, NEW])
+    assert (again["items"], len(again["different"])) == (2, 1)
+
+
+def test_the_import_says_what_came_in(tmp_path, itemwise):
+    """Models with fewer items, models evaluated twice (each named once), names of folders."""
+    for name in ("lab__a", "lab__b", "lab__c", "flat"):
+        right = [row(i, acc=1.0, acc_norm=1.0) for i in range(3)]
+        write_log(tmp_path / name, "t", OLD, right[: 2 if name == "lab__c" else 3])
+    write_log(tmp_path / "lab__a", "t", NEW, [row(i, acc=0.0, acc_norm=0.0) for i in range(3)])
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet",
+                    "--record", tmp_path / "r.json")  # fmt: skip
+    assert done.status == 0
+    assert done.out.splitlines() == [
+        "t, acc (none): 3 models with 3 items; lab/c: 2",
+        "t, acc_norm (none): 3 models with 3 items; lab/c: 2",
+    ]
+    assert ("1 model evaluated more than once (lab/a: t); the run of 2026-02-01 counts; 3 answers "
+            "changed") in done.err  # fmt: skip
+    assert "named by their folder, which states no organization: flat;" in done.err
+    assert len(json.loads((tmp_path / "r.json").read_text())["repeated"][0]["different"]) == 3
+
+
+def test_items_are_kept_with_their_questions(tmp_path, itemwise):
+    for name in ("lab__a", "lab__b"):
+        write_log(tmp_path / name, "t", OLD, [row(1, acc=1.0), row(0, acc=1.0)])
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet",
+                    "--out-items", tmp_path / "i.parquet", "--benchmark-of", "t=quiz")  # fmt: skip
+    assert done.status == 0
+    items = read_table(tmp_path / "i.parquet", "items")
+    first = items.iloc[0]
+    assert first[["benchmark", "task", "doc_id", "text", "gold"]].tolist() == [
+        "quiz", "t", 0, "q0", "0",
+    ]  # fmt: skip
+    assert json.loads(first["choices"]) == ["a", "b"]
+    evaluations = read_table(tmp_path / "o.parquet", "evaluations")
+    assert set(items["item"]) == set(evaluations["item"])
+    assert len(items) == 2
+
+
+def test_a_benchmark_of_no_task_is_refused(tmp_path):
+    write_log(tmp_path / "lab__a", "capitals", OLD, [row(0, acc=1.0)])
+    message = "no log is of task 'capitols'; there are logs of capitals; did you mean 'capitals'?"
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        import_samples([tmp_path], benchmarks={"capitols": "geography"})
+
+
+def test_a_bare_file_names_no_model(tmp_path, monkeypatch):
+    path = write_log(tmp_path, "t", OLD, [row(0, acc=1.0)])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{path.name}: .*names the model; give --subject"):
+        import_samples([path.name])
+    assert set(import_samples([path.name], "lab/m").table["subject"]) == {"lab/m"}
+    (tmp_path / f"results_{OLD}.json").write_text('{"model_name": "lab/n"}')
+    found = import_samples([path.name])
+    assert (set(found.table["subject"]), found.named_by_folder) == ({"lab/n"}, set())
+
+
+def test_parquet_under_the_name_of_a_csv_is_refused_before_reading(tmp_path, itemwise):
+    done = itemwise("import-samples", "--samples", tmp_path / "none", "--out", "x.csv")
+    assert done.status == 2
+    assert "x.csv: tables are written as parquet; call it x.parquet" in done.err
+    assert "itemwise convert-table --in x.parquet --out x.csv" in done.err
 
 
 def test_partial_runs_join_and_torn_lines_are_listed(tmp_path, itemwise):
@@ -126,7 +189,7 @@ def test_revisions_in_one_folder_stay_apart(config, tmp_path):
     assert found.table.set_index("subject")["response"].to_dict() == {
         "org/m@step1000": 0.0, "org/m@step2000": 1.0,
     }  # fmt: skip
-    assert (found.superseded, found.contradicting) == (0, [])
+    assert (found.superseded, found.repeated) == (0, [])
 
 
 def test_documents_count_not_the_numbers_that_logs_give_them(tmp_path):
