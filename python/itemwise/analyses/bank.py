@@ -5,8 +5,8 @@ intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
 
 - `predicted`: full score in points with its prediction interval, brought from the bank's level
   (usually 90 %) to 95 % as if normal, by benchmark; without group the joint read-out of all
-  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have no joint
-  read-out: their mean stands without interval;
+  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have a joint
+  read-out only where each asked the whole form; else their mean stands without interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
 - `n` is the number of items asked.
 """
@@ -35,6 +35,7 @@ from itemwise.model_scores import (
     documents_of,
     form_documents,
     matched,
+    odd_patterns,
     responses_of,
     score_models,
 )
@@ -157,7 +158,8 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
     failed = [f"{test.name}: {test.failed}" for test in tests if test.failed is not None]
     if failed:
         raise RuntimeError(f"adaptive test failed midway: {listed(failed)}")
-    return scores(tests, about["subject"], settings.form), []
+    table = scores(tests, about["subject"])
+    return table, odd_patterns(data.bank, table)
 
 
 def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:

@@ -66,7 +66,8 @@ def run(options) -> None:
             print(f"left out {lm}: {failed[lm]}", file=sys.stderr)
             continue
         table = read_table(scores, "scores")
-        theta = dict(zip(table["benchmark"], table["theta"], strict=True))
+        known = table.dropna(subset=["theta"])
+        theta = dict(zip(known["benchmark"], known["theta"], strict=True))
         done.append(table)
     if options.record:
         write_record({"rule": options.rule, "checkpoints": options.lms, "failed": failed},

@@ -89,8 +89,14 @@ def run(options) -> None:
     failed = {t.name: t.failed for t in tests if t.failed is not None}
     if trace.empty:
         raise UserError(f"no item could be answered: {listed(failed.values())}")
-    table = scores(tests, subject, options.form)
+    table = scores(tests, subject)
     print(text_table(table))
+    whole = [test.name for test in tests if test.whole_form()]
+    if whole:
+        print(
+            f"note: {listed(whole)}: the whole form was asked; read out as by score-model",
+            file=sys.stderr,
+        )
     for message in odd_patterns(bank, table):
         print(f"warning: {message}", file=sys.stderr)
     if options.record:

@@ -234,6 +234,23 @@ def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwi
     assert json.loads((tmp_path / "r.json").read_text())["batches"] == 0  # all from the ledger
 
 
+def test_a_test_of_the_whole_form_gives_the_score_of_score_model(results, bank, itemwise, tmp_path):
+    scored = itemwise("score-model", "--bank", bank, "--results", results,
+                      "--out", tmp_path / "form.parquet")  # fmt: skip
+    adapted = itemwise("adapt-model", "--bank", bank, "--replay", results, "--rule",
+                       "whole:batch=4", "--out", tmp_path / "trace.parquet",
+                       "--out-scores", tmp_path / "adaptive.parquet")  # fmt: skip
+    assert (scored.status, adapted.status) == (0, 0), adapted.err
+    theirs = read_table(tmp_path / "form.parquet", "scores")
+    ours = read_table(tmp_path / "adaptive.parquet", "scores")
+    pd.testing.assert_frame_equal(ours, theirs, check_like=True)
+    assert "the whole form was asked" in adapted.err
+    last = read_table(tmp_path / "trace.parquet", "cat_traces").groupby("benchmark").last()
+    assert last["predicted"].to_dict() == pytest.approx(
+        theirs.set_index("benchmark")["predicted"].to_dict()
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
