@@ -168,6 +168,7 @@ def make_tests(
         own = replace(rule, theta0=(start_at or {}).get(name, rule.theta0))
         rng = np.random.default_rng([seed, number])
         tests.append(_make_test(bank, own, name, form, list(wanted), rng))
+    _warn_of_corrections(bank, rule, tests)
     return tests
 
 
@@ -194,16 +195,27 @@ def _calibration(bank: Bank, rule: Rule, benchmark: str) -> Calibration | None:
     """Return the bank's correction of scores for tests of these settings, if it has one."""
     if bank.cat_calibration is None:
         return None
-    found = Calibration.of(bank.cat_calibration, benchmark, rule.settings())
-    if found is None:
-        mine = bank.cat_calibration[bank.cat_calibration["benchmark"] == benchmark]
-        LOG.warning(
-            "bank, benchmark '%s': no correction of scores was learnt for tests of these settings "
-            "(%s); scores and intervals rest on the model alone. Corrected are the rules %s: use "
-            "one of them, or add yours to config key 'cat.rules' and export the bank again",
-            benchmark, rule.settings(), listed(mine["rule"].unique()),
-        )  # fmt: skip
-    return found
+    return Calibration.of(bank.cat_calibration, benchmark, rule.settings())
+
+
+def _warn_of_corrections(bank: Bank, rule: Rule, tests: list[BenchmarkTest]) -> None:
+    """Say where the bank corrects tests, but none of these settings."""
+    lacking = [test.name for test in tests if test.scale.calibration is None]
+    if bank.cat_calibration is None or not lacking:
+        return
+    mine = bank.cat_calibration[bank.cat_calibration["benchmark"].isin(lacking)]
+    known = mine.drop_duplicates("rule").set_index("rule")["settings"]
+    asked = rule.settings().split(",")
+    other = {name: [part for part in text.split(",") if part not in asked]
+             for name, text in known.items()}  # fmt: skip
+    nearest = min(other, key=lambda name: len(other[name]), default=None)
+    hint = f" (that of '{nearest}' has {', '.join(other[nearest])})" if nearest else ""
+    LOG.warning(
+        "bank, benchmarks %s: no correction of scores was learnt for tests of these settings%s; "
+        "scores and intervals rest on the model alone. Corrected are the rules %s: use one of "
+        "them, or add yours to config key 'cat.rules' and export the bank again",
+        listed(lacking), hint, listed(known.index),
+    )  # fmt: skip
 
 
 def run_tests(

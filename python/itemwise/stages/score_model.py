@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 
 from itemwise.bank import GRAND, read_bank
+from itemwise.errors import UserError, listed
 from itemwise.files import write_record, write_text
 from itemwise.harness.samples import import_samples
 from itemwise.model_scores import Scored, score_models
@@ -30,7 +31,8 @@ def add_options(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--samples", nargs="+", help="sample logs, or folders of them")
     source.add_argument("--results", help="evaluations table of evaluate-model or import-samples")
-    parser.add_argument("--subject", help="with --samples: name of the model")
+    parser.add_argument("--subject", help="with --samples: name of the model; with "
+                        "--results: the one model to score")  # fmt: skip
     parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
     add_metric_options(parser)
     parser.add_argument("--out", help="scores table to write")
@@ -45,7 +47,7 @@ def run(options) -> None:
         imported = import_samples(options.samples, options.subject)
         evaluations, skipped = imported.table, imported.skipped
     else:
-        evaluations, skipped = read_table(options.results, "evaluations"), []
+        evaluations, skipped = results_of(options.results, options.subject), []
     scored = score_models(
         bank,
         evaluations,
@@ -72,6 +74,20 @@ def run(options) -> None:
         write_text(page(scored, bank.card, options), options.html)
     if options.out:
         write_table(scored.scores, options.out, "scores")
+
+
+def results_of(path: str, subject: str | None) -> pd.DataFrame:
+    """Read an evaluations table, of one model where it is named."""
+    table = read_table(path, "evaluations")
+    if subject is None:
+        return table
+    mine = table[table["subject"] == subject]
+    if mine.empty:
+        raise UserError(
+            f"{path}: column 'subject': has no '{subject}'; it has "
+            f"{listed(table['subject'].unique())}"
+        )
+    return mine
 
 
 def text_table(scores: pd.DataFrame) -> str:
