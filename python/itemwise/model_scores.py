@@ -259,8 +259,9 @@ def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
             )
         if row.extrapolated:
             found.append(
-                f"{row.subject}, {row.benchmark}: outside the range of the calibration's models; "
-                "held at its end"
+                f"{row.subject}, {row.benchmark}: better or worse than all models of the "
+                "calibration (outside their range): the score is that of the nearest of them, "
+                "and the true one may lie beyond"
             )
     return found
 

@@ -25,6 +25,7 @@ from itemwise.files import write_record
 from itemwise.harness.ledger import check_folder
 from itemwise.harness.model import LanguageModel
 from itemwise.harness.suite import find_tasks
+from itemwise.model_scores import odd_patterns
 from itemwise.stages.evaluate_model import task_names
 from itemwise.stages.options import add
 from itemwise.stages.score_model import text_table
@@ -95,6 +96,8 @@ def run(options) -> None:
         raise UserError(f"no checkpoint could be evaluated; the first said: {failed}")
     table = pd.concat(done, ignore_index=True)
     print(text_table(table))
+    for message in odd_patterns(read_bank(options.bank), table):
+        print(f"warning: {message}", file=sys.stderr)
     if options.out_measures:
         order = [part["subject"].iloc[0] for part in done]
         write_table(measures(table, order), options.out_measures, "checkpoint_measures")

@@ -119,6 +119,7 @@ def page(scored: Scored, card: dict, options) -> str:
         warnings=scored.warnings,
         metrics=scored.metrics,
         card=card,
+        bank=options.bank,
         form=options.form,
         grand=GRAND,
         version=version("itemwise"),
