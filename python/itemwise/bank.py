@@ -62,6 +62,14 @@ class Bank:
         """Names of the benchmarks."""
         return list(self.card["benchmarks"])
 
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Benchmark by harness task, of the items whose task is known."""
+        if "task" not in self.items:
+            return {}
+        known = self.items.dropna(subset=["task"])
+        return dict(zip(known["task"], known["benchmark"], strict=True))
+
     def readout(self, benchmark: str, form: str, name: str) -> Readout:
         """Return a read-out by benchmark, form and name (`ability`, `form`, `joint`)."""
         t = self.terms
@@ -259,13 +267,19 @@ def read_bank(folder: str | Path) -> Bank:
         No bank, a newer format, a missing or changed file, a table against the contract.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the folder of a bank")
     try:
         card = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
         newest = card["format_version"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{folder}: holds no readable bank.json; give the folder of a bank"
-        ) from None
+        within = folder / "bank"
+        hint = (
+            f"did you mean {within}?"
+            if (within / "bank.json").exists()
+            else ("give the folder of a bank")
+        )
+        raise UserError(f"{folder}: holds no readable bank.json; {hint}") from None
     if newest > FORMAT_VERSION:
         raise UserError(
             f"{folder}: bank of format {newest}, this itemwise reads up to {FORMAT_VERSION}; "
@@ -342,6 +356,12 @@ def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:
         "```",
     ]
     if "prompt" in known:
+        local = (
+            f"The items are of {_tasks(form)} of lm-evaluation-harness. Where these are task files of "
+            "your own, and none that come with the harness, add `--include-path FOLDER` with their "
+            "folder."
+        )
+        evaluate += ["", local] if "task" in known else []
         return ["Evaluate a model on the short form, and score it:", "", *evaluate]
     if "task" in known:
         return [

@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
+from itemwise.children import end_with_parent
 from itemwise.errors import UserError
 from itemwise.examples import EXAMPLES
 from itemwise.files import refusal
@@ -107,6 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     module = import_module(f"itemwise.stages.{stage.replace('-', '_')}")
     options = command_parser(stage, module).parse_args(argv[1:])
     logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
+    end_with_parent()
     try:
         return module.run(options) or 0
     except UserError as error:

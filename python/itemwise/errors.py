@@ -14,6 +14,24 @@ class UserError(Exception):
     """
 
 
+class Unreachable(UserError):
+    """The hub cannot be reached: what else is asked of it cannot be, either."""
+
+
+CONNECTION = {"ConnectError", "ConnectionError", "ConnectTimeout", "MaxRetryError",
+              "LocalEntryNotFoundError", "OfflineModeIsEnabled"}  # fmt: skip
+"""Errors of the libraries between us and the hub that say that there is no connection."""
+
+
+def no_connection(error: BaseException | None) -> bool:
+    """Return whether an error, or one that led to it, says that there is no connection."""
+    while error is not None:
+        if isinstance(error, ConnectionError) or type(error).__name__ in CONNECTION:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def listed(values, limit: int = 5) -> str:
     """Join values for a message, naming at most `limit` of them."""
     values = list(values)

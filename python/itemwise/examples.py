@@ -155,6 +155,9 @@ itemwise plan-comparison --difference 2 --discordance 0.2
 itemwise adapt-checkpoints --bank results/mine/bank --ledger ledger --traces traces \\
     --lms org/model@step1000 org/model@step2000 org/model@step4000 \\
     --out scores.parquet --out-measures measures.parquet
+# checkpoints of a list keep its names, by which build-trajectories knows them
+itemwise adapt-checkpoints --bank results/mine/bank --checkpoints pythia.parquet \\
+    --ledger ledger --traces traces --out scores.parquet
 """,
     "follow-run": """
 itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\

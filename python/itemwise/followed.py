@@ -22,9 +22,9 @@ def follow(
     """Set the measures of each checkpoint side by side.
 
     The mean of all benchmarks (`grand`) has the joint read-out of the short form, and of
-    adaptive tests the mean of their scores, with the interval that holds if their errors
-    are independent: half its width is sqrt(sum h_b^2) / B for B benchmarks with half
-    widths h_b.
+    adaptive tests the mean of their scores, unless all of them asked the whole form, with the
+    interval that holds if their errors are independent: half its width is
+    sqrt(sum h_b^2) / B for B benchmarks with half widths h_b.
 
     Parameters
     ----------
@@ -47,7 +47,9 @@ def follow(
     UserError
         A checkpoint was not evaluated, or is unknown.
     """
-    adaptive = pd.concat([adaptive_scores, mean_score(adaptive_scores)], ignore_index=True)
+    joint = adaptive_scores.loc[adaptive_scores["benchmark"] == GRAND, "subject"]
+    others = adaptive_scores[~adaptive_scores["subject"].isin(joint)]
+    adaptive = pd.concat([adaptive_scores, mean_score(others)], ignore_index=True)
     parts = [full_scores(bank, evaluations)]
     for measure, table in ((FORM, form_scores), (ADAPTIVE, adaptive)):
         kept = table[["subject", "benchmark", "n_items", "predicted", "lower", "upper", "level"]]

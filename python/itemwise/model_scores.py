@@ -5,7 +5,8 @@ Items are matched by id, else by document hash, never by the order of rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,8 @@ def score_models(
     UserError
         No item of the bank in the results; responses other than 0 and 1; an unknown form.
     """
+    check_benchmarks(bank, metrics or {}, "--metric")
+    check_benchmarks(bank, filters or {}, "--filter")
     rows = matched(bank, evaluations)
     parts, warnings, used = [], [], {}
     for name in bank.benchmarks:
@@ -79,14 +82,30 @@ def score_models(
         warnings += differences(bank, name, mine, said, metrics or {})
         parts.append(mine)
     if not parts:
-        raise UserError(
-            f"the results hold no item of form '{form}' of the bank's benchmarks "
-            f"({listed(bank.benchmarks)}); they are of "
-            f"{listed(evaluations['benchmark'].unique())}, with items such as "
-            f"{listed(evaluations['item'], 2)}: give results on the bank's items"
-        )
+        raise no_item(bank, evaluations, form)
     table = bank.score(as_responses(pd.concat(parts)), form)
     return Scored(table, warnings + doubts(bank, table, form), used)
+
+
+def check_benchmarks(bank: Bank, named: Iterable[str], option: str) -> None:
+    """Refuse an option for a benchmark that the bank does not have."""
+    for name in named:
+        if name not in bank.benchmarks:
+            near = difflib.get_close_matches(name, bank.benchmarks, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise UserError(
+                f"{option} {name}: the bank has no such benchmark; {hint}it has "
+                f"{listed(bank.benchmarks)}"
+            )
+
+
+def no_item(bank: Bank, evaluations: pd.DataFrame, form: str) -> UserError:
+    """Return the error of results that the bank can do nothing with."""
+    return UserError(
+        f"the results hold no item of form '{form}' of the bank's benchmarks "
+        f"({listed(bank.benchmarks)}); they are of {listed(evaluations['benchmark'].unique())}, "
+        f"with items such as {listed(evaluations['item'], 2)}: give results on the bank's items"
+    )
 
 
 def matched(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
@@ -240,8 +259,9 @@ def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
             )
         if row.extrapolated:
             found.append(
-                f"{row.subject}, {row.benchmark}: outside the range of the calibration's models; "
-                "held at its end"
+                f"{row.subject}, {row.benchmark}: better or worse than all models of the "
+                "calibration (outside their range): the score is that of the nearest of them, "
+                "and the true one may lie beyond"
             )
     return found
 

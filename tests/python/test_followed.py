@@ -64,6 +64,14 @@ def test_measures_stand_side_by_side_in_the_order_of_training():
     assert items["r/step-20", "grand", "adaptive"] == 15
 
 
+def test_tests_that_asked_the_whole_form_bring_a_joint_score_of_their_own():
+    joint = pd.DataFrame([short("r/step-9", "grand", 41, 2, 17)])
+    adaptive = pd.concat([ADAPTIVE, joint], ignore_index=True)
+    table = follow(BANK, SUBJECTS, evaluations(), FORM, adaptive)
+    mine = table[(table["measure"] == "adaptive") & (table["benchmark"] == "grand")]
+    assert mine.set_index("subject")["score"].to_dict() == {"r/step-9": 41, "r/step-20": 73}
+
+
 def test_interval_of_the_mean_takes_errors_as_independent():
     row = mean_score(ADAPTIVE).set_index("subject").loc["r/step-9"]
     assert (row["lower"], row["upper"]) == (37.5, 42.5)  # sqrt(3^2 + 4^2) / 2

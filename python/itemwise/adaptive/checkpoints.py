@@ -48,7 +48,7 @@ def measures(scores: pd.DataFrame, order: list[str], value: str = "theta") -> pd
     order : list of str
         Subjects in the order of training.
     value : str
-        Column that is followed.
+        Column that is followed; rows without it, as the ability of `grand`, are passed over.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def measures(scores: pd.DataFrame, order: list[str], value: str = "theta") -> pd
         Table `checkpoint_measures`: benchmark, `other` (for the rank distance), measure,
         value, n_checkpoints.
     """
-    wide = scores.pivot(index="subject", columns="benchmark", values=value)
+    wide = scores.dropna(subset=[value]).pivot(index="subject", columns="benchmark", values=value)
     wide = wide.reindex([subject for subject in order if subject in wide.index])
     rows = []
     for name in wide:

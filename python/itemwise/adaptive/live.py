@@ -45,6 +45,9 @@ class BenchmarkTest:
         Of one subject.
     scale : ScoreScale
     chooser : Chooser
+    bank : Bank
+    form : str
+        Once all its items are asked, the bank's read-out of it is the better one.
     asked : list of str
         Items in the order of asking.
     failed : str, optional
@@ -56,6 +59,8 @@ class BenchmarkTest:
     posterior: Posterior
     scale: ScoreScale
     chooser: Chooser
+    bank: Bank
+    form: str
     asked: list[str] = field(default_factory=list)
     failed: str | None = None
 
@@ -69,8 +74,20 @@ class BenchmarkTest:
         """Which items were not asked, boolean of shape (1, n_items)."""
         return self.posterior.matrix < 0
 
+    @property
+    def responses(self) -> Responses:
+        """Responses so far, of one subject."""
+        return Responses(np.array(["it"], object), self.items, self.posterior.matrix)
+
+    def whole_form(self) -> bool:
+        """Return whether every item of the form was asked."""
+        return set(self.bank.form_items(self.name, self.form)) <= set(self.asked)
+
     def score(self) -> tuple[float, float]:
         """Return the reconstructed score and half its interval, in points."""
+        if self.whole_form():
+            row = self.bank.score(self.responses, self.form).iloc[0]
+            return float(row["predicted"]), float(row["upper"] - row["lower"]) / 2
         mean, half = self.scale.points(self.posterior.weights(ONLY), max(len(self.asked), 1))
         return float(mean[0]), float(half[0])
 
@@ -99,9 +116,8 @@ class BenchmarkTest:
 
     def person_fit(self) -> float:
         """Return l_z of the responses so far."""
-        row = Responses(np.array(["it"], object), self.items, self.posterior.matrix)
         parameters, theta = self.posterior.items.parameters, self.posterior.theta
-        return float(standardized_log_likelihood(row, parameters, theta)[0])
+        return float(standardized_log_likelihood(self.responses, parameters, theta)[0])
 
 
 def make_tests(
@@ -152,6 +168,7 @@ def make_tests(
         own = replace(rule, theta0=(start_at or {}).get(name, rule.theta0))
         rng = np.random.default_rng([seed, number])
         tests.append(_make_test(bank, own, name, form, list(wanted), rng))
+    _warn_of_corrections(bank, rule, tests)
     return tests
 
 
@@ -170,23 +187,35 @@ def _make_test(
     if said is not None:
         LOG.warning("bank, benchmark '%s', rule '%s': %s", name, rule.name, said)
     posterior = Posterior(items, 1, rule.estimator)
-    return BenchmarkTest(name, rule, posterior, scale, Chooser(rule, posterior, domains, rng))
+    return BenchmarkTest(name, rule, posterior, scale, Chooser(rule, posterior, domains, rng),
+                         bank, form)  # fmt: skip
 
 
 def _calibration(bank: Bank, rule: Rule, benchmark: str) -> Calibration | None:
     """Return the bank's correction of scores for tests of these settings, if it has one."""
     if bank.cat_calibration is None:
         return None
-    found = Calibration.of(bank.cat_calibration, benchmark, rule.settings())
-    if found is None:
-        mine = bank.cat_calibration[bank.cat_calibration["benchmark"] == benchmark]
-        LOG.warning(
-            "bank, benchmark '%s': no correction of scores was learnt for tests of these settings "
-            "(%s); scores and intervals rest on the model alone. Corrected are the rules %s: use "
-            "one of them, or add yours to config key 'cat.rules' and export the bank again",
-            benchmark, rule.settings(), listed(mine["rule"].unique()),
-        )  # fmt: skip
-    return found
+    return Calibration.of(bank.cat_calibration, benchmark, rule.settings())
+
+
+def _warn_of_corrections(bank: Bank, rule: Rule, tests: list[BenchmarkTest]) -> None:
+    """Say where the bank corrects tests, but none of these settings."""
+    lacking = [test.name for test in tests if test.scale.calibration is None]
+    if bank.cat_calibration is None or not lacking:
+        return
+    mine = bank.cat_calibration[bank.cat_calibration["benchmark"].isin(lacking)]
+    known = mine.drop_duplicates("rule").set_index("rule")["settings"]
+    asked = rule.settings().split(",")
+    other = {name: [part for part in text.split(",") if part not in asked]
+             for name, text in known.items()}  # fmt: skip
+    nearest = min(other, key=lambda name: len(other[name]), default=None)
+    hint = f" (that of '{nearest}' has {', '.join(other[nearest])})" if nearest else ""
+    LOG.warning(
+        "bank, benchmarks %s: no correction of scores was learnt for tests of these settings%s; "
+        "scores and intervals rest on the model alone. Corrected are the rules %s: use one of "
+        "them, or add yours to config key 'cat.rules' and export the bank again",
+        listed(lacking), hint, listed(known.index),
+    )  # fmt: skip
 
 
 def run_tests(
@@ -290,29 +319,44 @@ def _rows(test: BenchmarkTest, subject: str, items, responses, seconds: float) -
     ]
 
 
-def scores(tests: list[BenchmarkTest], subject: str, form: str) -> pd.DataFrame:
-    """Return the table `scores` of finished tests."""
-    rows = []
-    for test in tests:
-        if not test.asked:
-            continue
-        predicted, half = test.score()
-        theta, (low, high) = float(test.posterior.theta[0]), test.scale.span
-        rows.append(
-            {
-                "subject": subject,
-                "benchmark": test.name,
-                "form": form,
-                "readout": "adaptive",
-                "n_items": len(test.asked),
-                "theta": theta,
-                "se": float(test.posterior.se[0]),
-                "predicted": predicted,
-                "lower": max(predicted - half, 0.0),
-                "upper": min(predicted + half, 100.0),
-                "level": test.scale.level,
-                "extrapolated": int(not low <= theta <= high),
-                "person_fit": test.person_fit(),
-            }
+def scores(tests: list[BenchmarkTest], subject: str) -> pd.DataFrame:
+    """Return the table `scores` of finished tests.
+
+    Where a test has asked the whole form, its answers are those that `score-model` reads, and
+    they are read out as there (`Bank.score`): by `form`, and `grand` where every test has.
+    """
+    whole = [test for test in tests if test.whole_form()]
+    rows = [_row(test, subject) for test in tests if test.asked and not test.whole_form()]
+    parts = [pd.DataFrame(rows)] if rows else []
+    if whole:
+        together = Responses(
+            np.array([subject], object),
+            np.concatenate([test.items for test in whole]),
+            np.hstack([test.posterior.matrix for test in whole]),
         )
-    return pd.DataFrame(rows)
+        parts.append(whole[0].bank.score(together, whole[0].form))
+    order = {test.name: place for place, test in enumerate(tests)}
+    return pd.concat(parts, ignore_index=True).sort_values(
+        "benchmark", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
+
+
+def _row(test: BenchmarkTest, subject: str) -> dict:
+    """Return the score of an adaptive test."""
+    predicted, half = test.score()
+    theta, (low, high) = float(test.posterior.theta[0]), test.scale.span
+    return {
+        "subject": subject,
+        "benchmark": test.name,
+        "form": test.form,
+        "readout": "adaptive",
+        "n_items": len(test.asked),
+        "theta": theta,
+        "se": float(test.posterior.se[0]),
+        "predicted": predicted,
+        "lower": max(predicted - half, 0.0),
+        "upper": min(predicted + half, 100.0),
+        "level": test.scale.level,
+        "extrapolated": int(not low <= theta <= high),
+        "person_fit": test.person_fit(),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, fields, replace
 
 from itemwise.errors import UserError
@@ -170,8 +171,13 @@ def parse_rule(text: str) -> Rule:
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or key not in kinds or key == "name":
-            known = ", ".join(k for k in kinds if k != "name")
-            raise UserError(f"--rule {text}: '{part}' is not one of the settings {known}")
+            known = [kind for kind in kinds if kind != "name"]
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise UserError(
+                f"--rule {text}: '{part}' is not one of the settings; {hint}they are "
+                f"{', '.join(known)}"
+            )
         settings[key] = _typed(kinds[key], value.strip(), text)
     return Rule(name=name, **settings)
 

@@ -5,8 +5,8 @@ intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
 
 - `predicted`: full score in points with its prediction interval, brought from the bank's level
   (usually 90 %) to 95 % as if normal, by benchmark; without group the joint read-out of all
-  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have no joint
-  read-out: their mean stands without interval;
+  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have a joint
+  read-out only where each asked the whole form; else their mean stands without interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
 - `n` is the number of items asked.
 """
@@ -23,18 +23,20 @@ from scipy.stats import norm
 
 from itemwise.adaptive.live import make_tests, run_tests, scores
 from itemwise.adaptive.rules import parse_rule
+from itemwise.analyses.harness_tasks import answer
 from itemwise.analyses.intervals import Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.bank import GRAND, Bank, read_bank
 from itemwise.errors import UserError, listed
-from itemwise.harness.evaluate import ask_documents, evaluate, tabulate
+from itemwise.harness.evaluate import ask_documents, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
-from itemwise.harness.suite import Prompting, Suite
+from itemwise.harness.suite import Prompting, Suite, find_tasks
 from itemwise.model_scores import (
     documents_of,
     form_documents,
     matched,
+    odd_patterns,
     responses_of,
     score_models,
 )
@@ -90,20 +92,31 @@ def check(settings: Settings) -> None:
         parse_rule(settings.rule)
 
 
-def load(row, settings: Settings, model: Loaded, folder: Path) -> Data:
-    """Read the bank and build the tasks of its items."""
-    check(settings)
+def ready(settings: Settings) -> None:
+    """Refuse to load a model for a bank without the form, or for tasks that are not known."""
     bank = read_bank(settings.bank)
-    benchmarks = {}
-    if "task" in bank.items:
-        known = bank.items.dropna(subset=["task"])
-        benchmarks = dict(zip(known["task"], known["benchmark"], strict=True))
-    names = list(settings.tasks) or sorted(benchmarks)
-    if not names:
+    for name in bank.benchmarks:
+        bank.form_items(name, settings.form)
+    names, source = task_names(settings, bank)
+    find_tasks(names, settings.include_path, source)
+
+
+def task_names(settings: Settings, bank: Bank) -> tuple[list[str], str | None]:
+    """Return the tasks to build, and the bank where it names them and no setting."""
+    if settings.tasks:
+        return list(settings.tasks), None
+    if not bank.tasks:
         raise UserError(f"{settings.bank}: the bank does not name the harness tasks of its items; "
                         "set 'tasks'")  # fmt: skip
+    return sorted(bank.tasks), settings.bank
+
+
+def load(row, settings: Settings, model: Loaded, folder: Path) -> Data:
+    """Read the bank and build the tasks of its items."""
+    bank = read_bank(settings.bank)
+    names, source = task_names(settings, bank)
     prompting = Prompting(settings.shots, settings.fewshot_seed, settings.chat_template)
-    suite = Suite(names, prompting, model.lm, settings.include_path, benchmarks)
+    suite = Suite(names, prompting, model.lm, settings.include_path, bank.tasks, source)
     return Data(bank, suite, folder / "ledger")
 
 
@@ -134,7 +147,7 @@ def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
 def by_form(model: Loaded, data: Data, ledger: Ledger, about: dict, settings: Settings) -> tuple:
     """Score the whole short form."""
     documents = form_documents(data.bank, data.suite, settings.form, settings.bank)
-    evaluate(model.lm, data.suite, documents, ledger)
+    answer(model, data.suite, documents, ledger)
     scored = score_models(data.bank, tabulate(documents, ledger, about), settings.form)
     return scored.scores, scored.warnings
 
@@ -157,7 +170,8 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
     failed = [f"{test.name}: {test.failed}" for test in tests if test.failed is not None]
     if failed:
         raise RuntimeError(f"adaptive test failed midway: {listed(failed)}")
-    return scores(tests, about["subject"], settings.form), []
+    table = scores(tests, about["subject"])
+    return table, odd_patterns(data.bank, table)
 
 
 def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import Unreachable, UserError, listed, no_connection
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ def load(task: str, file: str | None = None) -> pd.DataFrame:
     lacking = [name for name in known.columns if name not in frame]
     if lacking:
         raise UserError(
-            f"{source}: data set '{task}' lacks the column {listed(map(repr, lacking))}; a row "
-            f"has {listed(map(repr, known.columns))} (docs/analyses.md)"
+            f"{source}: lacks the column {listed(map(repr, lacking))}; it has "
+            f"{listed(map(repr, frame.columns))}, and a row of the data set '{task}' needs "
+            f"{listed(map(repr, known.columns))} (docs/analyses.md)"
         )
     if frame.empty:
         raise UserError(f"{source}: data set '{task}' has no rows; give a file that has some")
@@ -151,7 +152,8 @@ def _reachable(task: str, known: DataSet):
         yield
     except Exception as error:  # offline, gated, moved: whatever the libraries raise
         text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise UserError(
+        kind = Unreachable if no_connection(error) else UserError
+        raise kind(
             f"data set '{known.files or known.path}' of '{task}' cannot be loaded "
             f"({type(error).__name__}: {text}); check the network and the access rights, or give "
             f"a local .jsonl, .csv or .parquet file with the columns {', '.join(known.columns)} "

@@ -11,10 +11,12 @@ are the full task's whatever is asked.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from itemwise.analyses.data import draw
 from itemwise.analyses.intervals import Estimate, average, mean, proportion
@@ -22,7 +24,7 @@ from itemwise.analyses.model import Loaded, Measured
 from itemwise.harness.evaluate import evaluate, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import check_context, provenance
-from itemwise.harness.suite import Prompting, Suite
+from itemwise.harness.suite import Document, Prompting, Suite
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
     about = provenance(model.description, model.lm, suite)
     ledger = Ledger(data.ledger, about)
     try:
-        evaluate(model.lm, suite, documents, ledger)
+        answer(model, suite, documents, ledger)
         table = tabulate(documents, ledger, about)
     finally:
         ledger.close()
@@ -101,6 +103,13 @@ def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
         name = metric if filter_name == "none" else f"{metric} ({filter_name})"
         rows += task_rows(name, part, settings.seed if settings.limit else None)
     return Measured(rows)
+
+
+def answer(model: Loaded, suite: Suite, documents: list[Document], ledger: Ledger) -> None:
+    """Ask documents, and show on a terminal how far it is."""
+    with tqdm(total=len(documents), unit="item", leave=False, disable=None) as bar:
+        evaluate(model.lm, suite, documents, ledger, progress=bar.update,
+                 notice=lambda message: print(f"notice: {message}", file=sys.stderr))  # fmt: skip
 
 
 def task_rows(metric: str, table: pd.DataFrame, seed: int | None = None) -> list[dict]:

@@ -68,7 +68,8 @@ def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
     if settings.data:
         frame = data_sets.read_file(settings.data, row.task)
         if "token_ids" not in frame and "text" in frame:
-            frame = frame.assign(token_ids=[model.encode(text) for text in frame["text"]])
+            tokens = [model.encode(text, cut_later=True) for text in frame["text"]]
+            frame = frame.assign(token_ids=tokens)
         if "token_ids" not in frame:
             raise UserError(f"{settings.data}: lacks the column 'token_ids' or 'text'; add one")
     elif settings.chunks:

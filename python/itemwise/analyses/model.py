@@ -89,9 +89,13 @@ class Loaded:
         """Return the token before a text: the model's first one, else its last."""
         return int(self.lm.prefix_token_id)
 
-    def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text, without special ones."""
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def encode(self, text: str, cut_later: bool = False) -> list[int]:
+        """Return the tokens of a text, without special ones.
+
+        The tokenizer warns of texts longer than the context, unless the caller cuts them.
+        """
+        made = self.tokenizer(text, add_special_tokens=False, verbose=not cut_later)
+        return made["input_ids"]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""

@@ -129,7 +129,7 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
             f"perplexity: window of {length}, stride of {stride}, context of {model.context}: "
             "must be 1 <= stride <= length <= context"
         )
-    tokens = [model.encode(text) for text in data["text"]]
+    tokens = [model.encode(text, cut_later=True) for text in data["text"]]
     cut = [
         w for d, t in enumerate(tokens) for w in windows(d, t, model.start_token, length, stride)
     ]

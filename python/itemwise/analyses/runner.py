@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.analyses.model import Loaded, Measured, load
-from itemwise.analyses.settings import module_of
+from itemwise.analyses.settings import module_of, ready
 from itemwise.analyses.store import Store, gap
-from itemwise.errors import UserError
+from itemwise.errors import Unreachable, UserError
 from itemwise.files import write_record
 from itemwise.harness.model import LanguageModel, fingerprint
 from itemwise.tables import write_table
@@ -68,7 +68,7 @@ def profile(
         Told the name of each row when it is done.
     """
     made = Profile()
-    analyses, loaded = {}, None
+    analyses, loaded, unreachable = {}, None, False
     try:
         store = Store(folder, checkpoint, weights_of(description), _loading(description))
     except UserError as error:
@@ -87,6 +87,7 @@ def profile(
                 progress(name)
                 continue
             if broken is None and loaded is None:
+                ready(row.analysis, settings[name])
                 try:
                     loaded = load(description, checkpoint["step"], checkpoint["tokens"])
                 except UserError as error:
@@ -100,6 +101,7 @@ def profile(
             analyses[name] |= kept
         except Exception as error:  # one analysis must not take the others along
             made.failures[name] = str(error)
+            unreachable |= isinstance(error, Unreachable)
             if not isinstance(error, UserError):
                 made.failures[name] = f"{type(error).__name__}: {error}"
                 traceback.print_exc(file=sys.stderr)
@@ -114,6 +116,7 @@ def profile(
         "versions": {name: version(name) for name in ("lm_eval", "transformers", "torch")},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "failures": made.failures,
+        "hub_unreachable": unreachable,
         "analyses": analyses,
     }
     return made
@@ -133,6 +136,7 @@ def weights_of(description: LanguageModel) -> str:
     UserError
         The model or its revision does not exist.
     """
+    description.check_folder()
     if Path(description.name).is_dir():
         return fingerprint(description, None)
     from transformers import AutoConfig

@@ -33,6 +33,8 @@ MODULES = {
 """Analyses by name; imported here, so that a rule's inputs name their code."""
 EVERYONE = "all"
 """Settings under this name go to every analysis that knows them."""
+FILES, FOLDERS = ("data", "baseline"), ("bank", "include_path")
+"""Settings that name a place on this machine."""
 SMALL = 2**26
 """Bytes up to which a file counts by its content, beyond by size and time."""
 KINDS = {"int": int, "float": (int, float), "str": str, "bool": bool, "None": type(None)}
@@ -51,15 +53,17 @@ def module_of(analysis: str) -> ModuleType:
     return MODULES[analysis]
 
 
-def settings_of(suite, given: dict[str, dict]) -> dict[str, object]:
-    """Return the settings of every row of a suite, by its name.
+def settings_of(suite, given: dict[str, dict], asked=None) -> dict[str, object]:
+    """Return the settings of the rows of a suite that are asked for, by their name.
 
     Parameters
     ----------
     suite : data frame
-        Rows of the suite.
+        All rows of the suite, so that settings may be shared by commands that ask for some.
     given : dict
         By name of the row, by analysis, or `all`; the first named holds before the others.
+    asked : collection of str, optional
+        Names of rows; default: all.
 
     Raises
     ------
@@ -71,7 +75,7 @@ def settings_of(suite, given: dict[str, dict]) -> dict[str, object]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise UserError(f"settings of '{name}': no such analysis is asked for{hint}")
+            raise UserError(f"settings of '{name}': the suite has no such analysis{hint}")
     made, used = {}, set()
     for row in suite.itertuples():
         module = module_of(row.analysis)
@@ -86,13 +90,58 @@ def settings_of(suite, given: dict[str, dict]) -> dict[str, object]:
                     near = difflib.get_close_matches(key, types, n=1)
                     hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(types)}"
                     raise UserError(f"setting '{source}.{key}' is unknown; {hint}")
-        made[row.name] = module.Settings(**values)
-        if hasattr(module, "check"):
-            module.check(made[row.name])
+        if asked is None or row.name in asked:
+            made[row.name] = module.Settings(**values)
+            if hasattr(module, "check"):
+                module.check(made[row.name])
     for key in given.get(EVERYONE, {}):
         if (EVERYONE, key) not in used:
-            raise UserError(f"setting '{EVERYONE}.{key}': no analysis that is asked for knows it")
+            raise UserError(f"setting '{EVERYONE}.{key}': no analysis knows it")
     return made
+
+
+def check_places(settings: dict[str, object]) -> None:
+    """Refuse settings that name files or folders which are not there.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings by name of the row.
+
+    Raises
+    ------
+    UserError
+        Names setting and place.
+    """
+    for name, made in settings.items():
+        for key in (*FILES, *FOLDERS):
+            place = getattr(made, key, None)
+            kind = "file" if key in FILES else "folder"
+            if place and not (Path(place).is_file() if key in FILES else Path(place).is_dir()):
+                raise UserError(f"{place}: no such {kind}; check the setting '{name}.{key}'")
+
+
+def ready(analysis: str, settings) -> None:
+    """Refuse what is known to fail, before a model is loaded for it.
+
+    Raises
+    ------
+    UserError
+        Whatever the module of the analysis finds.
+    """
+    check = getattr(module_of(analysis), "ready", None)
+    if check is not None:
+        check(settings)
+
+
+def overview(suite) -> str:
+    """Return every setting with its default, by module, as text."""
+    lines = []
+    for name, module in MODULES.items():
+        rows = suite.loc[suite["analysis"] == name, "name"]
+        lines += [f"{name} ({', '.join(rows)})" if list(rows) != [name] else name]
+        lines += [f"  {f.name} = {f.default!r}" for f in fields(module.Settings)] + [""]
+    return "\n".join(lines).rstrip()
 
 
 def _converted(name: str, annotation: str, value):

@@ -8,6 +8,7 @@ headline; other metrics and groups of the same analysis stand beside it.
 
 from __future__ import annotations
 
+import difflib
 from functools import cache
 from pathlib import Path
 
@@ -101,8 +102,10 @@ def pick(
         return suite if bank else suite[suite["analysis"] != "bank"].reset_index(drop=True)
     unknown = [name for name in names if name not in set(suite["name"])]
     if unknown:
+        near = difflib.get_close_matches(unknown[0], suite["name"], n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
         raise UserError(
-            f"analysis '{unknown[0]}' is not in the suite; it has {listed(suite['name'], 99)}"
+            f"analysis '{unknown[0]}' is not in the suite; {hint}it has {listed(suite['name'], 99)}"
         )
     wanted = suite["name"].isin(names) | (bank & (suite["analysis"] == "bank"))
     return suite[wanted].reset_index(drop=True)

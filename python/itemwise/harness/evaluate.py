@@ -48,6 +48,10 @@ def evaluate(
         Number of documents that were asked now.
     """
     ordered = sorted(documents, key=lambda d: (-len(d.prompt), d.task, d.doc_id))
+    there = sum(document.key in ledger.answers for document in ordered)
+    if there:
+        notice(f"{there} of {len(ordered)} answers are in the ledger, asking "
+               f"{len(ordered) - there}")  # fmt: skip
     asked = 0
     for start in range(0, len(ordered), chunk):
         part = ordered[start : start + chunk]

@@ -31,12 +31,13 @@ class Ledger:
     Raises
     ------
     UserError
-        Another process is writing the same ledger.
+        Another process is writing the same ledger; the folder is a file; the file of this
+        model holds answers of another.
     """
 
     def __init__(self, folder: str | Path, provenance: dict):
-        decisive = {k: v for k, v in provenance.items() if k not in LOCAL}
-        text = json.dumps(decisive, sort_keys=True, default=str)
+        check_folder(folder)
+        text = decisive(provenance)
         name = provenance["subject"].replace("/", "__")
         digest = hashlib.sha256(text.encode()).hexdigest()
         self.path = Path(folder) / f"{name}.{digest[:12]}.jsonl"
@@ -58,6 +59,8 @@ class Ledger:
                 break
             if not line.endswith(b"\n"):
                 break
+            if whole == 0:
+                self._check(chunk.get("provenance"), provenance)
             whole += len(line)
             for key, answer in chunk.get("answers", {}).items():
                 self.answers[key] = answer
@@ -66,6 +69,18 @@ class Ledger:
         self._file.truncate(whole)
         if whole == 0:
             self._append({"provenance": provenance})
+
+    def _check(self, stored: dict | None, provenance: dict) -> None:
+        """Refuse a file whose first line says that it is of another model or condition."""
+        if stored is not None and decisive(stored) == decisive(provenance):
+            return
+        known = stored or {}
+        raise UserError(
+            f"{self.path}: line 1: holds answers of {known.get('subject', 'an unknown model')} "
+            f"(model_hash {str(known.get('model_hash', 'not stated'))[:12]}), not of "
+            f"{provenance['subject']} ({str(provenance.get('model_hash', 'not stated'))[:12]}); "
+            "ledgers must not be renamed or edited: give it its old name, or remove it"
+        )
 
     def add(self, answers: dict[str, dict], batch_size: int) -> None:
         """Keep the answers of a chunk: document key to filter to metric to value."""
@@ -82,6 +97,24 @@ class Ledger:
     def close(self) -> None:
         """Close the file and let others write it."""
         self._file.close()
+
+
+def decisive(provenance: dict) -> str:
+    """Return the part of a provenance that makes another ledger, as text."""
+    kept = {key: value for key, value in provenance.items() if key not in LOCAL}
+    return json.dumps(kept, sort_keys=True, default=str)
+
+
+def check_folder(folder: str | Path) -> None:
+    """Refuse a ledger that is a file.
+
+    Raises
+    ------
+    UserError
+        Before anything is loaded for it.
+    """
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise UserError(f"{folder}: is a file; --ledger names the folder that keeps answers")
 
 
 def _lock(file, path: Path) -> None:

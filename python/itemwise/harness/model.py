@@ -60,6 +60,20 @@ class LanguageModel:
         name = "/".join(folder.resolve().parts[-2:]) if folder.is_dir() else self.name
         return name if self.revision is None else f"{name}@{self.revision}"
 
+    def check_folder(self) -> None:
+        """Refuse a name that can only be a folder, where there is none.
+
+        Raises
+        ------
+        UserError
+            Rather than that the hub knows no model of this name.
+        """
+        path, served = Path(self.name), self.backend.startswith("local-")
+        local = path.is_absolute() or self.name.startswith((".", "~")) or len(path.parts) > 2
+        local = local or (len(path.parts) == 2 and path.parent.is_dir())
+        if local and not served and not path.exists():
+            raise UserError(f"--lm {self.name}: no such folder; check the path")
+
     def load(self):
         """Load the model through the harness.
 
@@ -68,6 +82,7 @@ class LanguageModel:
         UserError
             The harness is not installed, the backend is unknown, the model does not load.
         """
+        self.check_folder()
         for name in REFUSED:
             if name in self.arguments:
                 raise UserError(f"--lm-args {name}: is not passed on; it has an option of its own")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import Unreachable, UserError, listed, no_connection
 from itemwise.harness.names import benchmark_of, hash_document, hash_text, item_of
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -93,6 +93,8 @@ class Suite:
         Folder with further task files.
     benchmarks : dict, optional
         Benchmark of each task or group; default: metabench's, else the name asked for.
+    source : str, optional
+        What named the tasks, where it was not the user: a bank.
 
     Raises
     ------
@@ -107,9 +109,10 @@ class Suite:
         lm=None,
         include_path: str | Path | None = None,
         benchmarks: dict[str, str] | None = None,
+        source: str | None = None,
     ):
         self.prompting = prompting or Prompting()
-        loaded = _load(names, include_path)
+        loaded = _load(names, include_path, source)
         self.tasks = {task: loaded[task][0] for task in loaded}
         self.documents: list[Document] = []
         for task, (built, asked) in loaded.items():
@@ -233,27 +236,48 @@ def numbers(metrics: dict) -> dict[str, float]:
     return found
 
 
-def _load(names: Sequence[str], include_path: str | Path | None) -> dict:
-    """Load tasks by name; return task to (built task, name that was asked for)."""
+def find_tasks(
+    names: Sequence[str], include_path: str | Path | None = None, source: str | None = None
+):
+    """Return the harness's index of tasks, once it is sure that it holds the named ones.
+
+    Raises
+    ------
+    UserError
+        No name, no such folder, a task that the harness does not know.
+    """
     if not names:
         raise UserError("no task is named; give --tasks, or a bank with --bank")
     if include_path is not None and not Path(include_path).is_dir():
         raise UserError(f"{include_path}: no such folder; give the folder with the task files")
     manager = _manager(None if include_path is None else str(include_path), names)
+    unknown = [name for name in names if name not in manager.all_tasks]
+    if unknown and source:  # a name that is alike would be another benchmark
+        raise UserError(
+            f"{source}: its items are of the tasks {listed(unknown)}, which are unknown to the "
+            "harness; give the folder of their task files by --include-path"
+        )
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], manager.all_tasks, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UserError(
+            f"task '{unknown[0]}' is unknown to the harness; {hint}`lm-eval ls tasks` lists all, "
+            "--include-path adds a folder of your own"
+        )
+    return manager
+
+
+def _load(names: Sequence[str], include_path: str | Path | None, source: str | None = None) -> dict:
+    """Load tasks by name; return task to (built task, name that was asked for)."""
+    manager = find_tasks(names, include_path, source)
     found: dict = {}
     for name in names:
-        if name not in manager.all_tasks:
-            near = difflib.get_close_matches(name, manager.all_tasks, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise UserError(
-                f"task '{name}' is unknown to the harness; {hint}`lm-eval ls tasks` lists all, "
-                "--include-path adds a folder of your own"
-            )
         try:
             with _silent():
                 built = _leaves(manager, name)
         except (OSError, ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(
+            kind = Unreachable if no_connection(error) else UserError
+            raise kind(
                 f"task '{name}': its data set cannot be loaded ({_first_line(error)}); check the "
                 "network or the cache, or give a task with local files by --include-path"
             ) from error

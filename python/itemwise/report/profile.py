@@ -18,7 +18,7 @@ from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
 from itemwise.trajectories.build import headline_metrics
 from itemwise.trajectories.changepoints import FALSE_ALARM
-from itemwise.trajectories.gather import SERIES, place
+from itemwise.trajectories.gather import BANK, SERIES, place
 
 OTHER = "other"
 """Theme of analyses that the suite does not know."""
@@ -146,7 +146,7 @@ def rows_of_page(placed: pd.DataFrame, suite: pd.DataFrame) -> list[Row]:
     for analysis in sorted(headlines, key=lambda name: (order.get(name, len(order)), name)):
         metric = headlines[analysis]
         part = placed[(placed["analysis"] == analysis) & (placed["metric"] == metric)]
-        groups = [""] if (part["group"] == "").any() else list(dict.fromkeys(part["group"]))
+        groups = shown_groups(analysis, part["group"])
         entry = known.loc[analysis] if analysis in known.index else None
         # What the suite says of an analysis holds for its headline metric.
         told = entry is not None and entry["metric"] == metric
@@ -163,6 +163,18 @@ def rows_of_page(placed: pd.DataFrame, suite: pd.DataFrame) -> list[Row]:
                 )
             )  # fmt: skip
     return made
+
+
+def shown_groups(analysis: str, groups: pd.Series) -> list[str]:
+    """Return the groups of an analysis that have a panel of their own.
+
+    The value over all groups alone, where there is one; the benchmarks of a bank too, since
+    each is a measure in its own right. A bank's only benchmark is not shown twice.
+    """
+    found = sorted(dict.fromkeys(groups), key=lambda name: name != "")
+    if analysis == BANK:
+        return found[-1:] if len(found) == 2 else found
+    return [""] if "" in found else found
 
 
 def model_rows(content: Content) -> list[dict]:
@@ -204,7 +216,7 @@ def theme_section(content: Content, theme: str) -> dict:
     rows = [row for row in content.rows if row.theme == theme]
     panels = [
         Panel(row.name, row.of(content.placed), row.of(content.curves), row.chance, row.percent,
-              row.better)
+              row.better, "" if row.percent else row.unit)
         for row in rows
     ]  # fmt: skip
     figure = figures.small_multiples(panels, content.looks, content.axis, content.span)
@@ -260,7 +272,8 @@ def final_section(content: Content) -> dict:
     figure = figures.final_map(
         values, shade, [row.percent for row in ordered], [row.theme for row in ordered]
     )
-    return {"image": data_url(figure), "models": columns, "table": table,
+    width = figures.share_of_page(figure)
+    return {"image": data_url(figure), "width": width, "models": columns, "table": table,
             "revisions": [last[model] for model in columns]}  # fmt: skip
 
 
@@ -343,7 +356,8 @@ def correlation_section(content: Content) -> dict | None:
         wide = wide.reindex(index=names, columns=names).astype(float)
         squares[kind] = wide.fillna(wide.T)
     figure = figures.correlation_map(squares["levels"], squares["differences"])
-    return {"image": data_url(figure), "table": pooled.to_dict("records"),
+    width = figures.share_of_page(figure)
+    return {"image": data_url(figure), "width": width, "table": pooled.to_dict("records"),
             "models": table["model"].nunique()}  # fmt: skip
 
 

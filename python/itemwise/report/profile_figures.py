@@ -93,6 +93,7 @@ class Panel:
     chance: float | None
     percent: bool
     better: float | None
+    unit: str = ""
 
 
 def small_multiples(
@@ -120,6 +121,7 @@ def small_multiples(
                              color=look.colour, alpha=0.9 if few else 0.5, zorder=3)  # fmt: skip
             axes.set_title(panel.title + _arrow(panel.better), fontsize=9)
             _scale(axes, panel)
+            axes.set_ylabel(panel.unit, fontsize=8)
             token_axis(axes, axis, span)
         label_bottom(grid, len(panels), axis.label)
     return figure
@@ -167,8 +169,8 @@ def token_axis(axes, axis: Axis, span: tuple[float, float]) -> None:
     step = 1 if len(decades) <= 5 else 2
     # The last whole decade is always labelled.
     ticks = [float(d) for d in decades[::-1][::step][::-1]]
-    if not ticks:  # less than a tenfold of training
-        ticks = [max(low, axis.zero + 1e-6), high] if high > low else [high]
+    if len(ticks) < 2:  # little more than a tenfold of training, or less: 1, 2, 5 of each
+        ticks = _between(max(low, axis.zero + 1e-6), high)
     labels = [short(float(10**tick)) for tick in ticks]
     if low <= axis.zero + 1e-9:
         if ticks and ticks[0] - axis.zero < 0.12 * (high - low):
@@ -177,6 +179,17 @@ def token_axis(axes, axis: Axis, span: tuple[float, float]) -> None:
     axes.set_xticks(ticks, labels)
     margin = 0.03 * (high - low) or 0.1
     axes.set_xlim(low - margin, high + margin)
+
+
+def _between(low: float, high: float) -> list[float]:
+    """Return places (log10) for at most five labels within a short span."""
+    decades = range(int(np.floor(low)), int(np.floor(high)) + 1)
+    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
+        ticks = [d + float(np.log10(n)) for d in decades for n in digits]
+        ticks = [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]
+        if len(ticks) > 1:
+            return ticks[:: -(-len(ticks) // 5)]
+    return [low, high] if high > low else [high]
 
 
 def final_map(
@@ -198,7 +211,8 @@ def final_map(
     n_rows, n_columns = values.shape
     size = 8 if n_columns <= 10 else 7
     with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.27 * n_rows))
+        width = min(WIDTH, 4.5 + 0.9 * n_columns)
+        figure, axes = plt.subplots(figsize=(width, 1.5 + 0.27 * n_rows))
         image = axes.imshow(shades, cmap=BEST, vmin=-1.15, vmax=1.15, aspect="auto")
         for i in range(n_rows):
             for j in range(n_columns):
@@ -285,6 +299,11 @@ def correlation_map(levels: pd.DataFrame, changes: pd.DataFrame) -> Figure:
         bar.ax.tick_params(labelsize=8, labelcolor=INK)
         bar.outline.set_visible(False)
     return figure
+
+
+def share_of_page(figure: Figure) -> str:
+    """Return how wide a figure is shown, so that letters are as large as in all others."""
+    return f"{min(100, 100 * figure.get_figwidth() / WIDTH):.0f}%"
 
 
 def label_bottom(grid, n: int, label: str) -> None:

@@ -2,35 +2,57 @@
 
 Every checkpoint is loaded in a process of its own. Each benchmark's first items are chosen
 at the ability of the checkpoint before. A checkpoint that fails is left out and named, the
-others go on. Options that are not listed here go to adapt-model.
+others go on, and the exit status is 1. Options that are not listed here go to adapt-model.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
+from itemwise import checkpoints
 from itemwise.adaptive.checkpoints import measures
 from itemwise.adaptive.rules import LIVE_RULE, parse_rule
-from itemwise.errors import UserError
+from itemwise.bank import read_bank
+from itemwise.children import run_child
+from itemwise.errors import UserError, listed
 from itemwise.files import write_record
+from itemwise.harness.ledger import check_folder
+from itemwise.harness.model import LanguageModel
+from itemwise.harness.suite import find_tasks
+from itemwise.model_scores import odd_patterns
+from itemwise.stages.evaluate_model import task_names
 from itemwise.stages.options import add
 from itemwise.stages.score_model import text_table
 from itemwise.tables import read_table, write_table
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint: what is loaded, and what it is called in the tables."""
+
+    lm: str
+    revision: str | None
+    subject: str
+    dtype: str | None
+
+
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "bank")
-    parser.add_argument(
-        "--lms",
-        nargs="+",
-        required=True,
-        help="checkpoints in order: folders, hub ids, id@revision",
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--checkpoints",
+        help="checkpoints table of list-checkpoints, or CSV, of one run: subjects are called "
+        "model@revision, as build-trajectories knows them",
+    )
+    which.add_argument(
+        "--lms", nargs="+", help="checkpoints in order: folders, hub ids, id@revision"
     )
     parser.add_argument("--ledger", required=True, help="folder that keeps answers")
     parser.add_argument("--rule", default=LIVE_RULE, help=f"default: {LIVE_RULE}")
@@ -49,49 +71,99 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Evaluate one checkpoint after the other."""
-    parse_rule(options.rule)
-    folder = Path(options.traces)
+    chosen = from_table(options) if options.checkpoints else from_names(options)
+    check(options, chosen)
     done, failed = [], {}
     theta: dict[str, float] = {}
-    for lm in tqdm(options.lms, unit="checkpoint", disable=None):
-        subject = lm if "@" in lm or not Path(lm).is_dir() else "/".join(Path(lm).parts[-2:])
-        name = subject.replace("/", "__")
-        scores = folder / f"{name}.scores.parquet"
-        finished = subprocess.run(
-            command(options, lm, subject, theta, folder / f"{name}.parquet", scores),
-            capture_output=True, text=True,
-        )  # fmt: skip
+    for one in tqdm(chosen, unit="checkpoint", disable=None):
+        trace = Path(options.traces) / f"{one.subject.replace('/', '__')}.parquet"
+        scores = trace.with_suffix(".scores.parquet")
+        words = command(options, one, theta, trace, scores)
+        finished = run_child(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if finished.returncode:
-            failed[lm] = (finished.stderr.strip().splitlines() or ["no message"])[-1]
-            print(f"left out {lm}: {failed[lm]}", file=sys.stderr)
+            failed[one.subject] = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+            print(f"left out {one.subject}: {failed[one.subject]}", file=sys.stderr)
             continue
         table = read_table(scores, "scores")
-        theta = dict(zip(table["benchmark"], table["theta"], strict=True))
+        known = table.dropna(subset=["theta"])
+        theta = dict(zip(known["benchmark"], known["theta"], strict=True))
         done.append(table)
     if options.record:
-        write_record({"rule": options.rule, "checkpoints": options.lms, "failed": failed},
+        subjects = [one.subject for one in chosen]
+        write_record({"rule": options.rule, "checkpoints": subjects, "failed": failed},
                      options.record)  # fmt: skip
     if not done:
-        raise UserError(f"--lms: no checkpoint could be evaluated; the first said: {failed}")
+        raise UserError(f"no checkpoint could be evaluated; the first said: {failed}")
     table = pd.concat(done, ignore_index=True)
     print(text_table(table))
+    for message in odd_patterns(read_bank(options.bank), table):
+        print(f"warning: {message}", file=sys.stderr)
     if options.out_measures:
         order = [part["subject"].iloc[0] for part in done]
         write_table(measures(table, order), options.out_measures, "checkpoint_measures")
     write_table(table, options.out, "scores")
+    if failed:
+        raise SystemExit(
+            f"itemwise adapt-checkpoints: error: {len(failed)} of {len(chosen)} checkpoints were "
+            f"left out ({listed(failed)}), as said above; the scores of the others are in "
+            f"{options.out}. Mend them and run the same command: what was answered is kept"
+        )
 
 
-def command(options, lm: str, subject: str, theta: dict[str, float], trace, scores) -> list[str]:
+def from_names(options) -> list[Checkpoint]:
+    """Return the checkpoints of --lms."""
+    made = []
+    for text in options.lms:
+        name, revision = (text, "") if Path(text).is_dir() else text.partition("@")[::2]
+        subject = LanguageModel(name, revision or None).subject
+        made.append(Checkpoint(name, revision or None, subject, options.dtype))
+    return made
+
+
+def from_table(options) -> list[Checkpoint]:
+    """Return the checkpoints of --checkpoints, in its order."""
+    table = checkpoints.join([checkpoints.from_file(options.checkpoints)])
+    models = table["model"].unique()
+    if len(models) != 1:
+        raise UserError(
+            f"{options.checkpoints}: column 'model': lists {len(models)} models "
+            f"({listed(models)}); give the checkpoints of one run"
+        )
+    return [
+        Checkpoint(
+            row.model if pd.isna(row.location) else row.location,
+            row.revision if pd.isna(row.location) else None,
+            f"{row.model}@{row.revision}",
+            options.dtype if pd.isna(row.dtype) else row.dtype,
+        )
+        for row in table.itertuples()
+    ]
+
+
+def check(options, chosen: list[Checkpoint]) -> None:
+    """Refuse, before anything is loaded, what no checkpoint could be evaluated with."""
+    parse_rule(options.rule)
+    bank = read_bank(options.bank)
+    check_folder(options.ledger)
+    for one in chosen:
+        LanguageModel(one.lm, backend=options.backend or "hf").check_folder()
+    names, source = task_names(options, bank.tasks)
+    find_tasks(names, options.include_path, source)
+
+
+def command(
+    options, one: Checkpoint, theta: dict[str, float], trace: Path, scores: Path
+) -> list[str]:
     """Return the command that evaluates one checkpoint, started at abilities known so far."""
-    name, revision = (lm, "") if Path(lm).is_dir() else lm.partition("@")[::2]
-    words = [sys.executable, "-m", "itemwise", "adapt-model", "--lm", name, "--subject", subject,
-             "--bank", options.bank, "--ledger", options.ledger, "--rule", options.rule,
-             "--seed", str(options.seed), "--out", str(trace),
+    words = [sys.executable, "-m", "itemwise", "adapt-model", "--lm", one.lm,
+             "--subject", one.subject, "--bank", options.bank, "--ledger", options.ledger,
+             "--rule", options.rule, "--seed", str(options.seed), "--out", str(trace),
              "--out-scores", str(scores)]  # fmt: skip
-    words += ["--revision", revision] if revision else []
+    words += ["--revision", one.revision] if one.revision else []
+    words += ["--dtype", one.dtype] if one.dtype else []
     if theta:
         words += ["--start-at", *(f"{name}={value:.4f}" for name, value in theta.items())]
-    for option in ("include_path", "backend", "dtype", "device", "batch_size", "budget", "form"):
+    for option in ("include_path", "backend", "device", "batch_size", "budget", "form"):
         value = getattr(options, option)
         words += [] if value is None else ["--" + option.replace("_", "-"), str(value)]
     for option in ("tasks", "lm_args"):

@@ -28,11 +28,14 @@ from itemwise.bank import Bank, read_bank
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path, write_record
 from itemwise.model_scores import (
+    check_benchmarks,
+    differences,
     documents_of,
     matched,
+    no_item,
     odd_patterns,
-    other_documents,
     responses_of,
+    with_main_metric,
 )
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
@@ -89,10 +92,15 @@ def run(options) -> None:
     failed = {t.name: t.failed for t in tests if t.failed is not None}
     if trace.empty:
         raise UserError(f"no item could be answered: {listed(failed.values())}")
-    table = scores(tests, subject, options.form)
+    table = scores(tests, subject)
     print(text_table(table))
-    for message in odd_patterns(bank, table):
-        print(f"warning: {message}", file=sys.stderr)
+    whole = [test.name for test in tests if test.whole_form()]
+    if whole:
+        print(
+            f"note: {listed(whole)}: the whole form was asked; read out as by score-model",
+            file=sys.stderr,
+        )
+    warn(odd_patterns(bank, table))
     if options.record:
         write_record(
             {
@@ -160,8 +168,8 @@ def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
     if not tests:  # a chat template needs the model before the tasks
         plan(suite)
     ledger = Ledger(options.ledger, about)
-    warn_of_documents(bank, documents)
-    chosen = choices_of(options)
+    warn_of_documents(bank, documents, about["harness"])
+    chosen = choices_of(options, bank)
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         asked = [documents[item] for item in items]
@@ -184,7 +192,10 @@ def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
 
 def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[BenchmarkTest], dict]:
     """Answer from stored results of one model."""
-    rows = matched(bank, read_table(options.replay, "evaluations"))
+    table = read_table(options.replay, "evaluations")
+    rows = matched(bank, table)
+    if rows.empty:
+        raise no_item(bank, table, options.form)
     subjects = rows["subject"].unique()
     if options.subject:
         rows = rows[rows["subject"] == options.subject]
@@ -196,7 +207,10 @@ def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[Benchmark
     if rows.empty:
         raise UserError(f"{options.replay}: no result of '{options.subject}' on the bank's items")
     parts = dict(iter(rows.groupby("benchmark")))
-    chosen = choices_of(options)
+    chosen = choices_of(options, bank)
+    for name, part in parts.items():
+        kept, said = with_main_metric(bank, name, part, *chosen[:2])
+        warn(differences(bank, name, kept, said, chosen[0]))
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         return responses_of(bank, benchmark, parts[benchmark], items, *chosen)
@@ -207,22 +221,29 @@ def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[Benchmark
     return answer, subject, tests, {"subject": subject, "replay": options.replay}
 
 
-def choices_of(options) -> tuple[dict, dict, float | None]:
+def choices_of(options, bank: Bank) -> tuple[dict, dict, float | None]:
     """Return metric and filter by benchmark, and the value from which a response is right."""
-    return (
-        key_values(options.metric, "--metric"),
-        key_values(options.filter, "--filter"),
-        options.binarize,
-    )
+    metrics = key_values(options.metric, "--metric")
+    filters = key_values(options.filter, "--filter")
+    check_benchmarks(bank, metrics, "--metric")
+    check_benchmarks(bank, filters, "--filter")
+    return metrics, filters, options.binarize
 
 
-def warn_of_documents(bank: Bank, documents: dict) -> None:
-    """Say when prompts or documents are not those of the calibration."""
+def warn_of_documents(bank: Bank, documents: dict, harness: str) -> None:
+    """Say when prompts, documents or harness are not those of the calibration."""
     rows = pd.DataFrame(
-        {"item": item, "doc_hash": d.doc_hash, "prompt_hash": d.prompt_hash}
+        {"item": item, "doc_hash": d.doc_hash, "prompt_hash": d.prompt_hash, "harness": harness}
         for item, d in documents.items()
     )
-    for message in other_documents(bank, rows):
+    benchmark = rows["item"].map(bank.items.drop_duplicates("item").set_index("item")["benchmark"])
+    for name, part in rows.groupby(benchmark):
+        warn(differences(bank, name, part, "response", {}))
+
+
+def warn(messages: list[str]) -> None:
+    """Print what makes scores less certain than they look."""
+    for message in messages:
         print(f"warning: {message}", file=sys.stderr)
 
 

@@ -21,7 +21,7 @@ from itemwise.bank import read_bank
 from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
-from itemwise.harness.ledger import Ledger
+from itemwise.harness.ledger import Ledger, check_folder
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
 from itemwise.model_scores import form_documents
@@ -148,6 +148,8 @@ def prepare(
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     model = language_model(options)
+    model.check_folder()
+    check_folder(options.ledger)
     if suite is None and not options.apply_chat_template:
         suite = make_suite(options, None)
         check(suite)
@@ -176,18 +178,8 @@ def language_model(options) -> LanguageModel:
 
 def make_suite(options, lm) -> Suite:
     """Build the tasks: those named, else those of the bank."""
-    names, benchmarks = options.tasks, {}
-    items = read_bank(options.bank).items if options.bank else None
-    if items is not None and "task" in items:
-        known = items.dropna(subset=["task"])
-        benchmarks = dict(zip(known["task"], known["benchmark"], strict=True))
-    if items is not None and names is None:
-        names = sorted(benchmarks)
-        if not names:
-            raise UserError(
-                f"{options.bank}: the bank does not name the harness tasks of its items; give "
-                "them by --tasks"
-            )
+    benchmarks = read_bank(options.bank).tasks if options.bank else {}
+    names, source = task_names(options, benchmarks)
     prompting = Prompting(
         options.num_fewshot,
         options.fewshot_seed,
@@ -195,7 +187,19 @@ def make_suite(options, lm) -> Suite:
         options.system_instruction,
     )
     benchmarks |= key_values(options.benchmark_of, "--benchmark-of")
-    return Suite(names or [], prompting, lm, options.include_path, benchmarks)
+    return Suite(names, prompting, lm, options.include_path, benchmarks, source)
+
+
+def task_names(options, known: dict[str, str]) -> tuple[list[str], str | None]:
+    """Return the tasks to build, and the bank where it names them (`known`) and no option."""
+    if options.tasks or not options.bank:
+        return options.tasks or [], None
+    if not known:
+        raise UserError(
+            f"{options.bank}: the bank does not name the harness tasks of its items; give "
+            "them by --tasks"
+        )
+    return sorted(known), options.bank
 
 
 def wanted(options, suite: Suite) -> list[Document]:

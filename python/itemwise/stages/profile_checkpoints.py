@@ -7,6 +7,7 @@ run goes on, a new analysis costs only itself, and one that fails leaves the oth
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -18,17 +19,21 @@ from tqdm import tqdm
 
 from itemwise import checkpoints
 from itemwise.analyses.runner import profile, write_profile
-from itemwise.analyses.settings import settings_of
-from itemwise.analyses.suite import pick
+from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
+from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
+from itemwise.children import run_child
 from itemwise.errors import UserError, listed
 from itemwise.files import read_record, write_record
 from itemwise.harness.model import LanguageModel
 from itemwise.stages.options import whole_number
 from itemwise.stages.settings import key_values
 
-PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule")
+PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
+             "include_path")  # fmt: skip
 LISTS = ("lm_args", "analyses", "set")
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+"""What tells the hub's libraries to take what is in their cache, and to try nothing else."""
 
 
 def add_options(parser) -> None:
@@ -42,12 +47,15 @@ def add_options(parser) -> None:
     for name in ("step", "tokens"):
         parser.add_argument(f"--{name}", type=float, help=f"with --lm: training {name}")
     parser.add_argument("--analyses", nargs="+", help="rows of the suite (default: all)")
+    parser.add_argument("--list-settings", action=ListSettings,
+                        help="print the settings of all analyses and end")  # fmt: skip
     parser.add_argument("--suite", help="another suite table (default: the package's)")
     parser.add_argument("--settings", help="YAML file: settings by analysis")
     parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
                         help="ANALYSIS is a row's name, a module or all")  # fmt: skip
     parser.add_argument("--bank", help="folder of a bank: adds abilities and full scores")
     parser.add_argument("--rule", help="with --bank: adaptively, by this rule of adapt-model")
+    parser.add_argument("--include-path", help="folder with further task files of the harness")
     add_loading_options(parser)
     parser.add_argument("--store", required=True, help="folder that keeps results")
     parser.add_argument("--out", required=True,
@@ -60,6 +68,18 @@ def add_options(parser) -> None:
                         help="with --watch: stop after the checkpoint of this step")  # fmt: skip
     parser.add_argument("--stop-file", help="with --watch: stop when this file is there")
     parser.add_argument("--tokens-per-step", type=float, help="with --watch")
+
+
+class ListSettings(argparse.Action):
+    """Print the settings of all analyses and end, as `--help` does."""
+
+    def __init__(self, option_strings, dest, **options):
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser, *_):
+        """Print and end."""
+        print(overview(load()))
+        parser.exit()
 
 
 def add_loading_options(parser) -> None:
@@ -77,7 +97,10 @@ def run(options) -> None:
     suite, settings = plan(options)
     if options.lm:
         one(options, suite, settings)
-    elif options.checkpoints:
+        return
+    for row in suite.itertuples():  # once, rather than at every checkpoint
+        ready(row.analysis, settings[row.name])
+    if options.checkpoints:
         many(options, checkpoints.from_file(options.checkpoints), suite)
     else:
         watch(options, suite)
@@ -85,30 +108,43 @@ def run(options) -> None:
 
 def plan(options) -> tuple[pd.DataFrame, dict]:
     """Return the rows of the suite that are asked for, and their settings."""
+    whole = load(options.suite)
     suite = pick(options.analyses, bool(options.bank), options.suite)
-    return suite, settings_of(suite, given_settings(options))
+    settings = settings_of(whole, given_settings(options, whole), set(suite["name"]))
+    check_places(settings)
+    return suite, settings
 
 
-def given_settings(options) -> dict[str, dict]:
+def given_settings(options, whole: pd.DataFrame) -> dict[str, dict]:
     """Join the settings of file, options and bank."""
     given: dict[str, dict] = {}
     if options.settings:
-        try:
-            given = yaml.safe_load(Path(options.settings).read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(
-                f"{options.settings}: cannot be read as YAML ({error}); check --settings"
-            ) from error
-        if not all(isinstance(value, dict) for value in given.values()):
-            raise UserError(f"{options.settings}: is not of the form analysis: {{setting: value}}")
+        given = settings_file(options.settings, whole)
     for name, text in key_values(options.set, "--set").items():
         analysis, dot, key = name.partition(".")
         if not dot:
             raise UserError(f"--set {name}={text}: is not of the form ANALYSIS.SETTING=VALUE")
         given.setdefault(analysis, {})[key] = yaml.safe_load(text)
+    if options.include_path:
+        given.setdefault(EVERYONE, {})["include_path"] = options.include_path
     for key in ("bank", "rule"):
         if getattr(options, key):
             given.setdefault("bank", {})[key] = getattr(options, key)
+    return given
+
+
+def settings_file(path: str, whole: pd.DataFrame) -> dict[str, dict]:
+    """Read settings by analysis from YAML, of any rows of the suite."""
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML ({error}); check --settings") from error
+    if not isinstance(given, dict) or not all(isinstance(v, dict) for v in given.values()):
+        raise UserError(f"{path}: is not of the form analysis: {{setting: value}}")
+    try:
+        settings_of(whole, given, asked=())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return given
 
 
@@ -150,24 +186,36 @@ def folder_of(options, checkpoint: dict) -> Path:
 def many(options, table: pd.DataFrame, suite: pd.DataFrame) -> dict[str, dict]:
     """Measure checkpoints one after the other, each in a process of its own."""
     table = checkpoints.join([table])
-    failed = {}
+    failed, hub = {}, {}
     for row in tqdm(table.to_dict("records"), unit="checkpoint", disable=None):
-        failures = start(options, row, suite)
+        failures = start(options, row, suite, hub)
+        if not hub and unreachable(options, row):
+            hub = OFFLINE
+            print("notice: the hub cannot be reached; the other checkpoints take what is in its "
+                  "cache", file=sys.stderr)  # fmt: skip
         if failures:
             failed["{model}@{revision}".format(**row)] = failures
     report(options, len(table), len(suite), failed)
     return failed
 
 
-def start(options, row: dict, suite: pd.DataFrame) -> dict[str, str]:
-    """Run the command of one checkpoint and return what failed."""
+def start(
+    options, row: dict, suite: pd.DataFrame, hub: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Run the command of one checkpoint and return what failed; `hub` goes to its environment."""
     record = folder_of(options, row) / "record.json"
     record.unlink(missing_ok=True)
-    finished = subprocess.run(command(options, row), stdout=subprocess.DEVNULL)
+    finished = run_child(command(options, row), hub, stdout=subprocess.DEVNULL)
     if not record.exists():  # killed, or out of memory: nothing says which analysis it was
         message = f"the process ended with status {finished.returncode} before its record"
         return dict.fromkeys(suite["name"], message)
     return read_record(record)["failures"]
+
+
+def unreachable(options, row: dict) -> bool:
+    """Return whether the hub could not be reached at a checkpoint."""
+    record = folder_of(options, row) / "record.json"
+    return record.exists() and read_record(record)["hub_unreachable"]
 
 
 def command(options, row: dict) -> list[str]:
@@ -193,9 +241,13 @@ def report(options, n: int, analyses: int, failed: dict[str, dict]) -> None:
     write_record({"checkpoints": n, "failures": failed}, Path(options.out) / "record.json")
     gaps = sum(len(failures) for failures in failed.values())
     print(f"{n} checkpoints, {n * analyses - gaps} of {n * analyses} analyses measured")
+    alike: dict[tuple[str, str], list[str]] = {}
     for label, failures in failed.items():
         for name, message in failures.items():
-            print(f"gap: {label}, {name}: {message}", file=sys.stderr)
+            alike.setdefault((name, message), []).append(label)
+    for (name, message), labels in alike.items():
+        number = f"{len(labels)} checkpoints: " if len(labels) > 1 else ""
+        print(f"gap: {number}{listed(labels, 3)}: {name}: {message}", file=sys.stderr)
     if gaps and gaps == n * analyses and not options.keep_going:
         raise UserError("no analysis of any checkpoint could be measured; see above")
 

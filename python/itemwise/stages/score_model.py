@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 
 from itemwise.bank import GRAND, read_bank
+from itemwise.errors import UserError, listed
 from itemwise.files import write_record, write_text
 from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
@@ -31,7 +32,8 @@ def add_options(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--samples", nargs="+", help="sample logs, or folders of them")
     source.add_argument("--results", help="evaluations table of evaluate-model or import-samples")
-    parser.add_argument("--subject", help="with --samples: name of the model")
+    parser.add_argument("--subject", help="with --samples: name of the model; with "
+                        "--results: the one model to score")  # fmt: skip
     parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
     add_metric_options(parser)
     parser.add_argument("--out", help="scores table to write")
@@ -46,7 +48,8 @@ def run(options) -> None:
         imported = import_samples(options.samples, options.subject)
         evaluations, skipped, noted = imported.table, imported.skipped, warnings(imported)
     else:
-        evaluations, skipped, noted = read_table(options.results, "evaluations"), [], []
+        evaluations = results_of(options.results, options.subject)
+        skipped, noted = [], []
     scored = score_models(
         bank,
         evaluations,
@@ -73,6 +76,20 @@ def run(options) -> None:
         write_text(page(scored, bank.card, options), options.html)
     if options.out:
         write_table(scored.scores, options.out, "scores")
+
+
+def results_of(path: str, subject: str | None) -> pd.DataFrame:
+    """Read an evaluations table, of one model where it is named."""
+    table = read_table(path, "evaluations")
+    if subject is None:
+        return table
+    mine = table[table["subject"] == subject]
+    if mine.empty:
+        raise UserError(
+            f"{path}: column 'subject': has no '{subject}'; it has "
+            f"{listed(table['subject'].unique())}"
+        )
+    return mine
 
 
 def text_table(scores: pd.DataFrame) -> str:
@@ -104,6 +121,7 @@ def page(scored: Scored, card: dict, options) -> str:
         warnings=scored.warnings,
         metrics=scored.metrics,
         card=card,
+        bank=options.bank,
         form=options.form,
         grand=GRAND,
         version=version("itemwise"),

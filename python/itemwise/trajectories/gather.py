@@ -89,7 +89,8 @@ def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
         subject = table.loc[strange, "subject"].iloc[0]
         raise UserError(
             f"scores: column 'subject': '{subject}' is no checkpoint; subjects are called "
-            "model@revision, as in the table of checkpoints"
+            "model@revision, as in the table of checkpoints: give that table to "
+            "adapt-checkpoints by --checkpoints too"
         )
     common = table[[*CHECKPOINT, "step", "tokens"]].assign(
         analysis=BANK, group=table["benchmark"].replace(GRAND, ""), n=table["n_items"], seed=np.nan

@@ -100,7 +100,7 @@ def test_a_live_test_is_the_simulated_one(text, bank, populations):
         assert mine["item"].tolist() == simulated["item"].tolist()
         for column in ("theta", "se", "predicted", "half_width"):
             np.testing.assert_allclose(mine[column], simulated[column], atol=1e-12)
-    table = scores(tests, "lab/m", "A")
+    table = scores(tests, "lab/m")
     check_table(table, "scores", "scores")
     assert table["readout"].eq("adaptive").all()
 
@@ -208,7 +208,7 @@ def test_a_benchmark_that_fails_midway_leaves_the_others_and_what_was_learned(ba
     trace = run_tests(tests, answer, "m")
     assert trace["benchmark"].value_counts().to_dict() == {"one": 6, "two": 2}
     assert [t.failed for t in tests] == [None, "RuntimeError: the task broke"]
-    assert scores(tests, "m", "A")["n_items"].tolist() == [6, 2]
+    assert scores(tests, "m")["n_items"].tolist() == [6, 2]
 
 
 def test_scores_say_that_they_extrapolate_and_how_odd_the_pattern_is(bank, populations):
@@ -220,7 +220,7 @@ def test_scores_say_that_they_extrapolate_and_how_odd_the_pattern_is(bank, popul
     tests = make_tests(small, Rule(max_length=15))
     slopes = pd.concat([p.parameters for p in populations.values()]).set_index("item")["a"]
     run_tests(tests, lambda benchmark, items: [int(slopes[i] > 0) for i in items], "able")
-    table = scores(tests, "able", "A").set_index("benchmark")
+    table = scores(tests, "able").set_index("benchmark")
     assert table.at["one", "extrapolated"] == 1
     assert table["person_fit"].notna().all()
 

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -175,15 +178,16 @@ def test_other_weights_are_measured_anew(profiled, training, tmp_path, itemwise)
 
 def test_an_analysis_that_fails_leaves_the_others_and_is_named(training, tmp_path, itemwise):
     (tmp_path / "texts.jsonl").write_text('{"text": "the river and the stone"}\n')
+    (tmp_path / "ids.jsonl").write_text('{"ids": [1, 2]}\n')
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump({
         "perplexity": {"data": str(tmp_path / "texts.jsonl")},
-        "memorization": {"data": str(tmp_path / "none.jsonl")},
+        "memorization": {"data": str(tmp_path / "ids.jsonl")},
     }))  # fmt: skip
     words = command(tmp_path, training, 20, "--analyses", "memorization", "perplexity", "bold")
     done = itemwise(*words)
     assert done.status == 2
     assert "2 of 3 analyses failed (bold, memorization)" in done.err
-    assert "none.jsonl: no such file" in done.err
+    assert "ids.jsonl: lacks the column 'token_ids' or 'text'" in done.err
     assert "AlexaAI/bold" in done.err  # not reachable; the message says what file to give
     table = measures(tmp_path, 20).set_index(["analysis", "metric"])
     table = table[table["group"] == ""]
@@ -221,6 +225,47 @@ def test_missing_and_corrupt_checkpoints_are_gaps_and_others_go_on(training, tmp
     assert gap["value"].isna().all()
     good = read_table(tmp_path / "out/lab__run/checkpoint-60/perplexity.parquet", "measures")
     assert good["value"].notna().all()
+
+
+def test_equal_gaps_are_told_once_and_an_unreachable_hub_is_remembered(
+    itemwise, tmp_path, monkeypatch
+):
+    environments = []
+
+    def child(words, environment, **options):
+        environments.append(environment)
+        folder = tmp_path / "out" / "run" / words[words.index("--revision") + 1]
+        folder.mkdir(parents=True)
+        made = {"failures": {"perplexity": "no text"}, "hub_unreachable": len(environments) == 2}
+        (folder / "record.json").write_text(json.dumps(made))
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(profile_checkpoints, "run_child", child)
+    pd.DataFrame({"model": "run", "revision": list("abcd"), "step": range(4), "tokens": None,
+                  "dtype": None, "location": None}).to_csv(tmp_path / "l.csv")  # fmt: skip
+    done = itemwise("profile-checkpoints", "--checkpoints", tmp_path / "l.csv", "--analyses",
+                    "perplexity", "--store", tmp_path / "store", "--out",
+                    tmp_path / "out")  # fmt: skip
+    assert done.err.count("no text") == 1
+    assert "gap: 4 checkpoints: run@a, run@b, run@c and 1 more: perplexity: no text" in done.err
+    assert environments == [{}, {}, profile_checkpoints.OFFLINE, profile_checkpoints.OFFLINE]
+    assert done.err.count("the hub cannot be reached") == 1
+
+
+def test_a_child_ends_when_its_parent_is_killed(tmp_path):
+    """As with kill -9: the parent can do nothing about it."""
+    child = "import itemwise.children as c, time; c.end_with_parent(); print('on', flush=True); "
+    child += "time.sleep(60)"
+    parent = (
+        "import sys; from itemwise.children import run_child; "
+        f"run_child([sys.executable, '-c', {child!r}])"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"on\n"
+        running.kill()
+        start = time.monotonic()
+        assert running.stdout.read() == b""  # closed, once nobody holds it any more
+    assert time.monotonic() - start < 30
 
 
 def test_a_revision_that_does_not_exist_is_a_gap(tmp_path, itemwise):
@@ -286,6 +331,9 @@ def test_watching_measures_what_comes_and_stops(tmp_path, itemwise, monkeypatch)
         (["--settings", "none.yaml"], "cannot be read as YAML"),
         ([], "which model judges"),
         (["--analyses", "perplexity", "--bank", "b", "--rule", "odd:x"], "odd"),
+        (["--analyses", "perplexity", "--bank", "none"], "none: no such folder"),
+        (["--analyses", "perplexity", "--set", "perplexity.data=t.jsonl"], "t.jsonl: no such file"),
+        (["--analyses", "perplexit"], "did you mean 'perplexity'?"),
     ],
 )
 def test_mistakes_are_told_before_a_model_is_loaded(options, message, itemwise, tmp_path):

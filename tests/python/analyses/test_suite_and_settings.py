@@ -6,7 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from itemwise.analyses import suite
-from itemwise.analyses.settings import MODULES, settings_hash, settings_of
+from itemwise.analyses.settings import (
+    MODULES,
+    check_places,
+    overview,
+    settings_hash,
+    settings_of,
+)
 from itemwise.errors import UserError
 
 NAMES = """mmlu race arc_challenge boolq hellaswag openbookqa piqa siqa winogrande winogrande_5shot
@@ -72,7 +78,7 @@ def test_the_nearest_setting_holds():
         ({"perplexity": {"lengthy": 3}}, "'perplexity.lengthy' is unknown; did you mean 'length'"),
         ({"perplexity": {"length": "3"}}, "'perplexity.length': '3' is not of type int | None"),
         ({"toxigen": {"repeats": True}}, "'toxigen.repeats': True is not of type int"),
-        ({"all": {"colour": 1}}, "no analysis that is asked for knows it"),
+        ({"all": {"colour": 1}}, "no analysis knows it"),
         ({"judge": {}}, "which model judges"),
         ({"bank": {}}, "which bank"),
     ],
@@ -80,6 +86,29 @@ def test_the_nearest_setting_holds():
 def test_wrong_settings_are_refused_before_anything_is_loaded(given, message):
     with pytest.raises(UserError, match=message.replace("|", r"\|")):
         settings_of(suite.load(), {**GIVEN, **given})
+
+
+def test_settings_may_be_shared_by_commands_that_ask_for_some_rows():
+    given = {"mmlu": {"limit": 3}, "all": {"chunks": [1]}}
+    made = settings_of(suite.load(), given, {"perplexity"})
+    assert set(made) == {"perplexity"}
+    with pytest.raises(UserError, match=r"'mmlu\.limt' is unknown; did you mean 'limit'"):
+        settings_of(suite.load(), {"mmlu": {"limt": 3}}, {"perplexity"})
+
+
+def test_settings_that_name_no_place_are_refused(tmp_path):
+    given = {"perplexity": {"data": str(tmp_path / "none.jsonl")}}
+    with pytest.raises(UserError, match=r"no such file; check the setting 'perplexity\.data'"):
+        check_places(settings_of(suite.load(), given, {"perplexity"}))
+    given = {"all": {"include_path": str(tmp_path / "none")}}
+    with pytest.raises(UserError, match=r"no such folder; check the setting 'mmlu\.include_path'"):
+        check_places(settings_of(suite.load(), given, {"mmlu"}))
+
+
+def test_every_setting_is_listed_with_its_default():
+    text = overview(suite.load())
+    assert "\nperplexity\n  data = None\n" in text
+    assert "judge (vicuna_instructions_80, mt_bench)" in text
 
 
 def test_settings_are_hashed_by_the_content_of_files(tmp_path):

@@ -234,6 +234,23 @@ def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwi
     assert json.loads((tmp_path / "r.json").read_text())["batches"] == 0  # all from the ledger
 
 
+def test_a_test_of_the_whole_form_gives_the_score_of_score_model(results, bank, itemwise, tmp_path):
+    scored = itemwise("score-model", "--bank", bank, "--results", results,
+                      "--out", tmp_path / "form.parquet")  # fmt: skip
+    adapted = itemwise("adapt-model", "--bank", bank, "--replay", results, "--rule",
+                       "whole:batch=4", "--out", tmp_path / "trace.parquet",
+                       "--out-scores", tmp_path / "adaptive.parquet")  # fmt: skip
+    assert (scored.status, adapted.status) == (0, 0), adapted.err
+    theirs = read_table(tmp_path / "form.parquet", "scores")
+    ours = read_table(tmp_path / "adaptive.parquet", "scores")
+    pd.testing.assert_frame_equal(ours, theirs, check_like=True)
+    assert "the whole form was asked" in adapted.err
+    last = read_table(tmp_path / "trace.parquet", "cat_traces").groupby("benchmark").last()
+    assert last["predicted"].to_dict() == pytest.approx(
+        theirs.set_index("benchmark")["predicted"].to_dict()
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -291,7 +308,7 @@ def test_checkpoints_are_followed_and_a_broken_one_left_out(
         "--out", tmp_path / "scores.parquet", "--out-measures", tmp_path / "measures.parquet",
         "--record", tmp_path / "r.json",
     )  # fmt: skip
-    assert done.status == 0, done.err
+    assert str(done.status).startswith("itemwise adapt-checkpoints: error: 1 of 3"), done.err
     scores = read_table(tmp_path / "scores.parquet", "scores")
     assert scores["subject"].nunique() == 2
     assert scores["n_items"].eq(4).all()
@@ -299,3 +316,85 @@ def test_checkpoints_are_followed_and_a_broken_one_left_out(
     assert "does not load" in reason
     measured = read_table(tmp_path / "measures.parquet", "checkpoint_measures")
     assert measured["n_checkpoints"].eq(2).all()
+
+
+def test_a_list_of_checkpoints_is_followed_into_trajectories(
+    bank, tiny_model, tasks, itemwise, tmp_path
+):
+    for step in (10, 100):
+        shutil.copytree(tiny_model, tmp_path / "lab" / "run" / f"step-{step}")
+    listed = itemwise("list-checkpoints", "--folder", tmp_path / "lab" / "run",
+                      "--tokens-per-step", "1000", "--out", tmp_path / "list.parquet")  # fmt: skip
+    assert listed.status == 0
+    adapted = itemwise(
+        "adapt-checkpoints", "--bank", bank, "--checkpoints", tmp_path / "list.parquet",
+        "--ledger", tmp_path / "ledger", "--include-path", tasks, "--device", "cpu",
+        "--rule", "adaptive:max_length=4", "--traces", tmp_path / "traces",
+        "--out", tmp_path / "scores.parquet",
+    )  # fmt: skip
+    assert adapted.status == 0, adapted.err
+    built = itemwise("build-trajectories", "--scores", tmp_path / "scores.parquet",
+                     "--checkpoints", tmp_path / "list.parquet", "--out",
+                     tmp_path / "made")  # fmt: skip
+    assert built.status == 0, built.err
+    made = read_table(tmp_path / "made" / "trajectories.parquet", "trajectories")
+    assert set(made["model"] + "@" + made["revision"]) == {"lab/run@step-10", "lab/run@step-100"}
+    assert made["tokens"].isin([10_000, 100_000]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lms", "{folder}/none"), "--lm {folder}/none: no such folder"),
+        (("--lms", "org/model", "--bank", "{folder}/none"), "{folder}/none: no such folder"),
+        (("--lms", "org/model"), "unknown to the harness; give the folder of their task files by"),
+        (("--lms", "org/model", "--ledger", "{folder}/file"), "is a file; --ledger names"),
+        (("--checkpoints", "{folder}/two.csv"), "lists 2 models (a, b)"),
+    ],
+)
+def test_mistakes_that_every_checkpoint_would_make_are_told_at_once(
+    options, message, bank, itemwise, tmp_path
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "two.csv").write_text(
+        "model,revision,step,tokens,dtype,location\na,main,1,,,\nb,main,1,,,\n"
+    )
+    given = [text.format(folder=tmp_path) for text in options]
+    done = itemwise("adapt-checkpoints", "--bank", bank, "--ledger", tmp_path / "ledger",
+                    "--traces", tmp_path / "traces", "--out", tmp_path / "s.parquet",
+                    *given)  # fmt: skip
+    assert done.status == 2
+    assert message.format(folder=tmp_path) in done.err
+    assert "did you mean" not in done.err  # a task that is named alike is another benchmark
+    assert not (tmp_path / "traces").exists()
+
+
+def test_options_for_what_the_bank_or_the_results_do_not_have(results, bank, itemwise, tmp_path):
+    scored = ("score-model", "--bank", bank, "--results", results)
+    adapted = ("adapt-model", "--bank", bank, "--out", tmp_path / "t.parquet", "--replay")
+    other = tmp_path / "other.parquet"
+    table = read_table(results, "evaluations")
+    table.assign(item="x" + table["item"], doc_hash="y").to_parquet(other)
+    for words, message in (
+        ((*scored, "--metric", "vocabular=acc"), "did you mean 'vocabulary'?"),
+        ((*adapted, results, "--filter", "chess=x"), "--filter chess: the bank has no such"),
+        ((*scored, "--subject", "nobody"), "column 'subject': has no 'nobody'; it has lab/tiny"),
+        ((*adapted, other), "the results hold no item of form 'A'"),
+    ):
+        done = itemwise(*words)
+        assert done.status == 2
+        assert message in done.err
+    assert itemwise(*scored, "--subject", "lab/tiny").status == 0
+
+
+def test_what_differs_from_the_rules_that_are_corrected_is_told(bank, caplog):
+    from dataclasses import replace
+
+    from itemwise.adaptive.live import make_tests
+    from itemwise.adaptive.rules import Rule, parse_rule
+
+    rows = pd.DataFrame({"benchmark": ["vocabulary", "sums"], "rule": "learnt", "n_items": 5,
+                         "settings": Rule(batch=4).settings()})  # fmt: skip
+    make_tests(replace(read_bank(bank), cat_calibration=rows), parse_rule("mine:batch=2"))
+    assert "(that of 'learnt' has batch=4)" in caplog.text
+    assert caplog.text.count("no correction") == 1

@@ -129,6 +129,20 @@ def test_other_conditions_have_another_ledger(loaded, suite, tmp_path):
         Ledger(tmp_path, about), Ledger(tmp_path, about)
 
 
+def test_a_ledger_of_another_model_under_this_ones_name_is_refused(loaded, suite, ledger):
+    from itemwise.harness.ledger import Ledger
+    from itemwise.harness.model import provenance
+
+    about = provenance(*loaded, suite)
+    other = Ledger(ledger.path.parent, {**about, "subject": "lab/other", "model_hash": "f" * 64})
+    for one in (ledger, other):
+        one.close()
+    Ledger(ledger.path.parent, about).close()
+    other.path.replace(ledger.path)
+    with pytest.raises(UserError, match=r"line 1: holds answers of lab/other \(model_hash f{12}\)"):
+        Ledger(ledger.path.parent, about)
+
+
 def test_smaller_batches_where_memory_does_not_suffice(loaded, suite, ledger):
     from itemwise.harness import model as module
 

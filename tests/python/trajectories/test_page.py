@@ -6,6 +6,7 @@ import base64
 import json
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +15,11 @@ from itemwise.analyses.suite import THEMES, load
 from itemwise.cli import main
 from itemwise.config import ROOT
 from itemwise.files import write_record
+from itemwise.report.profile import shown_groups
+from itemwise.report.profile_figures import share_of_page, token_axis
 from itemwise.tables import contract, read_table, write_table
 from itemwise.trajectories.accuracies import read_accuracies, wilson
+from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.folder import NEEDED, OPTIONAL, read_folder
 
 STEPS = [0, 1000, 2000, 4000, 8000, 16000, 32000, 64000]
@@ -291,10 +295,40 @@ def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     assert (full["upper"] - full["value"]).tolist() == pytest.approx(
         [3 * 1.95996 / 1.64485] * len(STEPS), rel=1e-4
     )
+    # The only benchmark has one panel; several have one each, beside that of their mean.
+    page = tmp_path / "p.html"
+    assert itemwise("write-profile", "--trajectories", tmp_path / "t", "--out", page).status == 0
+    assert re.findall(r"<strong>(bank[^<]*)", page.read_text()) == ["bank: arc"]
+    assert shown_groups("bank", pd.Series(["b", "", "a"])) == ["", "b", "a"]
+    assert shown_groups("bank", pd.Series(["", "a"])) == ["a"]
+    assert shown_groups("mmlu", pd.Series(["law", ""])) == [""]
     strange = scores.assign(subject="org/z@step9")
     write_table(strange.head(1), tmp_path / "s.parquet", "scores")
     done = itemwise("build-trajectories", "--scores", tmp_path / "s.parquet", *words)
     assert "'org/z@step9' is no checkpoint" in done.err
+
+
+@pytest.mark.parametrize(
+    ("span", "labels"),
+    [
+        ((37e3, 380e3), ["50k", "100k", "200k"]),
+        ((2e9, 12e9), ["2B", "5B", "10B"]),
+        ((1.2e9, 1.7e9), ["1.2B", "1.7B"]),
+        ((1e6, 1e9), ["1M", "10M", "100M", "1B"]),
+    ],
+)
+def test_an_axis_has_labels_within_a_tenfold(span, labels):
+    figure, axes = plt.subplots()
+    low, high = np.log10(span)
+    token_axis(axes, Axis("tokens", low - 0.5), (low, high))
+    assert [label.get_text() for label in axes.get_xticklabels()] == labels
+    plt.close(figure)
+
+
+def test_figures_are_shown_as_wide_as_they_were_drawn():
+    figure = plt.figure(figsize=(4.9, 2))
+    assert share_of_page(figure) == "50%"
+    plt.close(figure)
 
 
 def test_binomial_errors_by_hand():
