@@ -187,21 +187,26 @@ check_items <- function(inputs, opts) {
 
 #' Apply a function to each form, several at once
 #'
+#' One process signals its errors where they happen; several stop at the first
+#' error of each, and the first of these is signalled, with its calls.
+#'
 #' @param forms Names of the forms.
 #' @param threads Processes.
 #' @param work Function of a form's name.
 #' @return Named list along `forms`.
 over_forms <- function(forms, threads, work) {
-  # Conditions do not cross processes: an error is returned, then signalled.
-  caught <- \(form) tryCatch(work(form), error = identity)
-  made <- if (threads > 1) {
-    parallel::mclapply(forms, caught, mc.cores = threads)
-  } else {
-    lapply(forms, caught)
+  if (threads == 1) {
+    return(lapply(stats::setNames(nm = forms), work))
   }
+  # It warns of errors, which are signalled below.
+  made <- suppressWarnings(parallel::mclapply(
+    forms,
+    \(form) with_calls(work(form), paste0("form '", form, "'")),
+    mc.cores = threads
+  ))
   for (result in made) {
-    if (inherits(result, "error")) {
-      stop(result)
+    if (inherits(result, "try-error")) {
+      stop(attr(result, "condition"))
     }
     if (is.null(result)) {
       stop("a worker process died; give the stage more memory, or --threads 1")
