@@ -244,7 +244,7 @@ tabulate_interval <- function(scale, predicted, quantile, level) {
 #' @return `terms` table; its attribute `unsupported` says of the terms that
 #'   are not in it why.
 as_terms <- function(fit, benchmark, form, readout) {
-  train <- fit$predictions[fit$predictions$set == "train", ]
+  train <- fit$predictions
   tabulated <- tabulate_terms(fit$model, train)
   interval <- tabulate_interval(
     fit$scale,

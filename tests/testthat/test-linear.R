@@ -79,9 +79,10 @@ test_that("responses tell more than ability, and shuffled ones nothing", {
   known <- data.frame(item = colnames(items$x), a = 1, d = 0, g = 0, u = 1)
   error <- function(x, formula) {
     rownames(x) <- data$subject
-    made <- add_form_features(data, x, known)$data
-    fit <- fit_readout(made, formula)
-    describe_readout(fit)$sets$test$rmse
+    made <- add_form_features(in_set(data, "train"), x, known)
+    others <- in_set(data, "test")
+    others$linear <- predict_ridge(made$fit, x[others$subject, ])
+    rmse_of(fit_readout(made$data, formula), others)
   }
   ability <- error(items$x, full_score ~ s(theta, k = 10))
   expect_lt(error(items$x, both), 0.5 * ability)
