@@ -14,6 +14,7 @@ import yaml
 
 from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError
+from itemwise.formulas import check_formulas
 
 ROOT = Path(__file__).resolve().parents[2]
 """The clone: the package is used from its clone."""
@@ -71,6 +72,7 @@ def resolve(config: dict) -> dict:
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
     _resolve_evaluations(resolved)
     _resolve_collection(resolved)
+    check_formulas(resolved)
     return resolved
 
 
