@@ -17,16 +17,17 @@
 #            --splits splits.parquet --out loadings.parquet \
 #            --record factors.json
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/readout_data.R"))
+  source(file.path(here, "lib/factors.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/readout_data.R"))
-source(file.path(here, "lib/factors.R"))
 
 spec <- list(
   stage_option("benchmarks", "list", required = TRUE, "names"),
@@ -95,9 +96,9 @@ measures <- list(scores = scores, abilities = thetas(opts$abilities, "pool"))
 if (!is.null(opts$form_abilities)) {
   measures$form_abilities <- thetas(opts$form_abilities, opts$form)
 }
-splits <- read_table(opts$splits, "splits")
+sets <- read_table(opts$splits, "splits")
 in_set <- \(tables, set) {
-  subjects <- splits$subject[splits$set == set]
+  subjects <- sets$subject[sets$set == set]
   lapply(tables, \(table) table[table$subject %in% subjects, ])
 }
 grand <- rowMeans(common_values(scores))
@@ -123,5 +124,5 @@ analyses <- Map(
   results
 )
 write_record(lapply(analyses, `[[`, "solutions"), opts$record)
-loadings <- do.call(rbind, unname(lapply(analyses, `[[`, "loadings")))
-write_table(loadings, opts$out, "loadings")
+made <- do.call(rbind, unname(lapply(analyses, `[[`, "loadings")))
+write_table(made, opts$out, "loadings")

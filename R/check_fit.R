@@ -20,21 +20,22 @@
 # Flag.    --new-subjects   the parameters come from other subjects, and take no
 #                           degrees of freedom
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/screen.R"))
+  source(file.path(here, "lib/irt_likelihood.R"))
+  source(file.path(here, "lib/irt.R"))
+  source(file.path(here, "lib/irt_score.R"))
+  source(file.path(here, "lib/irt_stage.R"))
+  source(file.path(here, "lib/fit_check.R"))
+  source(file.path(here, "lib/model_check.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/screen.R"))
-source(file.path(here, "lib/irt_likelihood.R"))
-source(file.path(here, "lib/irt.R"))
-source(file.path(here, "lib/irt_score.R"))
-source(file.path(here, "lib/irt_stage.R"))
-source(file.path(here, "lib/fit_check.R"))
-source(file.path(here, "lib/model_check.R"))
 
 spec <- list(
   stage_option(
@@ -109,52 +110,49 @@ if (length(unknown) > 0) {
 }
 estimated <- !opts$new_subjects
 check_mirt()
-parameters <- read_table(opts$parameters, "parameters")
-responses <- read_responses(opts$responses, opts$items, opts$splits) |>
-  calibrated_responses(parameters)
-parameters <- parameters[match(colnames(responses), parameters$item), ]
-abilities <- opts$abilities
-if (!is.null(abilities)) {
-  abilities <- read_table(abilities, "abilities")
-}
-theta <- known_abilities(responses, parameters, abilities)
+bank <- read_table(opts$parameters, "parameters")
+answers <- read_responses(opts$responses, opts$items, opts$splits) |>
+  calibrated_responses(bank)
+bank <- bank[match(colnames(answers), bank$item), ]
+given <- if (!is.null(opts$abilities)) read_table(opts$abilities, "abilities")
+theta <- known_abilities(answers, bank, given)
 known <- !is.na(theta)
-responses <- responses[known, , drop = FALSE]
+answers <- answers[known, , drop = FALSE]
 
 set.seed(opts$seed)
-cells <- answer_residuals(responses, parameters, theta[known])
-complete <- complete_responses(responses)
+cells <- answer_residuals(answers, bank, theta[known])
+complete <- complete_responses(answers)
 with_s_x2 <- opts$s_x2 == "auto" && !is.null(complete)
 with_m2 <- opts$m2 == "auto" &&
   !is.null(complete) &&
-  ncol(responses) <= opts$m2_items
-items <- item_fit(
-  responses,
+  ncol(answers) <= opts$m2_items
+of_items <- item_fit(
+  answers,
   cells,
   opts$benchmark,
-  if (with_s_x2) s_x2(complete, parameters, estimated)
+  if (with_s_x2) s_x2(complete, bank, estimated)
 )
-persons <- person_fit(responses, cells, opts$benchmark)
+of_persons <- person_fit(answers, cells, opts$benchmark)
 
-write_table(items, opts$item_fit, "item_fit")
-write_table(persons, opts$person_fit, "person_fit")
+write_table(of_items, opts$item_fit, "item_fit")
+write_table(of_persons, opts$person_fit, "person_fit")
 write_record(
   list(
     benchmark = opts$benchmark,
-    n_subjects = nrow(responses),
+    n_subjects = nrow(answers),
     n_without_ability = sum(!known),
-    n_items = ncol(responses),
-    n_complete = sum(stats::complete.cases(responses)),
+    n_items = ncol(answers),
+    n_complete = sum(stats::complete.cases(answers)),
     parameters_estimated_from_these_subjects = estimated,
     seed = opts$seed,
-    item_fit = summarise_fit(items),
-    person_fit = summarise_fit(persons),
+    item_fit = summarise_fit(of_items),
+    person_fit = summarise_fit(of_persons),
     q3 = describe_q3(q3(cells)),
-    m2 = if (with_m2) m2(complete, parameters, estimated),
+    m2 = if (with_m2) m2(complete, bank, estimated),
     comparison = if (!is.null(opts$compare)) {
-      compare_models(responses, opts$compare, seed = opts$seed)
+      compare_models(answers, opts$compare, seed = opts$seed)
     },
-    notices = I(skipped(opts, complete, ncol(responses)))
+    notices = I(skipped(opts, complete, ncol(answers)))
   ),
   opts$record
 )

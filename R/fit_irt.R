@@ -20,19 +20,20 @@
 # Flags.   --no-standard-errors   leave se_a, se_d, se_g and se_u out
 #          --allow-unconverged    write a fit that has not converged
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/screen.R"))
+  source(file.path(here, "lib/irt_likelihood.R"))
+  source(file.path(here, "lib/irt.R"))
+  source(file.path(here, "lib/irt_score.R"))
+  source(file.path(here, "lib/irt_stage.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/screen.R"))
-source(file.path(here, "lib/irt_likelihood.R"))
-source(file.path(here, "lib/irt.R"))
-source(file.path(here, "lib/irt_score.R"))
-source(file.path(here, "lib/irt_stage.R"))
 
 spec <- list(
   stage_option(

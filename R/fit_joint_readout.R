@@ -20,19 +20,20 @@
 #            --selections arc.parquet,gsm8k.parquet \
 #            --out reconstructions.parquet --record joint.json
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/linear.R"))
+  source(file.path(here, "lib/readout_data.R"))
+  source(file.path(here, "lib/readout.R"))
+  source(file.path(here, "lib/joint.R"))
+  source(file.path(here, "lib/terms.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/linear.R"))
-source(file.path(here, "lib/readout_data.R"))
-source(file.path(here, "lib/readout.R"))
-source(file.path(here, "lib/joint.R"))
-source(file.path(here, "lib/terms.R"))
 
 spec <- list(
   stage_option("features", "list", required = TRUE, "features tables (files)"),
@@ -83,13 +84,13 @@ opts <- start_stage("fit_joint_readout", spec, "Read full scores out jointly.")
 if (opts$level <= 0 || opts$level >= 1) {
   user_error("--level ", opts$level, ": must lie between 0 and 1")
 }
-features <- do.call(rbind, lapply(opts$features, read_table, "features"))
-selection <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
-data <- joint_data(features, opts$form)
-benchmarks <- unique(features$benchmark[features$form == opts$form])
+stacked <- do.call(rbind, lapply(opts$features, read_table, "features"))
+chosen <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
+data <- joint_data(stacked, opts$form)
+benchmarks <- unique(stacked$benchmark[stacked$form == opts$form])
 n_items <- vapply(
   benchmarks,
-  \(benchmark) form_lengths(selection, benchmark, opts$form)[[1]],
+  \(benchmark) form_lengths(chosen, benchmark, opts$form)[[1]],
   0L
 )
 optimism <- joint_optimism(opts$selection_records, benchmarks)
@@ -110,11 +111,11 @@ tables <- lapply(targets, \(target) {
     opts$level
   )
 })
-terms <- lapply(stats::setNames(targets, targets), \(target) {
+tabulated <- lapply(stats::setNames(targets, targets), \(target) {
   joint_terms(fits[[target]], target, opts$form, benchmarks)
 })
 if (!is.null(opts$out_terms)) {
-  write_table(do.call(rbind, unname(terms)), opts$out_terms, "terms")
+  write_table(do.call(rbind, unname(tabulated)), opts$out_terms, "terms")
 }
 write_record(
   list(
@@ -130,7 +131,7 @@ write_record(
         )
       },
       fits,
-      terms
+      tabulated
     )
   ),
   opts$record

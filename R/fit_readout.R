@@ -24,18 +24,19 @@
 #            --splits splits.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/linear.R"))
+  source(file.path(here, "lib/readout_data.R"))
+  source(file.path(here, "lib/readout.R"))
+  source(file.path(here, "lib/terms.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/linear.R"))
-source(file.path(here, "lib/readout_data.R"))
-source(file.path(here, "lib/readout.R"))
-source(file.path(here, "lib/terms.R"))
 
 spec <- list(
   stage_option(
@@ -193,16 +194,16 @@ formulas <- list(
 )
 scores <- read_table(opts$full_scores, "full_scores") |>
   benchmark_scores(opts$benchmark)
-abilities <- read_table(opts$abilities, "abilities") |>
+thetas <- read_table(opts$abilities, "abilities") |>
   one_method(opts$method) |>
   by_form(opts$forms)
-selection <- read_table(opts$selection, "selection")
-n_items <- form_lengths(selection, opts$benchmark, names(abilities))
-selection <- selection[selection$benchmark == opts$benchmark, ]
+chosen <- read_table(opts$selection, "selection")
+n_items <- form_lengths(chosen, opts$benchmark, names(thetas))
+chosen <- chosen[chosen$benchmark == opts$benchmark, ]
 inputs <- list(
   formulas = formulas,
-  abilities = abilities,
-  items = split(selection$item, selection$form),
+  abilities = thetas,
+  items = split(chosen$item, chosen$form),
   responses = read_table(opts$responses, "responses") |> responses_matrix(),
   parameters = read_table(opts$parameters, "parameters"),
   scores = scores,
@@ -211,7 +212,7 @@ inputs <- list(
 )
 check_items(inputs, opts)
 
-made <- over_forms(names(abilities), opts$threads, \(form) {
+made <- over_forms(names(thetas), opts$threads, \(form) {
   read_out_form(form, n_items[[form]], inputs, opts)
 })
 joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))

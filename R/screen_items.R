@@ -16,15 +16,16 @@
 #            --items items.parquet --splits splits.parquet \
 #            --out screened.parquet --record screened.json
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/screen.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/screen.R"))
 
 spec <- list(
   stage_option(
@@ -56,7 +57,7 @@ spec <- list(
   stage_option(
     "discrimination",
     "string",
-    "correlation, or discounted by the share of right answers (metabench)",
+    "correlation, or discounted: times the share of wrong answers",
     default = "correlation",
     choices = c("correlation", "discounted")
   ),
@@ -65,18 +66,17 @@ spec <- list(
 )
 
 opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
-items <- read_table(opts$items, "items")
-splits <- read_table(opts$splits, "splits")
-responses <- read_table(opts$responses, "responses") |>
+pool <- read_table(opts$items, "items")
+answers <- read_table(opts$responses, "responses") |>
   responses_matrix() |>
-  training_responses(splits)
+  training_responses(read_table(opts$splits, "splits"))
 
 thresholds <- opts[
   c("min_sd", "max_mean", "min_item_total", "discrimination")
 ]
-screened <- do.call(screen_items, c(list(items, responses), thresholds))
+screened <- do.call(screen_items, c(list(pool, answers), thresholds))
 
 write_table(screened, opts$out, "items")
-describe_screen(screened, nrow(responses)) |>
+describe_screen(screened, nrow(answers)) |>
   append(thresholds, after = 0) |>
   write_record(opts$record)

@@ -14,15 +14,16 @@
 #            --criterion MFI --estimator EAP --max-length 30 \
 #            --out traces.parquet
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/cat.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/cat.R"))
 
 spec <- list(
   stage_option(
@@ -104,25 +105,25 @@ if (!requireNamespace("catR", quietly = TRUE)) {
     "itemwise simulate-cat --engine native"
   )
 }
-parameters <- read_table(opts$parameters, "parameters")
-responses <- read_table(opts$responses, "responses") |> responses_matrix()
-absent <- setdiff(parameters$item, colnames(responses))
+bank <- read_table(opts$parameters, "parameters")
+answers <- read_table(opts$responses, "responses") |> responses_matrix()
+absent <- setdiff(bank$item, colnames(answers))
 if (length(absent) > 0) {
   user_error("--responses: lacks the items ", listed(absent))
 }
-responses <- responses[, parameters$item, drop = FALSE]
+answers <- answers[, bank$item, drop = FALSE]
 smallest <- max(opts$min_length, opts$start)
-if (nrow(parameters) < smallest) {
+if (nrow(bank) < smallest) {
   user_error(
     "--parameters: ",
-    nrow(parameters),
+    nrow(bank),
     " items, the rule asks at least ",
     smallest
   )
 }
 simulate_cats(
-  responses,
-  parameters,
+  answers,
+  bank,
   cat_rule(opts),
   opts$benchmark,
   opts$name,

@@ -17,15 +17,16 @@
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-here <- if (interactive()) {
-  file.path(getOption("itemwise.root", "."), "R")
-} else {
-  dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1]))
+# In a session R/lib/load.R has put the library on the search path.
+if (!interactive()) {
+  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
+  here <- dirname(sub("^--file=", "", script))
+  source(file.path(here, "lib/options.R"))
+  log_command()
+  source(file.path(here, "lib/io.R"))
+  source(file.path(here, "lib/parquet.R"))
+  source(file.path(here, "lib/split.R"))
 }
-source(file.path(here, "lib/options.R"))
-source(file.path(here, "lib/io.R"))
-source(file.path(here, "lib/parquet.R"))
-source(file.path(here, "lib/split.R"))
 
 spec <- list(
   stage_option("subjects", "list", required = TRUE, "subjects tables (files)"),
@@ -64,31 +65,31 @@ spec <- list(
 )
 
 opts <- start_stage("split_subjects", spec, "Split subjects into sets.")
-subjects <- opts$subjects |>
+united <- opts$subjects |>
   lapply(read_table, "subjects") |>
   unite_subjects(split_columns[[opts$method]])
 score <- opts$full_scores |>
   lapply(read_table, "full_scores") |>
-  mean_full_score(subjects$subject)
+  mean_full_score(united$subject)
 
 eligible <- if (opts$test_from == "complete") {
   opts$full_scores |>
     lapply(read_table, "full_scores") |>
-    has_every_score(subjects$subject)
+    has_every_score(united$subject)
 } else {
-  rep(TRUE, nrow(subjects))
+  rep(TRUE, nrow(united))
 }
 
-unit <- subject_units(subjects, opts$method)
+unit <- subject_units(united, opts$method)
 settings <- opts[
   c("method", "test", "validation", "folds", "strata", "seed")
 ]
-splits <- do.call(
+made <- do.call(
   split_subjects,
-  c(list(subjects, unit, score, eligible = eligible), settings)
+  c(list(united, unit, score, eligible = eligible), settings)
 )
 
-write_table(splits, opts$out, "splits")
-describe_split(splits, subjects, unit) |>
+write_table(made, opts$out, "splits")
+describe_split(made, united, unit) |>
   append(c(settings, opts["test_from"]), after = 0) |>
   write_record(opts$record)

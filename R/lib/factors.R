@@ -42,13 +42,13 @@ common_values <- function(tables) {
 
 #' Largest number of factors that p variables can identify
 #'
-#' \deqn{((p - m)^2 - p - m) / 2 \ge 0}
+#' \deqn{((p - m)^2 - p - m) / 2 \ge 0, \qquad m < p}
 #'
-#' @param p Variables.
+#' @param p Variables, at least 3.
 #' @param most Wanted factors.
 #' @return Integer.
 most_factors <- function(p, most) {
-  m <- seq_len(most)
+  m <- seq_len(min(most, p - 1))
   max(m[((p - m)^2 - p - m) / 2 >= 0])
 }
 

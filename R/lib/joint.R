@@ -4,11 +4,11 @@
 #'
 #' @param features `features` tables, stacked.
 #' @param form Name of the form.
-#' @return Data frame of the subjects that every benchmark has: subject, set,
-#'   fold, `y.<benchmark>` (full score), `<benchmark>.<feature>`, and their
+#' @return Data frame of the training subjects that every benchmark has:
+#'   subject, set, fold, `y.<benchmark>` (full score), `<benchmark>.<feature>`, and their
 #'   means `y.grand`, `grand.linear` and `grand.sub_score`.
 joint_data <- function(features, form) {
-  features <- features[features$form == form, ]
+  features <- features[features$form == form & features$set == "train", ]
   if (nrow(features) == 0) {
     user_error("--features: hold no form '", form, "'; choose another --form")
   }
@@ -42,20 +42,10 @@ joint_data <- function(features, form) {
     \(a, b) merge(a, b[names(b) != "set" & names(b) != "fold"]),
     parts
   )
-  sets <- unique(features[c("subject", "set")])
-  twice <- sets$subject[duplicated(sets$subject)]
-  if (length(twice) > 0) {
-    user_error(
-      "--features: subject '",
-      twice[1],
-      "' is in different sets for different benchmarks; use one split for all"
-    )
-  }
-  train <- sum(data$set == "train")
-  if (train < 50) {
+  if (nrow(data) < 50) {
     user_error(
       "--features: ",
-      train,
+      nrow(data),
       " training subjects have features of every benchmark; a joint ",
       "read-out needs at least 50"
     )

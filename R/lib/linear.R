@@ -86,13 +86,13 @@ fill_expected <- function(x, parameters, theta) {
 
 #' Derive from responses what the form read-out uses
 #'
-#' @param data Data frame of one form: subject, theta, full_score, set, fold.
-#' @param responses Numeric matrix of all subjects (row names) by the items of
+#' @param data Data frame of one form, from [readout_data()].
+#' @param responses Numeric matrix of subjects (row names) by the items of
 #'   the form, `NA` where not administered.
 #' @param parameters `parameters` table along the columns of `responses`.
 #' @return List of `data` with `linear` and `sub_score` (points) and `complete`
-#'   (0/1), and `fit`, the ridge regression of all training subjects. Training
-#'   subjects have the prediction of the other folds.
+#'   (0/1), and `fit`, the ridge regression of all subjects, which predicts
+#'   anybody else. `linear` is the prediction by the other folds.
 add_form_features <- function(data, responses, parameters) {
   absent <- setdiff(data$subject, rownames(responses))
   if (length(absent) > 0) {
@@ -106,15 +106,8 @@ add_form_features <- function(data, responses, parameters) {
   data$complete <- as.integer(!apply(is.na(x), 1, any))
   x <- fill_expected(x, parameters, data$theta)
   data$sub_score <- 100 * rowMeans(x)
-  train <- data$set == "train"
-  fit <- fit_ridge(x[train, , drop = FALSE], data$full_score[train])
-  data$linear <- predict_ridge(fit, x)
-  data$linear[train] <- cross_fit_ridge(
-    x[train, , drop = FALSE],
-    data$full_score[train],
-    data$fold[train]
-  )
-  list(data = data, fit = fit)
+  data$linear <- cross_fit_ridge(x, data$full_score, data$fold)
+  list(data = data, fit = fit_ridge(x, data$full_score))
 }
 
 #' Bring features into the form of the contract
@@ -187,21 +180,26 @@ check_items <- function(inputs, opts) {
 
 #' Apply a function to each form, several at once
 #'
+#' One process signals its errors where they happen; several stop at the first
+#' error of each, and the first of these is signalled, with its calls.
+#'
 #' @param forms Names of the forms.
 #' @param threads Processes.
 #' @param work Function of a form's name.
 #' @return Named list along `forms`.
 over_forms <- function(forms, threads, work) {
-  # Conditions do not cross processes: an error is returned, then signalled.
-  caught <- \(form) tryCatch(work(form), error = identity)
-  made <- if (threads > 1) {
-    parallel::mclapply(forms, caught, mc.cores = threads)
-  } else {
-    lapply(forms, caught)
+  if (threads == 1) {
+    return(lapply(stats::setNames(nm = forms), work))
   }
+  # It warns of errors, which are signalled below.
+  made <- suppressWarnings(parallel::mclapply(
+    forms,
+    \(form) with_calls(work(form), paste0("form '", form, "'")),
+    mc.cores = threads
+  ))
   for (result in made) {
-    if (inherits(result, "error")) {
-      stop(result)
+    if (inherits(result, "try-error")) {
+      stop(attr(result, "condition"))
     }
     if (is.null(result)) {
       stop("a worker process died; give the stage more memory, or --threads 1")

@@ -171,13 +171,34 @@ convert_option <- function(text, option) {
 
 # ---- Beginning ---------------------------------------------------------------
 
+#' Write the command into the log, for people and for [interactive_options()]
+#'
+#' A stage does so as soon as this file is read, so that the command is in the
+#' log whatever fails later, a library that R cannot parse included.
+#'
+#' @return `NULL`, invisibly.
+log_command <- function() {
+  if (!isatty(stdout())) {
+    words <- c("Rscript", "--vanilla", stage_script(), commandArgs(TRUE))
+    cat(paste(quote_words(words), collapse = " "), "\n", sep = "")
+  }
+  invisible(NULL)
+}
+
+#' Name the script that the process runs
+#'
+#' @return Path as on the command line.
+stage_script <- function() {
+  sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])
+}
+
 #' Begin a stage
 #'
-#' As a process (`Rscript R/<name>.R ...`): parses the command line, writes the
-#' command into the log, and from here on turns errors into messages and exit
-#' statuses. In an interactive session: takes the options with which a run
-#' called the stage ([interactive_options()]), so that the lines that follow can
-#' be run one by one.
+#' As a process (`Rscript R/<name>.R ...`): parses the command line, and from
+#' here on turns errors into messages and exit statuses. In an interactive
+#' session: takes the options with which a run called the stage
+#' ([interactive_options()]), so that the lines that follow can be run one by
+#' one.
 #'
 #' @param name Name of the stage, the prefix of its messages.
 #' @param spec List of [stage_option()]s.
@@ -188,19 +209,8 @@ start_stage <- function(name, spec, description) {
     return(interactive_options(name, spec))
   }
   report_errors(name)
-  script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
-  opts <- stage_options(
-    spec,
-    commandArgs(TRUE),
-    description,
-    paste0("Example:\n", run_line(script[1]))
-  )
-  # A log begins with the command, for people and for interactive_options().
-  if (!isatty(stdout())) {
-    words <- c("Rscript", "--vanilla", script[1], commandArgs(TRUE))
-    cat(paste(quote_words(words), collapse = " "), "\n", sep = "")
-  }
-  opts
+  example <- paste0("Example:\n", run_line(stage_script()))
+  stage_options(spec, commandArgs(TRUE), description, example)
 }
 
 #' Read the example in a script's header
@@ -217,7 +227,8 @@ run_line <- function(script) {
 #' Turn errors into messages and exit statuses, for the rest of the process
 #'
 #' After a `user_error` R quits with status 2 and the message alone; after any
-#' other error with status 1, the message and the calls that led to it.
+#' other error with status 1, the message and the calls that led to it. An error
+#' of another process brings its calls along: see [with_calls()].
 #'
 #' @param name Name of the stage, the prefix of its messages.
 #' @return `NULL`, invisibly.
@@ -229,12 +240,31 @@ report_errors <- function(name) {
   globalCallingHandlers(
     user_error = \(e) fail(2, conditionMessage(e)),
     error = \(e) {
-      calls <- sys.calls()
+      calls <- if (is.null(e[["calls"]])) sys.calls() else e[["calls"]]
       trace <- vapply(calls, \(call) deparse(call, nlines = 1)[1], character(1))
       fail(1, conditionMessage(e), "\n", paste0("  ", trace, collapse = "\n"))
     }
   )
   invisible(NULL)
+}
+
+#' Attach to an error where it happened
+#'
+#' Conditions cross processes, the stack of calls does not.
+#'
+#' @param work Expression.
+#' @param label What the work is about, the beginning of the message.
+#' @return Value of `work`; an error other than the user's is signalled with
+#'   `calls` and the label.
+with_calls <- function(work, label) {
+  outside <- seq_len(sys.nframe())
+  withCallingHandlers(work, error = \(e) {
+    if (!inherits(e, "user_error")) {
+      e$message <- paste0(label, ": ", conditionMessage(e))
+      e$calls <- sys.calls()[-outside]
+    }
+    stop(e)
+  })
 }
 
 # ---- Interactive sessions ----------------------------------------------------
@@ -264,7 +294,8 @@ interactive_options <- function(name, spec) {
   if (length(command) == 0) {
     user_error(
       log,
-      ": does not begin with the command of the stage; run the workflow again"
+      ": lacks the command of the stage, which failed before it began; mend ",
+      "what the log says, and run the workflow once more"
     )
   }
   words <- split_words(command[length(command)])

@@ -22,8 +22,9 @@ too_curved <- function(n, off) {
 #' Linear terms by their coefficient, univariate smooths on a grid over the
 #' training range with linear interpolation, bivariate smooths on a rectangular
 #' grid with cubic interpolation. Grids are doubled until no training row is
-#' off by more than `tolerance` points; a term that is still off by more than
-#' 0.001 points on the finest grid is not tabulated.
+#' off by more than `tolerance` points, five times that for surfaces, whose
+#' tables grow fourfold; a term that is still off by more than 0.001 points on
+#' the finest grid is not tabulated.
 #'
 #' @param model `gam` with Gaussian family and identity link.
 #' @param train Data frame that it was fitted to.
@@ -120,14 +121,15 @@ smooth_values <- function(model, smooth, at) {
 
 #' Tabulate a smooth of one variable on a grid
 #'
-#' The grid is refined until linear interpolation errs by at most `tolerance`.
+#' The grid is doubled until linear interpolation errs by at most `tolerance`,
+#' or has 16,385 nodes.
 #'
 #' @param model,smooth As for [tabulate_smooth()].
 #' @param train Training data, whose values the grid spans.
 #' @param exact Values of the smooth along the rows of `train`, in points.
 #' @param tolerance Largest error wanted, in points.
-#' @return Rows of a `terms` table; `NULL` where a thousandth of a point is not
-#'   reached.
+#' @return Rows of a `terms` table; a string with the reason where a thousandth
+#'   of a point is not reached.
 tabulate_curve <- function(model, smooth, train, exact, tolerance) {
   name <- smooth$term
   for (n in 2^(7:14) + 1) {
@@ -150,6 +152,9 @@ tabulate_curve <- function(model, smooth, train, exact, tolerance) {
 
 #' Tabulate a smooth of two variables on a grid
 #'
+#' The grid is doubled until cubic interpolation errs by at most five times
+#' `tolerance`, or has 513 nodes on each axis.
+#'
 #' @inheritParams tabulate_curve
 #' @return Rows of a `terms` table, read by [bicubic()] interpolation; a string
 #'   with the reason where a thousandth of a point is not reached.
@@ -160,7 +165,6 @@ tabulate_surface <- function(model, smooth, train, exact, tolerance) {
     at <- expand.grid(rev(grids))[smooth$term]
     value <- smooth_values(model, smooth, at)
     off <- abs(bicubic(grids, value, axes) - exact)
-    # Each doubling makes the table four times as large.
     if (max(off) <= 5 * tolerance) {
       break
     }
@@ -242,10 +246,23 @@ tabulate_interval <- function(scale, predicted, quantile, level) {
 #' @param fit List from [fit_readout()].
 #' @param benchmark,form,readout Keys of the rows.
 #' @return `terms` table; its attribute `unsupported` says of the terms that
-#'   are not in it why.
+#'   are not in it why, and a warning does for an interactive session.
 as_terms <- function(fit, benchmark, form, readout) {
-  train <- fit$predictions[fit$predictions$set == "train", ]
+  train <- fit$predictions
   tabulated <- tabulate_terms(fit$model, train)
+  for (term in names(tabulated$unsupported)) {
+    warning(
+      "form '",
+      form,
+      "', read-out '",
+      readout,
+      "': neither assess_readout nor a bank can hold ",
+      term,
+      ", ",
+      tabulated$unsupported[[term]],
+      call. = FALSE
+    )
+  }
   interval <- tabulate_interval(
     fit$scale,
     train$predicted,

@@ -357,9 +357,9 @@ def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:
     ]
     if "prompt" in known:
         local = (
-            f"The items are of {_tasks(form)} of lm-evaluation-harness. Where these are task files of "
-            "your own, and none that come with the harness, add `--include-path FOLDER` with their "
-            "folder."
+            f"The items are of {_tasks(form)} of lm-evaluation-harness. Where these are task files "
+            "of your own, and none that come with the harness, add `--include-path FOLDER` with "
+            "their folder."
         )
         evaluate += ["", local] if "task" in known else []
         return ["Evaluate a model on the short form, and score it:", "", *evaluate]

@@ -13,6 +13,7 @@ import yaml
 
 from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError, did_you_mean
+from itemwise.formulas import check_formulas
 
 ROOT = Path(__file__).resolve().parents[2]
 """The clone: the package is used from its clone."""
@@ -70,6 +71,7 @@ def resolve(config: dict) -> dict:
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
     _resolve_evaluations(resolved)
     _resolve_collection(resolved)
+    check_formulas(resolved)
     return resolved
 
 

@@ -188,9 +188,11 @@ def folder(made):
 
 
 BY_R = """
+root <- Sys.getenv("ITEMWISE_ROOT")
 for (lib in c("options", "io", "parquet", "linear", "readout_data", "readout")) {
-  source(file.path(Sys.getenv("ITEMWISE_ROOT"), "R/lib", paste0(lib, ".R")))
+  source(file.path(root, "R/lib", paste0(lib, ".R")))
 }
+source(file.path(root, "tests/testthat/helper-readout.R"))
 table <- function(what, name) {
   read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
 }
@@ -204,9 +206,14 @@ data <- Reduce(merge, list(
   table("splits", "splits")
 ))
 x <- responses_matrix(table("responses", "responses"))[, items]
-made <- add_form_features(data, x, parameters[match(items, parameters$item), ])
+parameters <- parameters[match(items, parameters$item), ]
+made <- add_form_features(in_set(data, "train"), x, parameters)
 fit <- fit_readout(made$data, stats::as.formula(Sys.getenv("FORMULA")))
-write.csv(fit$predictions, Sys.getenv("OUT"), row.names = FALSE)
+others <- in_set(data, "test")
+answers <- fill_expected(x[others$subject, ], parameters, others$theta)
+others$linear <- predict_ridge(made$fit, answers)
+others$sub_score <- 100 * rowMeans(answers)
+write.csv(predict_others(fit, others), Sys.getenv("OUT"), row.names = FALSE)
 """
 """Predicts the test subjects in R, by the model and not by its tables."""
 
@@ -238,7 +245,6 @@ def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_pa
     )
     assert done.returncode == 0, done.stderr
     theirs = pd.read_csv(tmp_path / "r.csv")
-    theirs = theirs[theirs["set"] == "test"]
     bought = bank.read_bank(folder)
     responses = read_responses(made / f"{name}.responses.parquet")
     features = bought.features(responses, name, "A").set_index("subject", drop=False)

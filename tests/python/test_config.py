@@ -30,6 +30,28 @@ BAD = {
     "unknown key like none": (
         changed(xyzzy=1), "unknown key 'xyzzy'; valid keys: run, seed, benchmarks, ",
     ),
+    "unknown predictor": (
+        changed(readout={"formula": "full_score ~ s(Theta, bs = 'cr')"}),
+        "key 'readout.formula': 'full_score ~ s(Theta, bs = 'cr')': unknown variable 'Theta'; "
+        "use theta, se",
+    ),
+    "predictor of another read-out": (
+        arc(readout={"formula": "full_score ~ s(theta) + linear"}),
+        "key 'benchmarks.arc.readout.formula': 'full_score ~ s(theta) + linear': unknown variable "
+        "'linear'; use theta, se",
+    ),
+    "predictor without a benchmark": (
+        changed(joint={"formula": "full_score ~ s(theta)"}),
+        "key 'joint.formula': 'full_score ~ s(theta)': unknown variable 'theta'; use own.",
+    ),
+    "own predictor of the mean": (
+        changed(joint={"grand_formula": "full_score ~ own.theta"}),
+        "key 'joint.grand_formula': 'full_score ~ own.theta': unknown variable 'own.theta'; use",
+    ),
+    "no formula": (
+        changed(readout={"form_formula": "s(theta)"}),
+        "key 'readout.form_formula': 's(theta)' is not a formula full_score ~ ...; write for",
+    ),
     "unknown key inside": (
         changed(split={"tset": 0.1}), "unknown key 'split.tset'; did you mean 'test'?",
     ),

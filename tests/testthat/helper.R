@@ -14,29 +14,9 @@ if (!nzchar(root)) {
   root <- find_root()
 }
 options(itemwise.root = root)
-libraries <- c(
-  "options",
-  "run",
-  "io",
-  "parquet",
-  "split",
-  "screen",
-  "linear",
-  "readout_data",
-  "readout",
-  "joint",
-  "terms",
-  "factors",
-  "cat",
-  "irt_likelihood",
-  "irt",
-  "irt_score",
-  "irt_stage",
-  "fit_check",
-  "model_check"
-)
-for (lib in libraries) {
-  source(file.path(root, "R/lib", paste0(lib, ".R")), local = TRUE)
+folder <- file.path(root, "R/lib")
+for (file in setdiff(list.files(folder, "\\.R$"), "load.R")) {
+  source(file.path(folder, file), local = TRUE)
 }
 
 # A folder of its own that goes away with the test.

@@ -51,6 +51,8 @@ test_that("the first factor follows what all measure", {
 
 test_that("as many factors as variables can identify", {
   expect_identical(vapply(3:6, most_factors, 0L, most = 3), c(1L, 1L, 2L, 3L))
+  # With more factors than variables the formula grows again.
+  expect_identical(most_factors(3, 6), 1L)
 })
 
 test_that("the stage writes loadings, and refuses what it cannot analyse", {

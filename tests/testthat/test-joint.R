@@ -31,9 +31,17 @@ features_of <- function(n, seed) {
   do.call(rbind, parts)
 }
 
+# Over the test subjects of the same features.
+rmse <- function(fit, target, features) {
+  others <- joint_data(change(in_set(features, "test"), "set", "train"), "A")
+  others$full_score <- others[[paste0("y.", target)]]
+  rmse_of(fit, others)
+}
+
 test_that("the other benchmarks help, and the mean of all is read out", {
   features <- features_of(600, 1)
   data <- joint_data(features, "A")
+  expect_identical(data$subject, sprintf("s%04d", 1:300))
   joint <- fit_joint(data, "one", formulas$one, 0.9)
   data$full_score <- data$y.one
   alone <- fit_readout(
@@ -42,14 +50,13 @@ test_that("the other benchmarks help, and the mean of all is read out", {
       s(one.theta, k = 8) +
       s(one.sub_score, k = 8)
   )
-  rmse <- \(fit) describe_readout(fit)$sets$test$rmse
-  expect_lt(rmse(joint), 0.95 * rmse(alone))
+  expect_lt(rmse(joint, "one", features), 0.95 * rmse(alone, "one", features))
   grand <- fit_joint(data, "grand", formulas$grand, 0.9)
   expect_equal(
     grand$predictions$full_score,
     (data$y.one + data[["y.two-b"]]) / 2
   )
-  expect_lt(rmse(grand), rmse(joint))
+  expect_lt(rmse(grand, "grand", features), rmse(joint, "one", features))
   # A hyphen in a name must survive the formula and the tables.
   rows <- joint_terms(grand, "grand", "A", benchmarks)
   expect_setequal(
@@ -78,15 +85,18 @@ test_that("the means are joined as metabench joins them", {
   expect_identical(all.vars(paper$grand)[-1], c(means[1:2], abilities))
   features <- features_of(300, 3)
   data <- joint_data(features, "A")
-  by_name <- \(name) features[features$benchmark == name, ]
+  train <- in_set(features, "train")
+  by_name <- \(name) train[train$benchmark == name, ]
   expect_equal(
     data$grand.sub_score,
     (by_name("one")$sub_score + by_name("two-b")$sub_score) / 2
   )
   fit <- fit_joint(data, "grand", paper$grand, 0.9)
   alone <- fit_joint(data, "grand", formulas$grand, 0.9)
-  rmse <- \(fit) describe_readout(fit)$sets$test$rmse
-  expect_lt(rmse(fit), 1.1 * rmse(alone))
+  expect_lt(
+    rmse(fit, "grand", features),
+    1.1 * rmse(alone, "grand", features)
+  )
   rows <- joint_terms(fit, "grand", "A", benchmarks)
   expect_setequal(
     rows$variable[rows$kind == "smooth"],

@@ -79,9 +79,10 @@ test_that("responses tell more than ability, and shuffled ones nothing", {
   known <- data.frame(item = colnames(items$x), a = 1, d = 0, g = 0, u = 1)
   error <- function(x, formula) {
     rownames(x) <- data$subject
-    made <- add_form_features(data, x, known)$data
-    fit <- fit_readout(made, formula)
-    describe_readout(fit)$sets$test$rmse
+    made <- add_form_features(in_set(data, "train"), x, known)
+    others <- in_set(data, "test")
+    others$linear <- predict_ridge(made$fit, x[others$subject, ])
+    rmse_of(fit_readout(made$data, formula), others)
   }
   ability <- error(items$x, full_score ~ s(theta, k = 10))
   expect_lt(error(items$x, both), 0.5 * ability)
@@ -130,4 +131,46 @@ test_that("an error in one of several processes is an error", {
       "no a"
     )
   }
+})
+
+test_that("an error tells its form and its calls, from any process", {
+  script <- tempfile(fileext = ".R")
+  writeLines(
+    c(
+      sprintf("setwd('%s')", file.path(root, "R/lib")),
+      "source('options.R')",
+      "source('linear.R')",
+      "report_errors('demo')",
+      "read_out <- function(form) if (form == 'B') stumble() else form",
+      "stumble <- function() stop('out of luck')",
+      "over_forms(c('A', 'B'), as.integer(commandArgs(TRUE)), read_out)"
+    ),
+    script
+  )
+  message <- c("demo: error: out of luck", "demo: error: form 'B': out of luck")
+  for (threads in 1:2) {
+    end <- suppressWarnings(system2(
+      file.path(R.home("bin"), "Rscript"),
+      c("--vanilla", script, threads),
+      stdout = TRUE,
+      stderr = TRUE
+    ))
+    expect_identical(attr(end, "status"), 1L)
+    expect_identical(end[1], message[threads])
+    expect_true("  stumble()" %in% end)
+    expect_false(any(grepl("sendMaster", end)))
+  }
+})
+
+test_that("work stops at the first error, and a user's error stays one", {
+  seen <- character()
+  expect_error(over_forms(c("a", "b"), 1, \(form) {
+    seen <<- c(seen, form)
+    stop("no")
+  }))
+  expect_identical(seen, "a")
+  expect_user_error(
+    over_forms(c("a", "b"), 2, \(form) user_error("form ", form)),
+    "^form a$"
+  )
 })

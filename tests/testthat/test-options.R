@@ -179,6 +179,22 @@ test_that("an interactive stage takes the options of the run", {
   options(itemwise.benchmark = "gsm8k")
   expect_user_error(
     interactive_options("demo", spec),
-    "gsm8k.log: does not begin with the command"
+    "gsm8k.log: lacks the command of the stage"
   )
+})
+
+test_that("a log begins with the command even where a library is broken", {
+  folder <- scratch()
+  file.copy(file.path(root, "R"), folder, recursive = TRUE)
+  write("broken <- function( {", file.path(folder, "R/lib/screen.R"))
+  script <- file.path(folder, "R/screen_items.R")
+  printed <- suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"),
+    c("--vanilla", script, "--out", "x.parquet"),
+    stdout = TRUE,
+    stderr = TRUE
+  ))
+  command <- paste("Rscript --vanilla", script, "--out x.parquet")
+  expect_true(command %in% printed)
+  expect_match(printed, "screen.R:1:21: unexpected", all = FALSE)
 })

@@ -24,6 +24,12 @@ make_run <- function(env = parent.frame()) {
   results
 }
 
+# The names that the lines of a file give.
+assigned <- function(lines) {
+  given <- Filter(\(line) is.call(line) && line[[1]] == quote(`<-`), lines)
+  vapply(given, \(line) as.character(line[[2]])[1], "")
+}
+
 test_that("tables of a run are there by stage, checked when they are used", {
   run <- load_run(make_run())
   expect_identical(ls(run), "build_responses")
@@ -72,4 +78,17 @@ test_that("load.R puts the library on the search path, from any folder", {
     stdout = TRUE
   )
   expect_identical(printed, " TRUE")
+})
+
+test_that("a stage's variables hide neither tables nor the library", {
+  library <- lapply(
+    list.files(file.path(root, "R/lib"), "\\.R$", full.names = TRUE),
+    parse
+  )
+  taken <- c(run_tables()$name, unlist(lapply(library, assigned)))
+  for (script in list.files(file.path(root, "R"), "\\.R$", full.names = TRUE)) {
+    names <- assigned(parse(script))
+    expect_true("opts" %in% names)
+    expect_identical(intersect(names, taken), character(), info = script)
+  }
 })

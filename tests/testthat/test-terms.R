@@ -73,6 +73,19 @@ test_that("other terms are named", {
   expect_identical(names(found), "s(theta):se")
 })
 
+test_that("a session is warned of terms that no table holds", {
+  train$fold <- rep_len(1:5, 400)
+  for (term in c("poly(theta, 2)", "I(se^2)", "s(theta, by = se, k = 8)")) {
+    fit <- fit_readout(train, parse_formula(paste("full_score ~ se +", term)))
+    expect_warning(
+      as_terms(fit, "arc", "A", "ability"),
+      "form 'A', read-out 'ability': neither assess_readout nor a bank can hold"
+    )
+  }
+  fit <- fit_readout(train, full_score ~ s(theta, k = 8))
+  expect_silent(as_terms(fit, "arc", "A", "ability"))
+})
+
 test_that("cubics are interpolated exactly, on any grid", {
   grids <- list(c(0, 1, 2.5, 3, 5), c(-1, 0, 2, 3, 7, 8))
   surface <- \(x, y) 1 + x^3 - 2 * x * y^2 + y^3

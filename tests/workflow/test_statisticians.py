@@ -63,7 +63,7 @@ def test_every_table_of_a_run_can_be_loaded(finished_run):
 
 
 COMPARE = {
-    "split_subjects": "identical(splits, run$split_subjects$splits)",
+    "split_subjects": "identical(made, run$split_subjects$splits)",
     "screen_items": "isTRUE(all.equal(screened, run$screen_items$sums))",
     "fit_readout": 'isTRUE(all.equal(joined("reconstructions"), run$fit_readout$sums))',
 }
@@ -71,14 +71,17 @@ COMPARE = {
 
 @pytest.mark.parametrize("stage", COMPARE)
 def test_stage_runs_line_by_line_with_the_options_of_the_run(stage, session, finished_run):
-    """The same result, and the run itself stays as it is."""
+    """The same result; run and tables stay as they are, and only the stage's names are added."""
     before = {p: p.stat().st_mtime_ns for p in (finished_run.folder / RESULTS).rglob("*")}
     script = (finished_run.folder / "R" / f"{stage}.R").read_text(encoding="utf-8")
     same = f"if ({COMPARE[stage]}) cat('the', 'same', 'result')"
-    printed = session(LOAD, script, same)
+    lock = "for (name in ls()) lockBinding(name, globalenv())\n"
+    library = "if (!any(ls() %in% ls('itemwise'))) cat('nothing', 'masked')"
+    printed = session(LOAD, lock, script, same, library)
     assert f"options of {RESULTS}/logs/{stage}/" in printed
     assert "\nError" not in printed
     assert "the same result" in printed
+    assert "nothing masked" in printed
     after = {p: p.stat().st_mtime_ns for p in (finished_run.folder / RESULTS).rglob("*")}
     assert after == before
 
