@@ -41,6 +41,9 @@ itemwise_command <- function() {
   Sys.getenv("ITEMWISE_COMMAND", "itemwise")
 }
 
+# How null is written in the CSV between R and Python: empty is a text too.
+csv_null <- "\\N"
+
 #' Convert between parquet and CSV by the Python command
 #'
 #' @param ... Arguments of `itemwise convert-table`.
@@ -48,7 +51,7 @@ itemwise_command <- function() {
 convert_table <- function(...) {
   printed <- suppressWarnings(system2(
     itemwise_command(),
-    c("convert-table", shQuote(c(...))),
+    c("convert-table", shQuote(c(...)), "--null", shQuote(csv_null)),
     stdout = TRUE,
     stderr = TRUE,
     # R puts its own folders first, and Python would load libraries from there.
@@ -121,7 +124,7 @@ read_by_command <- function(path, table) {
     check.names = FALSE,
     # Writers that quote strings may quote a null number as well, and quotes
     # are part of the field where a number is expected.
-    na.strings = c("", "\"\""),
+    na.strings = c(csv_null, dQuote(csv_null, FALSE)),
     encoding = "UTF-8"
   )
 }
@@ -149,7 +152,7 @@ write_by_command <- function(x, path, table) {
     x,
     csv,
     row.names = FALSE,
-    na = "",
+    na = csv_null,
     quote = quoted,
     fileEncoding = "UTF-8"
   )

@@ -42,12 +42,14 @@ for (job in jobs) write_table(read_table(job$path, job$table), job$copy, job$tab
 """
 )
 STAND_IN = """#!/bin/sh
-# convert-table --in IN --out OUT [--table TABLE]: CSV lies beside the parquet file.
+# convert-table --in IN --out OUT [--table TABLE] --null '\\N': CSV lies beside the parquet file.
 case "$3" in
   *.parquet) exec cp "$3.csv" "$5" ;;
   *) exec cp "$3" "$5" ;;
 esac
 """
+NULL = ("--null", r"\N")
+"""What R writes for null, and expects."""
 BACK_ENDS = ["nanoparquet", "arrow", "python"]
 NAMES = list(contract())
 
@@ -87,7 +89,9 @@ def prepare(folder: Path, back_end: str, itemwise) -> dict[str, str]:
         (folder / "stand-in").write_text(STAND_IN)
         (folder / "stand-in").chmod(0o755)
         for path in folder.glob("*.parquet"):
-            assert itemwise("convert-table", "--in", path, "--out", f"{path}.csv").status == 0
+            assert (
+                itemwise("convert-table", "--in", path, "--out", f"{path}.csv", *NULL).status == 0
+            )
     return environment
 
 
@@ -145,7 +149,7 @@ def test_each_language_reads_what_the_other_wrote(missing, back_end, rscript, it
         if missing == "required columns":
             optional = [c.name for c in contract()[name].columns.values() if not c.required]
             frame = frame.drop(columns=optional)
-        frames[name] = frame
+        frames[name] = frame = with_empty_texts(frame, name)
         write(frame, tmp_path / f"{name}.parquet", name)
         paths = {"path": tmp_path / f"{name}.parquet", "copy": tmp_path / "r" / f"{name}.parquet"}
         jobs.append({"table": name} | {key: str(path) for key, path in paths.items()})
@@ -154,20 +158,31 @@ def test_each_language_reads_what_the_other_wrote(missing, back_end, rscript, it
         copy = tmp_path / "r" / f"{name}.parquet"
         if back_end == "python":  # the stand-in left R's CSV there
             csv = copy.rename(copy.with_suffix(".csv"))
-            converted = itemwise("convert-table", "--in", csv, "--out", copy, "--table", name)
+            converted = itemwise(
+                "convert-table", "--in", csv, "--out", copy, "--table", name, *NULL
+            )
             assert converted.status == 0, converted.err
         expected = read(tmp_path / f"{name}.parquet", name)
         # To the last bit: numbers in CSV have 17 digits.
         pd.testing.assert_frame_equal(read(copy, name), expected, check_exact=True)
 
 
+def with_empty_texts(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Make the first of every free text empty, which is not null."""
+    columns = [c for c in contract()[name].columns.values() if c.name in frame]
+    free = [c.name for c in columns if c.type == "string" and not c.is_key and not c.choices]
+    frame = frame.copy()
+    frame.loc[frame.index[0], free] = ""
+    return frame
+
+
 def test_r_works_through_the_command_itself(rscript, tmp_path):
     command = Path(sys.executable).with_name("itemwise")
     environment = {"ITEMWISE_R_PARQUET": "python", "ITEMWISE_COMMAND": str(command)}
-    names = ["responses", "parameters"]
+    names = ["responses", "terms"]
     jobs = []
     for name in names:
-        write(valid_table(name), tmp_path / f"{name}.parquet", name)
+        write(with_empty_texts(valid_table(name), name), tmp_path / f"{name}.parquet", name)
         jobs.append(
             {
                 "table": name,
@@ -180,7 +195,7 @@ def test_r_works_through_the_command_itself(rscript, tmp_path):
         copy = read(tmp_path / "r" / f"{name}.parquet", name)
         expected = read(tmp_path / f"{name}.parquet", name)
         pd.testing.assert_frame_equal(copy, expected, check_exact=True)
-    assert sorted(os.listdir(tmp_path / "r")) == ["parameters.parquet", "responses.parquet"]
+    assert sorted(os.listdir(tmp_path / "r")) == ["responses.parquet", "terms.parquet"]
 
     (tmp_path / "splits.parquet").write_bytes(b"PAR1")
     jobs = [{"table": "splits", "path": str(tmp_path / "splits.parquet")}]

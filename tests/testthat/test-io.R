@@ -323,10 +323,10 @@ test_that("any command with the interface of convert-table will do", {
       "stopifnot(args[c(1, 2, 4)] == c('convert-table', '--in', '--out'))",
       "if (endsWith(args[3], '.parquet')) {",
       "  x <- nanoparquet::read_parquet(args[3])",
-      "  write.csv(x, args[5], row.names = FALSE, na = '\"\"')",
+      "  write.csv(x, args[5], row.names = FALSE, na = '\"\\\\N\"')",
       "} else {",
       "  stopifnot(args[6] == '--table', endsWith(args[5], '.parquet'))",
-      "  x <- read.csv(args[3], check.names = FALSE, na.strings = '',",
+      "  x <- read.csv(args[3], check.names = FALSE, na.strings = '\\\\N',",
       "    colClasses = c(subject = 'character'))",
       "  nanoparquet::write_parquet(x, args[5])",
       "}"

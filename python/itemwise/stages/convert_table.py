@@ -23,6 +23,11 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--table", choices=sorted(contract()), help="table of the contract; needed for parquet"
     )
+    parser.add_argument(
+        "--null",
+        default="",
+        help="how null is written in the CSV (default: nothing, which an empty text is as well)",
+    )
 
 
 def run(options) -> None:
@@ -31,7 +36,7 @@ def run(options) -> None:
     if suffixes == (".parquet", ".csv"):
         frame = open_parquet(options.source).to_pandas(integer_object_nulls=True)
         with atomic_path(options.out) as temporary:
-            frame.to_csv(temporary, index=False, quoting=2)
+            frame.to_csv(temporary, index=False, quoting=2, na_rep=options.null)
     elif suffixes == (".csv", ".parquet"):
         if options.table is None:
             raise UserError(f"{options.out}: say which table of the contract it is with --table")
@@ -47,7 +52,9 @@ def _to_parquet(options) -> None:
     columns = contract()[options.table].columns
     texts = {name: "str" for name, c in columns.items() if c.type == "string"}
     try:
-        frame = pd.read_csv(options.source, dtype=texts, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(
+            options.source, dtype=texts, keep_default_na=False, na_values=[options.null]
+        )
     except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{options.source}: cannot be read as CSV ({error}); check it") from error
     if options.table == "responses":
