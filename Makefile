@@ -11,7 +11,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: help setup demo demo-simulated test test-python test-r lint docs site bench prove unlock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/.installed ## install R and the Python environment, once
 
@@ -33,10 +33,10 @@ demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
 
 test: setup test-r test-python ## run every test
 
-test-python:
+test-python: ## run the tests of the package and of the workflow
 	$(PY)/pytest
 
-test-r:
+test-r: ## run the tests of the R library and stages
 	PATH="$$PATH:$(CURDIR)/$(PY)" Rscript tests/testthat.R
 
 lint: setup ## check style of Python, Snakemake and R

@@ -9,15 +9,15 @@
 #' \deqn{se^2 = \frac{G}{G - 1} \frac{1}{n^2}
 #'   \sum_g \Big( \sum_{i \in g} (d_i - \bar d) \Big)^2.}
 #'
-#' @param new,old `reconstructions` tables of one benchmark.
+#' @param new,old `reconstructions` tables.
 #' @param subjects `subjects` table. Clusters are its groups where it has any,
 #'   else its organizations; a subject without one is its own.
 #' @param form,readout Which form and read-out to compare.
-#' @return Data frame of one row: `n` subjects, `clusters`, `rmse_new` and
+#' @return Data frame of one row: `n` predictions, `clusters`, `rmse_new` and
 #'   `rmse_old` (points), `difference` \eqn{\bar d} and its `se` (squared
 #'   points; `NaN` for a single cluster). Below 0 the new one is better.
-#' @references Liang K.-Y. & Zeger S. L. (1986). Longitudinal data analysis using
-#'   generalized linear models. Biometrika 73, 13-22.
+#' @references Liang K.-Y. & Zeger S. L. (1986). Longitudinal data analysis
+#'   using generalized linear models. Biometrika 73, 13-22.
 compare_readouts <- function(
   new,
   old,
@@ -26,11 +26,11 @@ compare_readouts <- function(
   readout = "ability"
 ) {
   of_one <- \(table) table[table$form == form & table$readout == readout, ]
-  columns <- c("subject", "full_score", "predicted")
+  columns <- c("subject", "benchmark", "full_score", "predicted")
   both <- merge(
     of_one(new)[columns],
     of_one(old)[columns],
-    by = c("subject", "full_score"),
+    by = c("subject", "benchmark", "full_score"),
     suffixes = c("_new", "_old")
   )
   if (nrow(both) == 0) {

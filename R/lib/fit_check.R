@@ -41,6 +41,9 @@ answer_residuals <- function(responses, parameters, theta) {
 #' \eqn{\sum (C - V^2) / (\sum V)^2}, where \eqn{C = V (1 - 3 V)} is the fourth
 #' moment. The Wilson-Hilferty cube root makes them nearly standard normal,
 #' \deqn{z = (m^{1/3} - 1) \frac{3}{s} + \frac{s}{3}.}
+#' Expectation and variance hold at true abilities. Estimated ones follow the
+#' answers, so that mean squares come out a little below 1, the more so the
+#' fewer items there are.
 #'
 #' @param cells List from [answer_residuals()].
 #' @param sums `rowSums` (persons) or `colSums` (items).

@@ -5,8 +5,9 @@
 #' @param features `features` tables, stacked.
 #' @param form Name of the form.
 #' @return Data frame of the training subjects that every benchmark has:
-#'   subject, set, fold, `y.<benchmark>` (full score), `<benchmark>.<feature>`, and their
-#'   means `y.grand`, `grand.linear` and `grand.sub_score`.
+#'   subject, set, fold, `y.<benchmark>` (full score),
+#'   `<benchmark>.<feature>`, and their means `y.grand`, `grand.linear` and
+#'   `grand.sub_score`.
 joint_data <- function(features, form) {
   features <- features[features$form == form & features$set == "train", ]
   if (nrow(features) == 0) {

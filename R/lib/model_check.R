@@ -61,9 +61,10 @@ m2 <- function(responses, parameters, estimated = TRUE) {
 #' Correlate the residuals of pairs of items
 #'
 #' Yen's Q3 is the correlation of \eqn{x_{ij} - P_i(\hat\theta_j)} over the
-#' subjects that were administered both items. Independent items have a mean of
-#' about \eqn{-1 / (m - 1)}; pairs are judged by their distance from the mean
-#' (Christensen et al. 2017).
+#' subjects that were administered both items. Of \eqn{m} locally independent
+#' items the mean is about \eqn{-1 / (m - 1)}, since abilities are estimated
+#' from the same answers (at true abilities it would be 0); pairs are judged by
+#' their distance from the mean (Christensen et al. 2017).
 #'
 #' @param cells List from [answer_residuals()].
 #' @return Matrix, items x items.

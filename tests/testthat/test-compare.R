@@ -1,6 +1,7 @@
 readout_of <- function(predicted, readout = "ability") {
   data.frame(
     subject = sprintf("s%d", seq_along(predicted)),
+    benchmark = "arc",
     form = "A",
     readout = readout,
     full_score = 50,

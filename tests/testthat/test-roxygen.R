@@ -56,6 +56,7 @@ test_that("every function documents its arguments and its value", {
 test_that("statistical functions name their formula and their reference", {
   published <- list(
     cat.R = "simulate_cats",
+    compare.R = "compare_readouts",
     factors.R = "fit_factors",
     fit_check.R = c("mean_squares", "cube_root_z", "zh"),
     irt_likelihood.R = c("marginal_log_likelihood", "expected_counts"),

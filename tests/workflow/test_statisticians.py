@@ -90,11 +90,13 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     """Try a formula in the session, write it into the configuration, run the workflow."""
     script = (finished_run.folder / "R/fit_readout.R").read_text(encoding="utf-8")
     options, rest = script.split("formulas <- list(", 1)
-    tried = f'opts$formula <- "{FORMULA}"\nformulas <- list('
+    tried = f'opts$formula <- "{FORMULA}"\nopts$forms <- "A"\nformulas <- list('
     score = (
         'made <- joined("reconstructions")\n'
         'made <- made[made$form == "A" & made$readout == "ability", ]\n'
         'cat(sprintf("rmse is %.6f", sqrt(mean((made$predicted - made$full_score)^2))), "\\n")\n'
+        "found <- compare_readouts(made, reconstructions, subjects)\n"
+        'cat(sprintf("compared %.6f over %d", found$rmse_new, found$n), "\\n")\n'
     )
     printed = session(LOAD, options + tried + rest, score)
 
@@ -119,6 +121,7 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     table = table[(table.form == "A") & (table.readout == "ability")]
     rmse = ((table["predicted"] - table["full_score"]) ** 2).mean() ** 0.5
     assert f"rmse is {rmse:.6f}" in printed
+    assert f"compared {rmse:.6f} over {len(table)}" in printed
 
 
 def test_changed_line_of_the_stage_repeats_only_what_depends_on_it(finished_run):
