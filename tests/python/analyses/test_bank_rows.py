@@ -65,6 +65,17 @@ def test_the_short_form_gives_what_score_model_gives(made, trained, training, it
     assert rows["theta", "vocabulary"]["se"] == pytest.approx(theirs["se"])
 
 
+def test_from_the_command_line_with_the_folder_of_the_tasks(made, training, itemwise, tmp_path):
+    words = ["profile-checkpoints", "--lm", training / "checkpoint-60", "--device", "cpu",
+             "--analyses", "bank", "--bank", made[0], "--store", tmp_path / "store",
+             "--out", tmp_path / "out"]  # fmt: skip
+    without = itemwise(*words)
+    assert without.status == 2
+    assert "unknown to the harness; give the folder of their task files by --include" in without.err
+    done = itemwise(*words, "--include-path", made[1])
+    assert done.status == 0, done.err
+
+
 def test_adaptively_fewer_items_are_asked_and_a_second_time_none(
     made, trained, tmp_path, monkeypatch
 ):

@@ -1,5 +1,7 @@
 """Perplexity, memorization and generation of tiny models against values by hand."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -211,3 +213,17 @@ def test_sampling_draws_from_the_models_distribution(load_tiny):
 def test_more_tokens_than_the_context_are_refused(trained):
     with pytest.raises(UserError, match="do not fit the model's context of 1024"):
         generate(trained, [[1]], 1024)
+
+
+def test_texts_that_are_cut_to_windows_are_not_warned_of(trained, monkeypatch):
+    said = []
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    monkeypatch.setattr(logger, "handle", lambda record: said.append(record.getMessage()))
+    monkeypatch.setattr(trained.tokenizer, "model_max_length", 8)
+    monkeypatch.setattr(trained.tokenizer, "deprecation_warnings", {})
+    long = "the river and the stone " * 20
+    assert len(trained.encode(long, cut_later=True)) > 8
+    perplexity.measure(trained, pd.DataFrame({"text": [long]}), perplexity.Settings(length=8))
+    assert not said
+    trained.encode(long)
+    assert "indexing errors" in said[0]

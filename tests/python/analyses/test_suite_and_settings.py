@@ -92,8 +92,8 @@ def test_settings_may_be_shared_by_commands_that_ask_for_some_rows():
     given = {"mmlu": {"limit": 3}, "all": {"chunks": [1]}}
     made = settings_of(suite.load(), given, {"perplexity"})
     assert set(made) == {"perplexity"}
-    with pytest.raises(UserError, match=r"'mmlu\.limt' is unknown; did you mean 'limit'"):
-        settings_of(suite.load(), {"mmlu": {"limt": 3}}, {"perplexity"})
+    with pytest.raises(UserError, match=r"'mmlu\.limits' is unknown; did you mean 'limit'"):
+        settings_of(suite.load(), {"mmlu": {"limits": 3}}, {"perplexity"})
 
 
 def test_settings_that_name_no_place_are_refused(tmp_path):

@@ -87,7 +87,10 @@ def test_scores_from_the_results(results, bank, itemwise, tmp_path):
     assert record["metrics"] == {"vocabulary": "acc_norm", "sums": "exact_match (strict)"}
     assert not any("prompts differ" in message for message in record["warnings"])
     assert f"{scores['predicted'][0]:.1f}" in done.out
-    assert "lab/tiny" in (tmp_path / "s.html").read_text()
+    page = (tmp_path / "s.html").read_text()
+    assert "lab/tiny" in page
+    assert f"Bank: {bank}; source: made up; licence: none" in page
+    assert "of the harness tasks words, sums." in (bank / "README.md").read_text()
 
 
 def test_the_plain_harness_on_the_banks_tasks_gives_the_same_score(
