@@ -97,6 +97,32 @@ rule thin_items:
         " > {log:q} 2>&1"
 
 
+rule check_budget:
+    # Goes before calibration by priority, not as its input: another budget must not calibrate
+    # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
+    input:
+        item_table=calibrated_items,
+        code=stage_code("check_budget"),
+    output:
+        record=f"{RUN}/check_budget/{{benchmark}}.json",
+    log:
+        f"{RUN}/logs/check_budget/{{benchmark}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/check_budget/{{benchmark}}.tsv"
+    priority: 1
+    conda:
+        "../envs/python.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        size=form_size,
+        forms=setting("selection", "forms"),
+    shell:
+        "itemwise check-budget --benchmark {wildcards.benchmark} --items {input.item_table:q}"
+        " {params.size} --forms {params.forms} --record {output.record:q} > {log:q} 2>&1"
+
+
 rule fit_irt:
     input:
         responses=f"{RUN}/build_responses/{{benchmark}}.parquet",

@@ -15,7 +15,6 @@ from itemwise.provenance import stage_code
 from itemwise.r_worker import r_has
 from snakemake.exceptions import WorkflowError
 
-
 try:
     CONFIG = resolve(config)
     check_paths(CONFIG)

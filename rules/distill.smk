@@ -8,6 +8,7 @@ rule search_selection:
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
         item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
+        enough=f"{RUN}/check_budget/{{benchmark}}.json",
         code=stage_code("search_selection"),
     output:
         trials=f"{RUN}/search_selection/{{benchmark}}.parquet",
@@ -50,6 +51,7 @@ rule select_items:
         full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
         item_table=calibrated_items,
         splits=f"{RUN}/split_subjects/splits.parquet",
+        enough=f"{RUN}/check_budget/{{benchmark}}.json",
         code=stage_code("select_items"),
     output:
         selection=f"{RUN}/select_items/{{benchmark}}.parquet",

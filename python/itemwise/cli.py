@@ -31,6 +31,7 @@ PHASES = {
         "build-responses": "join item-wise results to one response matrix a benchmark",
     },
     "calibrate the items": {
+        "check-budget": "check that there are items enough for the short forms",
         "thin-items": "thin the screened items before calibration, by random subsets",
         "fit-irt": "calibrate items with item response theory",
         "fit-folds": "calibrate the items without each fold of the training models",

@@ -44,6 +44,10 @@ itemwise build-responses --benchmark arc --sources results/mine/build_responses/
     --out arc.parquet --out-items arc.items.parquet --out-subjects arc.subjects.parquet \\
     --out-full-scores arc.full-scores.parquet
 """,
+    "check-budget": """
+itemwise check-budget --benchmark arc --items results/mine/screen_items/arc.parquet \\
+    --budget 10 --record budget.json
+""",
     "thin-items": """
 itemwise thin-items --responses results/mine/build_responses/arc.parquet \\
     --items results/mine/screen_items/arc.parquet \\

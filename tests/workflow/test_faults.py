@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from projects import TINY
 
 from itemwise.tables import read_table
 
@@ -119,3 +120,13 @@ def test_groups_of_the_slurm_profile_are_rules(root):
     rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
     assert set(profile["groups"]) <= set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
     assert set(profile["groups"].values()) == set(profile["group-components"])
+
+
+def test_budget_beyond_the_benchmark_is_refused_before_calibration(new_project):
+    project = new_project()
+    (project.folder / "larger.yaml").write_text("selection: {budget: 41}\n")
+    stopped = project.snakemake("--configfile", TINY, "larger.yaml")
+    assert stopped.returncode != 0
+    assert "benchmark 'sums' has 40 items, of which " in stopped.stdout
+    assert "set config key 'selection.budget' between 1 and" in stopped.stdout
+    assert not (project.folder / RESULTS / "fit_irt").exists()

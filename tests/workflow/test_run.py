@@ -143,7 +143,7 @@ def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
 
 READ_OUT = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
 SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
-SCREENED = ["screen_items", "fit_irt", "score_subjects", *SELECTED]
+SCREENED = ["screen_items", "check_budget", "fit_irt", "fit_folds", "score_subjects", *SELECTED]
 EDITS = {
     "an R stage": ("R/screen_items.R", SCREENED),
     "an R library": ("R/lib/readout.R", READ_OUT),
@@ -185,6 +185,13 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
     jobs = shell_jobs(printed)
-    assert len(jobs) == 15
+    assert len(jobs) == 17
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command
+
+
+def test_another_budget_calibrates_nothing_again(finished_run):
+    (finished_run.folder / "larger.yaml").write_text("selection: {budget: 12}\n")
+    planned = finished_run.planned("--configfile", TINY, "larger.yaml")
+    assert {"check_budget", "select_items"} <= planned.keys()
+    assert not {"fit_irt", "fit_folds", "score_subjects"} & planned.keys()

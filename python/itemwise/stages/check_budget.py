@@ -1,0 +1,43 @@
+"""Check that a benchmark has items enough for the short forms that are asked for.
+
+Runs before calibration, which may take hours, so that a budget that cannot be met is said at once.
+"""
+
+from __future__ import annotations
+
+from itemwise.errors import UserError
+from itemwise.files import write_record
+from itemwise.selectors import check_size
+from itemwise.stages.options import add, whole_number
+from itemwise.tables import read_table
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add(parser, "benchmark")
+    add(parser, "items", required=True)
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--budget", type=whole_number(1), help="largest number of items of a form")
+    size.add_argument(
+        "--threshold", type=float, help="forms are as large as it makes them: one item is enough"
+    )
+    parser.add_argument(
+        "--forms", type=whole_number(1), default=1, help="number of disjoint forms (default: 1)"
+    )
+    add(parser, "record", required=True)
+
+
+def run(options) -> None:
+    """Count and compare."""
+    table = read_table(options.items, "items")
+    n_items = int((table["keep"] == 1).sum())
+    try:
+        check_size(options.budget or 1, n_items, options.forms)
+    except UserError as error:
+        raise UserError(
+            f"benchmark '{options.benchmark}' has {len(table)} items, of which {n_items} passed "
+            f"the screen; {error}"
+        ) from None
+    write_record(
+        {"budget": options.budget, "forms": options.forms, "n_items": n_items}, options.record
+    )
