@@ -33,8 +33,10 @@ demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
 
 test: setup test-r test-python ## run every test
 
-test-python: ## run the tests of the package and of the workflow
-	$(PY)/pytest
+test-python: ## both halves side by side: whole runs of the workflow, and the rest
+	@log=$$(mktemp); $(PY)/pytest tests/workflow > $$log 2>&1 & workflow=$$!; \
+	  $(PY)/pytest tests/python; rest=$$?; wait $$workflow; workflow=$$?; \
+	  cat $$log; rm $$log; exit $$((rest || workflow))
 
 test-r: ## run the tests of the R library and stages
 	PATH="$$PATH:$(CURDIR)/$(PY)" Rscript tests/testthat.R

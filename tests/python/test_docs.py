@@ -57,6 +57,11 @@ def check_itemwise(words: list[str]) -> None:
 
 
 def check_rscript(words: list[str]) -> None:
+    if words[0] == "-e":  # R code: the files that it names must be there
+        named = re.findall(r"""["']([^"']*/[^"']*|R)["']""", words[1])
+        assert named
+        assert all((ROOT / name).exists() for name in named)
+        return
     words = [word for word in words if word != "--vanilla"]
     script = (ROOT / words[0]).read_text(encoding="utf-8")
     known = set(re.findall(r'stage_option\(\s*"([a-z0-9-]+)"', script)) | {"help"}

@@ -90,7 +90,7 @@ def test_scores_from_the_results(results, bank, itemwise, tmp_path):
     page = (tmp_path / "s.html").read_text()
     assert "lab/tiny" in page
     assert f"Bank: {bank}; source: made up; licence: none" in page
-    assert "of the harness tasks words, sums." in (bank / "README.md").read_text()
+    assert "of the tasks sums, words of lm-evaluation-harness" in (bank / "README.md").read_text()
 
 
 def test_the_plain_harness_on_the_banks_tasks_gives_the_same_score(
