@@ -130,8 +130,8 @@ def recovery() -> None:
     tables = []
     for label, (models, priors, replications, subjects) in studies.items():
         out = EVIDENCE / f"recovery_{label.replace(' ', '_')}.parquet"
-        command = [sys.executable, "-m", "itemwise", "recover-parameters", "--items", "20"]
-        command += ["--models", *models, "--priors", *priors, "--subjects", *subjects]
+        command = [sys.executable, "-m", "itemwise", "recover-parameters", "--n-items", "20"]
+        command += ["--irt-models", *models, "--priors", *priors, "--n-subjects", *subjects]
         command += ["--missing", "0", "0.2"] if label == "native" else ["--missing", "0"]
         command += ["--replications", replications, "--engine", label.split()[0]]
         command += ["--out", str(out), "--figure", str(out.with_suffix(".png"))]

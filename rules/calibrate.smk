@@ -109,9 +109,9 @@ rule check_budget:
         f"{RUN}/logs/check_budget/{{benchmark}}.log",
     benchmark:
         f"{RUN}/benchmarks/check_budget/{{benchmark}}.tsv"
+    priority: 1
     conda:
         "../envs/python.yaml"
-    priority: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
