@@ -23,6 +23,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
 from few_models import adaptive_few, calibration_error
+from flow import draw
 from fresh import fresh_clone
 from kills import kills
 from profiling import suite_rows
@@ -234,6 +235,7 @@ def pipeline() -> None:
     table = pd.DataFrame(rows).round(3)
     text = f"`{config}`, {seconds:.0f} s on 2 cores.\n\n" + markdown(table)
     write_evidence("pipeline", "The pipeline on real leaderboard data", text, "make prove")
+    draw()
 
 
 PROOFS = {

@@ -124,6 +124,15 @@ def test_links_lead_to_files_of_the_clone(page):
     assert broken == []
 
 
+def test_picture_of_the_flow_has_the_numbers_of_its_page(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import_module("flow").draw(tmp_path / "flow.svg")
+    pictures = [tmp_path / "flow.svg", ROOT / "docs" / "evidence" / "flow.svg"]
+    texts = [re.findall(r">([^<>]+)</t", path.read_text(encoding="utf-8")) for path in pictures]
+    assert texts[0] == texts[1], "run python benchmarks/flow.py"
+    assert "100 items" in texts[0]
+
+
 def test_inline_commands_exist():
     for page in PAGES:
         for name in re.findall(r"`itemwise ([a-z][\w-]*)", page.read_text(encoding="utf-8")):
