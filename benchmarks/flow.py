@@ -29,6 +29,10 @@ STAGES = (
     ("read out", "smooth regression,\nwith intervals"),
     ("assess", "models of unseen\norganizations, once"),
 )
+NUMBERS = [
+    "subjects", "items", "kept", "selected", "test_subjects", "level", "coverage", "rmse",
+    "random_forms", "random_rmse", "random_rmse_low", "random_rmse_high",
+]  # fmt: skip
 STEP = 1.55
 """Height of a benchmark's row."""
 INCHES = 0.92
@@ -50,7 +54,7 @@ def read_page(name: str) -> pd.DataFrame:
     """Return the table of a page of evidence, a row a benchmark."""
     lines = (EVIDENCE / f"{name}.md").read_text(encoding="utf-8").splitlines()
     head, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
-    return pd.DataFrame(rows, columns=head).set_index("name").apply(pd.to_numeric)
+    return pd.DataFrame(rows, columns=head).set_index("name")[NUMBERS].apply(pd.to_numeric)
 
 
 def flow(table: pd.DataFrame) -> Figure:
