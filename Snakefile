@@ -13,6 +13,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "rules/common.smk"
+include: "rules/options.smk"
 include: "rules/zoo.smk"
 include: "rules/collect.smk"
 include: "rules/calibrate.smk"

@@ -193,8 +193,8 @@ def simulated_study(benchmark: str, chosen_set: str, rules: tuple[str, ...]) -> 
             "--terms", run / f"fit_readout/{benchmark}.terms.parquet",
             "--full-scores", run / f"build_responses/{benchmark}.full-scores.parquet",
             "--abilities", run / f"score_subjects/{benchmark}.parquet",
-            "--splits", run / "split_subjects/splits.parquet", "--set", chosen_set,
-            *(("--subjects", 800) if chosen_set == "train" else ()),
+            "--splits", run / "split_subjects/splits.parquet", "--split-set", chosen_set,
+            *(("--n-subjects", 800) if chosen_set == "train" else ()),
             "--out", Path(scratch) / "traces.parquet", "--out-study", out,
         )  # fmt: skip
         return read_table(out, "cat_study")

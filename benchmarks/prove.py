@@ -23,6 +23,7 @@ from distil import controls, cross_fitted_coverage, error_by_size, published_for
 from drill import drill
 from evaluation import evaluation_kills, harness, sample_logs
 from few_models import adaptive_few, calibration_error
+from flow import draw
 from fresh import fresh_clone
 from kills import kills
 from profiling import suite_rows
@@ -130,8 +131,8 @@ def recovery() -> None:
     tables = []
     for label, (models, priors, replications, subjects) in studies.items():
         out = EVIDENCE / f"recovery_{label.replace(' ', '_')}.parquet"
-        command = [sys.executable, "-m", "itemwise", "recover-parameters", "--items", "20"]
-        command += ["--models", *models, "--priors", *priors, "--subjects", *subjects]
+        command = [sys.executable, "-m", "itemwise", "recover-parameters", "--n-items", "20"]
+        command += ["--irt-models", *models, "--priors", *priors, "--n-subjects", *subjects]
         command += ["--missing", "0", "0.2"] if label == "native" else ["--missing", "0"]
         command += ["--replications", replications, "--engine", label.split()[0]]
         command += ["--out", str(out), "--figure", str(out.with_suffix(".png"))]
@@ -234,6 +235,7 @@ def pipeline() -> None:
     table = pd.DataFrame(rows).round(3)
     text = f"`{config}`, {seconds:.0f} s on 2 cores.\n\n" + markdown(table)
     write_evidence("pipeline", "The pipeline on real leaderboard data", text, "make prove")
+    draw()
 
 
 PROOFS = {

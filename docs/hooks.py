@@ -9,6 +9,9 @@ from pathlib import Path
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
+ELSEWHERE = {"](../config/README.md": "](configuration.md", "](evidence/)": "](evidence/README.md)"}
+"""Links that a code host follows in the clone, and where they lead on the site."""
+
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -24,6 +27,13 @@ def on_files(files, config):
     index = "\n".join(lines) + "\n"
     files.append(File.generated(config, "evidence/README.md", content=index))
     return files
+
+
+def on_page_markdown(markdown, **_):
+    """Turn links to what lies elsewhere in the clone into links to the site's pages."""
+    for link, page in ELSEWHERE.items():
+        markdown = markdown.replace(link, page)
+    return markdown
 
 
 def on_page_content(content, **_):

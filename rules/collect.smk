@@ -26,9 +26,10 @@ rule simulate_population:
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-population --benchmark {wildcards.benchmark} --number {params.number}"
-        " --subjects {params.subjects} --items {params.n_items} --guessing {params.guessing}"
+        " --n-subjects {params.subjects} --n-items {params.n_items} --guessing {params.guessing}"
         " --missing {params.missing} --seed {params.seed} --out {output.responses:q}"
-        " --parameters {output.parameters:q} --abilities {output.abilities:q} > {log:q} 2>&1"
+        " --out-parameters {output.parameters:q} --out-abilities {output.abilities:q}"
+        " > {log:q} 2>&1"
 
 
 rule scrape_leaderboard:

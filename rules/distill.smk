@@ -34,13 +34,13 @@ rule search_selection:
     shell:
         "itemwise search-selection --responses {input.responses:q} --items {input.item_table:q}"
         " --splits {input.splits:q} --full-scores {input.full_scores:q}"
-        " --benchmark {wildcards.benchmark} --models {params.search[models]}"
+        " --benchmark {wildcards.benchmark} --irt-models {params.search[models]}"
         " --scorings {params.search[scorings]} --methods {params.search[methods]}"
         " --budget {params.budget} {params.penalty} {params.balance}"
         " --trials {params.search[trials]} --inner-folds {params.search[inner_folds]}"
         " --outer-folds {params.search[outer_folds]} --journal {params.journal:q}"
         " --seed {params.seed} --threads {threads} --out {output.trials:q}"
-        " --settings {output.settings:q} --record {output.record:q} > {log:q} 2>&1"
+        " --out-settings {output.settings:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule select_items:

@@ -19,7 +19,7 @@ rule write_suite:
         n_items=CONFIG["zoo"]["items"],
         seed=CONFIG["seed"],
     shell:
-        "itemwise write-suite --items {params.n_items} --seed {params.seed} --out {output.suite:q}"
+        "itemwise write-suite --n-items {params.n_items} --seed {params.seed} --out {output.suite:q}"
         " > {log:q} 2>&1"
 
 
@@ -47,8 +47,8 @@ rule train_zoo:
         seed=CONFIG["seed"],
     shell:
         "itemwise train-zoo --name {wildcards.training_run} {params.settings}"
-        " --lines {params.lines} --checkpoints {params.steps} --world-seed {params.seed}"
-        " --checkpoints-to {params.folder:q} --out {output.subjects:q} --record {output.record:q}"
+        " --lines {params.lines} --steps {params.steps} --world-seed {params.seed}"
+        " --out-checkpoints {params.folder:q} --out {output.subjects:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 
 

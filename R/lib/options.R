@@ -71,7 +71,12 @@ stage_options <- function(spec, args, description = "", examples = "") {
   )
   given <- tryCatch(
     optparse::parse_args(parser, args),
-    error = \(e) user_error(parser_message(e), "; see --help")
+    error = \(e) {
+      if (grepl("SIGPIPE", conditionMessage(e), fixed = TRUE)) {
+        quit(save = "no") # the reader has enough: `--help | head`
+      }
+      user_error(parser_message(e), "; see --help")
+    }
   )
   check_required(spec, given)
   values <- lapply(spec, \(option) {

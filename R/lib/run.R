@@ -3,8 +3,9 @@
 #' List the kinds of tables in a results folder
 #'
 #' @return Data frame of `python/itemwise/run_tables.csv`: the `stage`, its
-#'   `file` without extension, the `table` of the contract that the file holds,
-#'   and the `name` that [work_on()] gives it, empty for none.
+#'   `file` without extension (empty where an option alone says which; those in
+#'   folders of their own are not loaded), the `table` of the contract that it
+#'   holds, and the `name` that [work_on()] gives it, empty for none.
 run_tables <- function() {
   utils::read.csv(
     file.path(project_root(), "python/itemwise/run_tables.csv"),
@@ -40,10 +41,13 @@ load_run <- function(results) {
   }
   run <- new.env()
   for (stage in stages) {
-    run[[stage]] <- stage_tables(
+    tables <- stage_tables(
       file.path(results, stage),
       kinds[kinds$stage == stage, ]
     )
+    if (length(ls(tables)) > 0) {
+      run[[stage]] <- tables
+    }
   }
   structure(run, class = "itemwise_run", results = results)
 }

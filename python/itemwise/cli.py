@@ -32,20 +32,28 @@ PHASES = {
         "build-responses": "join item-wise results to one response matrix a benchmark",
     },
     "calibrate the items": {
+        "R/split_subjects.R": "choose who calibrates, and who judges the result at the end",
+        "R/screen_items.R": "leave out the items that tell nothing",
         "check-budget": "check that there are items enough for the short forms",
         "thin-items": "thin the screened items before calibration, by random subsets",
         "fit-irt": "calibrate items with item response theory",
         "fit-folds": "calibrate the items without each fold of the training models",
         "score-subjects": "estimate abilities with fixed item parameters",
+        "R/fit_irt.R": "calibrate with mirt, the reference engine",
+        "R/check_fit.R": "check how well the model fits items, models and pairs of items",
         "compare-engines": "compare the native calibration with the reference engine's",
         "recover-parameters": "simulate, fit and compare with the truth, over designs",
     },
     "distil them to a short form": {
-        "select-items": "choose the items that carry the information",
         "search-selection": "search for the best model, scoring, selector and size",
+        "select-items": "choose the items that carry the information",
+        "R/fit_readout.R": "learn to read full scores out of the form, by smooth regression",
+        "R/fit_joint_readout.R": "the same with the forms of all benchmarks together",
         "assess-readout": "predict the test subjects, once: what is all that was chosen worth",
         "draw-baseline": "rebuild full scores from thousands of random forms, the baseline",
         "simulate-cat": "simulate adaptive tests on response rows",
+        "R/simulate_cat.R": "the same with catR, the reference engine",
+        "R/analyze_factors.R": "analyse what the benchmarks have in common",
         "export-bank": "write the portable bank: items, parameters, forms, read-outs",
     },
     "measure a model": {
@@ -81,16 +89,22 @@ PHASES = {
 }
 """Commands and what each does, by phase, in the order in which one meets them.
 
-The module of `verb-noun` is `stages/verb_noun.py`; its examples are in `examples.py`.
+The module of `verb-noun` is `stages/verb_noun.py`; its examples are in `examples.py`. Stages in
+R, which `itemwise` does not run, stand among them at their place in the workflow.
 """
 
-STAGES = {name: does for commands in PHASES.values() for name, does in commands.items()}
+STAGES = {
+    name: does
+    for stages in PHASES.values()
+    for name, does in stages.items()
+    if not name.endswith(".R")
+}
 """Every command and what it does."""
 
 STORY = """\
 Distil a benchmark to the items that matter, and measure models with them. The workflow runs
-these commands in their order (`snakemake --cores 2 --configfile my.yaml`); each also runs by
-hand. Further stages are in R (`ls R`): `Rscript R/fit_readout.R --help`."""
+these stages in their order (`snakemake --cores 2 --configfile my.yaml`); each also runs by
+hand, those in R from the clone: `Rscript R/fit_readout.R --help`."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,12 +164,12 @@ def command_parser(stage: str, module) -> argparse.ArgumentParser:
 
 
 def overview() -> str:
-    """Tell the story: every command in its phase."""
-    width = max(map(len, STAGES))
+    """Tell the story: every stage in its phase."""
+    width = max(len(name) for stages in PHASES.values() for name in stages)
     lines = ["usage: itemwise <command> [options]", "", STORY]
-    for phase, commands in PHASES.items():
+    for phase, stages in PHASES.items():
         lines += ["", styled(phase, "bold")]
-        lines += [f"  {name:<{width}}  {does}" for name, does in commands.items()]
+        lines += [f"  {name:<{width}}  {does}" for name, does in stages.items()]
     return "\n".join(
         [*lines, "", "`itemwise <command> --help` shows a command's options and examples;"]
         + ["`itemwise --version` the version. Is anything missing? `itemwise doctor`."]

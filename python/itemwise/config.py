@@ -158,7 +158,7 @@ def describe() -> str:
         "|---|---|---|---|",
     ]
     for key, value in _walk(schema()):
-        default = "required" if value.get("required_here") else _shown(value.get("default"))
+        default = "required" if value.get("required_here") else _shown(value)
         lines.append(f"| `{key}` | {_values(value)} | {default} | {value['description']} |")
     return "\n".join(lines) + "\n"
 
@@ -226,6 +226,14 @@ def _walk(rules: dict, prefix: str = ""):
             yield from _walk(value, f"{prefix}{key}.")
         elif isinstance(value.get("additionalProperties"), dict):
             yield from _walk(value["additionalProperties"], f"{prefix}{key}.<name>.")
+        for entry in _entries(value):
+            yield from _walk(entry, f"{prefix}{key}[].")
+
+
+def _entries(rules: dict) -> list[dict]:
+    """Return the rules of a list's entries where these are mappings."""
+    entry = rules.get("items", {})
+    return [kind for kind in entry.get("oneOf", [entry]) if "properties" in kind]
 
 
 def _values(rules: dict) -> str:
@@ -241,8 +249,9 @@ def _values(rules: dict) -> str:
     return f"{text} {', '.join(bounds)}".strip()
 
 
-def _shown(default) -> str:
-    """Show a default as YAML; mappings show theirs key by key."""
+def _shown(rules: dict) -> str:
+    """Show a key's default, if any, as YAML; mappings show theirs key by key."""
+    default = rules.get("default", {})
     return "" if default == {} else f"`{_plain(default)}`"
 
 

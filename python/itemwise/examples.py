@@ -36,8 +36,8 @@ itemwise import-samples --samples samples_arc_challenge.jsonl --subject org/mode
 itemwise list-documents --tasks arc_challenge --num-fewshot 25 --out documents.parquet
 """,
     "simulate-population": """
-itemwise simulate-population --benchmark sums --subjects 400 --items 60 --out sums.parquet \\
-    --parameters sums.parameters.parquet --abilities sums.abilities.parquet
+itemwise simulate-population --benchmark sums --n-subjects 400 --n-items 60 --out sums.parquet \\
+    --out-parameters sums.parameters.parquet --out-abilities sums.abilities.parquet
 """,
     "build-responses": """
 itemwise build-responses --benchmark arc --sources results/mine/build_responses/arc.parquet \\
@@ -79,7 +79,7 @@ itemwise compare-engines --responses results/mine/build_responses/arc.parquet \\
     --reference-fit results/mine/fit_irt/arc.mirt.json --out agreement.json
 """,
     "recover-parameters": """
-itemwise recover-parameters --subjects 200 --items 20 --models 1PL --replications 2 \\
+itemwise recover-parameters --n-subjects 200 --n-items 20 --irt-models 1PL --replications 2 \\
     --out recovery.parquet --figure recovery.png
 """,
     "select-items": """
@@ -99,8 +99,8 @@ itemwise search-selection --responses results/mine/build_responses/arc.parquet \
     --items results/mine/screen_items/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet \\
     --full-scores results/mine/build_responses/arc.full-scores.parquet \\
-    --benchmark arc --models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
-    --out trials.parquet --settings best.yaml
+    --benchmark arc --irt-models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
+    --out trials.parquet --out-settings best.yaml
 """,
     "assess-readout": """
 itemwise assess-readout --benchmarks arc --responses results/mine/build_responses/arc.parquet \\
@@ -121,7 +121,7 @@ itemwise draw-baseline --responses results/mine/build_responses/arc.parquet \\
 """,
     "simulate-cat": """
 itemwise simulate-cat --responses results/mine/build_responses/arc.parquet \\
-    --parameters results/mine/fit_irt/arc.parquet --benchmark arc --subjects 20 \\
+    --parameters results/mine/fit_irt/arc.parquet --benchmark arc --n-subjects 20 \\
     --rule 'precise:criterion=MFI,items=pool,se=0.4,max_length=10' --out traces.parquet
 """,
     "export-bank": """
@@ -169,10 +169,10 @@ itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
     --adaptive-scores run.adaptive.parquet --out followed.parquet
 """,
     "write-suite": """
-itemwise write-suite --items 120 --out tasks
+itemwise write-suite --n-items 120 --out tasks
 """,
     "train-zoo": """
-itemwise train-zoo --name small --width 32 --checkpoints 80 375 800 --checkpoints-to zoo/small \\
+itemwise train-zoo --name small --width 32 --steps 80 375 800 --out-checkpoints zoo/small \\
     --out small.parquet
 """,
     "summarize-run": """

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from itemwise.cli import STAGES
+from itemwise.contract_page import written_by
 from itemwise.files import read_record
 from itemwise.population import simulate_population
 from itemwise.responses import Responses, read_responses, write_responses
@@ -311,6 +312,18 @@ def test_page_of_the_contract_is_up_to_date(itemwise, root, tmp_path):
     page = (root / "docs" / "data-contract.md").read_text(encoding="utf-8")
     written = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert page == written, "docs/data-contract.md is out of date: run make docs"
+
+
+def test_places_of_tables_are_of_rules_of_the_workflow(root):
+    """Or of commands where there is no place."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
+    for places in written_by().values():
+        for place in places:
+            stage, _, file = place.strip("`").partition("/")
+            if file:
+                assert f"rule {stage}:" in rules, place
+            else:
+                assert stage.replace("_", "-") in STAGES or (root / "R" / f"{stage}.R").exists()
 
 
 def test_page_of_the_configuration_is_written(itemwise, root, tmp_path):

@@ -90,7 +90,7 @@ def test_the_commands(itemwise, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compare-models", "--subjects", "lab/one", "x"], "model 'x' has no results"),
+        (["compare-models", "--models", "lab/one", "x"], "model 'x' has no results"),
         (["compare-models", "--level", 2], "must lie between 0 and 1"),
         (["plan-comparison", "--difference", 30, "--discordance", 0.1], "at least 0.3"),
         (["plan-comparison", "--difference", 0], "between 0 and 100"),

@@ -219,12 +219,31 @@ def test_configurations_of_the_project_are_valid(path, monkeypatch):
     resolve(yaml.safe_load(path.read_text()))
 
 
+def undescribed(rules, path: str = "config"):
+    """Yield every key of the schema, however deep, that does not say what it means."""
+    if isinstance(rules, list):
+        for entry in rules:
+            yield from undescribed(entry, path)
+    elif isinstance(rules, dict):
+        for key, value in rules.get("properties", {}).items():
+            if "$ref" not in value and not value.get("description"):
+                yield f"{path}.{key}"
+        for key, value in rules.items():
+            yield from undescribed(value, f"{path}.{key}")
+
+
+def test_every_key_has_a_description():
+    assert list(undescribed(schema())) == []
+    assert list(undescribed({"items": [{"properties": {"a": {}}}]})) == ["config.items.a"]
+
+
 def test_page_has_every_key_and_is_up_to_date():
     page = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
     assert page == describe(), "config/README.md is out of date: run make docs"
     for path, _ in keys(schema()):
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
+    assert "| `evaluate.lms[].revision` | string |  |" in page
     assert "| `zoo.checkpoints` | array | `[80, 120, 175, 255, 375, 550, 800]` |" in page
 
 

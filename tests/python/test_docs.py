@@ -63,6 +63,11 @@ def check_rscript(words: list[str]) -> None:
         assert all((ROOT / name).exists() for name in named)
         return
     words = [word for word in words if word != "--vanilla"]
+    if words[0] == "-e":  # an expression: the files and folders that it names
+        named = re.findall(r'"([\w./-]+)"', words[1])
+        assert named
+        assert all((ROOT / name).exists() for name in named)
+        return
     script = (ROOT / words[0]).read_text(encoding="utf-8")
     known = set(re.findall(r'stage_option\(\s*"([a-z0-9-]+)"', script)) | {"help"}
     assert {word[2:].split("=")[0] for word in words if word.startswith("--")} <= known
@@ -113,6 +118,26 @@ def test_a_wrong_command_would_be_found(line, capsys):
         CHECKS[program](words)
 
 
+LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_clone(page):
+    """As a code host follows them; the site turns those that leave `docs` (docs/hooks.py)."""
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert broken == []
+
+
+def test_picture_of_the_flow_has_the_numbers_of_its_page(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import_module("flow").draw(tmp_path / "flow.svg")
+    pictures = [tmp_path / "flow.svg", ROOT / "docs" / "evidence" / "flow.svg"]
+    texts = [re.findall(r">([^<>]+)</t", path.read_text(encoding="utf-8")) for path in pictures]
+    assert texts[0] == texts[1], "run python benchmarks/flow.py"
+    assert "100 items" in texts[0]
+
+
 def test_inline_commands_exist():
     for page in PAGES:
         for name in re.findall(r"`itemwise ([a-z][\w-]*)", page.read_text(encoding="utf-8")):
@@ -141,6 +166,9 @@ def test_site_is_complete(site):
         assert (site / f"{page.stem}.html").exists()
     assert "irt.model" in (site / "configuration.html").read_text(encoding="utf-8")
     assert "recovery.html" in (site / "evidence" / "index.html").read_text(encoding="utf-8")
+    home = (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="configuration.html"' in home
+    assert 'href="evidence/index.html"' in home
 
 
 def test_formulas_are_drawn_without_scripts(site):

@@ -1,5 +1,6 @@
 """Help: the story, examples that parse, colour on terminals alone."""
 
+import argparse
 import io
 import shlex
 from importlib import import_module
@@ -7,6 +8,7 @@ from importlib import import_module
 import pytest
 
 from itemwise.cli import PHASES, STAGES, command_parser
+from itemwise.config import ROOT
 from itemwise.examples import EXAMPLES
 from itemwise.terminal import styled
 
@@ -21,7 +23,8 @@ def test_overview_tells_the_story_in_order(itemwise):
     printed = itemwise("--help").out
     places = [printed.index(f"\n{phase}\n") for phase in PHASES]
     assert places == sorted(places)
-    assert sum(map(len, PHASES.values())) == len(STAGES)
+    scripts = {f"R/{path.name}" for path in (ROOT / "R").glob("*.R")}
+    assert {name for stages in PHASES.values() for name in stages} == {*STAGES, *scripts}
     assert "\033" not in printed
 
 
@@ -35,6 +38,22 @@ def test_examples_parse_and_end_the_help(stage, itemwise):
         parser.parse_args(options)
     last = EXAMPLES[stage].strip().splitlines()[-1]
     assert itemwise(stage, "--help").out.splitlines()[-1] == f"  {last}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_option_has_help_that_names_its_default(stage):
+    parser = command_parser(stage, import_module(f"itemwise.stages.{stage.replace('-', '_')}"))
+    for action in parser._actions:
+        name = f"{stage} {action.option_strings[-1]}"
+        assert action.help, name
+        assert not action.help.startswith("default"), f"{name}: the default of what?"
+        if action.default not in (None, False, True, [], argparse.SUPPRESS):
+            values = (
+                action.default if isinstance(action.default, list | tuple) else [action.default]
+            )
+            for value in values:
+                shown = f"{value:g}" if isinstance(value, float) else str(value)
+                assert shown in action.help.partition("(default: ")[2], name
 
 
 def test_examples_are_of_commands_that_exist():

@@ -54,7 +54,7 @@ def files(population, data, tmp_path):
     return [
         *("--responses", names["responses"], "--items", names["items"]),
         *("--splits", names["splits"], "--full-scores", names["full"], "--benchmark", "q"),
-        *("--models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
+        *("--irt-models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
         *("--budget", 8, "--penalty", 0.2, "--trials", 8, "--inner-folds", 3),
     ]
 
@@ -130,7 +130,7 @@ def interrupted(monkeypatch, after: int):
 
 def test_killed_search_ends_as_an_undisturbed_one(files, itemwise, tmp_path, monkeypatch):
     journal = tmp_path / "journal.jsonl"
-    outputs = ["--settings", tmp_path / "won.yaml", "--record", tmp_path / "search.json"]
+    outputs = ["--out-settings", tmp_path / "won.yaml", "--record", tmp_path / "search.json"]
     whole = itemwise("search-selection", *files, *outputs, "--out", tmp_path / "whole.parquet")
     assert whole.status == 0, whole.err
     won = (tmp_path / "won.yaml").read_text()
@@ -166,7 +166,7 @@ def test_journal_of_another_search_is_not_used(files, itemwise, tmp_path, monkey
 
 
 def test_winner_is_a_configuration_and_has_the_smallest_objective(files, itemwise, tmp_path):
-    done = itemwise("search-selection", *files, "--settings", tmp_path / "won.yaml",
+    done = itemwise("search-selection", *files, "--out-settings", tmp_path / "won.yaml",
                     "--out", tmp_path / "trials.parquet")  # fmt: skip
     assert done.status == 0
     trials = read_table(tmp_path / "trials.parquet", "trials")

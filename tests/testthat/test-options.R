@@ -77,6 +77,20 @@ test_that("help ends with the example of the script's header", {
   }
 })
 
+test_that("help may be cut short by its reader", {
+  skip_on_os("windows")
+  script <- shQuote(file.path(root, "R", "fit_readout.R"))
+  reader <- "--help | head -n 1 > /dev/null"
+  shell <- paste("{ Rscript --vanilla", script, reader, "; } 2>&1")
+  said <- suppressWarnings(system2(
+    "bash",
+    c("-c", shQuote(shell)),
+    stdout = TRUE,
+    stderr = FALSE
+  ))
+  expect_identical(said, character(0))
+})
+
 test_that("a user error ends a stage with status 2 and the message alone", {
   end <- run_script("split_subjects.R", "--test", "0.2")
   expect_identical(end$status, 2L)

@@ -19,7 +19,7 @@ from itemwise.tables import read_table
 RESULTS = "results/tiny"
 SIMULATE = [
     *(sys.executable, "-m", "itemwise", "simulate-population", "--benchmark", "b"),
-    *("--subjects", "400", "--items", "100"),
+    *("--n-subjects", "400", "--n-items", "100"),
 ]
 
 
@@ -53,8 +53,9 @@ def small_disk(tmp_path):
 
 def simulate(folder) -> list[str]:
     """Return a command that writes three tables into a folder, by the shell as rules do."""
-    names = ("out", "parameters", "abilities")
-    return SIMULATE + [word for n in names for word in (f"--{n}", str(folder / f"{n}.parquet"))]
+    files = {"out": "out", "out-parameters": "parameters", "out-abilities": "abilities"}
+    paths = {name: str(folder / f"{file}.parquet") for name, file in files.items()}
+    return SIMULATE + [word for name, path in paths.items() for word in (f"--{name}", path)]
 
 
 def test_damaged_table_is_named_and_rebuilt(copy_of_run):

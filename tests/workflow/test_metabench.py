@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from record_keys import check_run
 
 from itemwise.config import ROOT
 from itemwise.files import read_record
@@ -174,6 +175,7 @@ def test_report_sets_published_numbers_beside_ours(results):
 
 
 def test_joint_readout_and_factors_are_the_papers(results):
+    assert {"fit_joint_readout", "analyze_factors"} <= check_run(results)
     record = read_record(results / "fit_joint_readout/joint.json")
     formula = record["targets"]["arc"]["formula"]
     assert formula.count(".theta") == 6

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from projects import TINY, shell_jobs
+from record_keys import check_record, check_run
 
 from itemwise.readout import accuracy
 from itemwise.tables import read_table
@@ -63,6 +64,16 @@ def test_tables_keep_the_contract(finished_run):
     }
     for path, table in tables.items():
         read_table(results / path, table)
+
+
+def test_records_are_as_described(finished_run):
+    results = finished_run.folder / RESULTS
+    written = {path.parent.name for path in results.glob("*/*.json")}
+    assert check_run(results) == written
+    record = json.loads((results / "fit_irt/sums.json").read_text())
+    for broken in ({**record, "extra": 1}, {**record, "aic": "low"}, {"engine": "native"}):
+        with pytest.raises(AssertionError, match="fit_irt"):
+            check_record("fit_irt", broken)
 
 
 def test_test_models_took_no_part_before_the_end(finished_run):

@@ -1,6 +1,7 @@
 """A statistician's day: look at tables, run a stage line by line, change it, run what depends."""
 
 import csv
+import re
 import shutil
 import subprocess
 
@@ -12,19 +13,28 @@ from itemwise.config import ROOT
 from itemwise.responses import read_responses
 from itemwise.tables import contract, read_table
 
-LOAD = 'source("R/lib/load.R")\nrun <- load_run("results/tiny")\nwork_on(run, "sums")\n'
-FORMULA = "full_score ~ s(theta, bs = 'cr', k = 6)"
+PAGE = (ROOT / "docs/statisticians.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the page's blocks of a language, about the tiny run instead of the tutorial's."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [text.replace("results/own", RESULTS).replace("capitals", "sums") for text in found]
+
+
+LOAD, START, FORMULA, ONE_FORM, COMPARE, BOTH_RUNS = blocks("r")
+(SETTING,) = blocks("yaml")
 
 
 @pytest.fixture(scope="module")
 def session(finished_run):
     """Return a function that types lines into an interactive R and returns what it prints."""
 
-    def type_in(*scripts: str) -> str:
+    def type_in(*scripts: str, folder=None) -> str:
         finished = subprocess.run(
             ["R", "--vanilla", "--interactive", "--no-readline", "--quiet"],
-            input="\n".join([*scripts, "cat('the end')\n"]),
-            cwd=finished_run.folder,
+            input="\n".join(["grDevices::pdf(NULL)", *scripts, "cat('the end')\n"]),
+            cwd=folder or finished_run.folder,
             env=finished_run.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -38,7 +48,7 @@ def session(finished_run):
 
 
 def test_tables_come_into_the_session_by_name(session):
-    printed = session(LOAD, "run", 'cat("n =", nrow(parameters), nrow(run$fit_irt$sums), "\\n")')
+    printed = session(LOAD, 'cat("n =", nrow(parameters), nrow(run$fit_irt$sums), "\\n")')
     assert "fit_readout: sums, sums.features, sums.linear, sums.record, sums.terms" in printed
     assert "n = 38 38" in printed
     assert "Error" not in printed
@@ -62,19 +72,19 @@ def test_every_table_of_a_run_can_be_loaded(finished_run):
     assert len(set(names)) == len(names)
 
 
-COMPARE = {
+SAME = {
     "split_subjects": "identical(made, run$split_subjects$splits)",
     "screen_items": "isTRUE(all.equal(screened, run$screen_items$sums))",
     "fit_readout": 'isTRUE(all.equal(joined("reconstructions"), run$fit_readout$sums))',
 }
 
 
-@pytest.mark.parametrize("stage", COMPARE)
+@pytest.mark.parametrize("stage", SAME)
 def test_stage_runs_line_by_line_with_the_options_of_the_run(stage, session, finished_run):
     """The same result; run and tables stay as they are, and only the stage's names are added."""
     before = {p: p.stat().st_mtime_ns for p in (finished_run.folder / RESULTS).rglob("*")}
     script = (finished_run.folder / "R" / f"{stage}.R").read_text(encoding="utf-8")
-    same = f"if ({COMPARE[stage]}) cat('the', 'same', 'result')"
+    same = f"if ({SAME[stage]}) cat('the', 'same', 'result')"
     lock = "for (name in ls()) lockBinding(name, globalenv())\n"
     library = "if (!any(ls() %in% ls('itemwise'))) cat('nothing', 'masked')"
     printed = session(LOAD, lock, script, same, library)
@@ -89,13 +99,14 @@ def test_stage_runs_line_by_line_with_the_options_of_the_run(stage, session, fin
 def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, tmp_path):
     """Try a formula in the session, write it into the configuration, run the workflow."""
     script = (finished_run.folder / "R/fit_readout.R").read_text(encoding="utf-8")
+    assert START in script
     options, rest = script.split("formulas <- list(", 1)
-    tried = f'opts$formula <- "{FORMULA}"\nopts$forms <- "A"\nformulas <- list('
+    tried = f"{FORMULA}{ONE_FORM}formulas <- list("
     score = (
-        'made <- joined("reconstructions")\n'
-        'made <- made[made$form == "A" & made$readout == "ability", ]\n'
-        'cat(sprintf("rmse is %.6f", sqrt(mean((made$predicted - made$full_score)^2))), "\\n")\n'
-        "found <- compare_readouts(made, reconstructions, subjects)\n"
+        'mine <- joined("reconstructions")\n'
+        'mine <- mine[mine$form == "A" & mine$readout == "ability", ]\n'
+        'cat(sprintf("rmse is %.6f", sqrt(mean((mine$predicted - mine$full_score)^2))), "\\n")\n'
+        f"found <- {COMPARE}"
         'cat(sprintf("compared %.6f over %d", found$rmse_new, found$n), "\\n")\n'
     )
     printed = session(LOAD, options + tried + rest, score)
@@ -104,7 +115,8 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     copy.folder, copy.environment = tmp_path / "project", dict(finished_run.environment)
     shutil.copytree(finished_run.folder, copy.folder)
     copy.environment["PYTHONPATH"] = str(copy.folder / "python")
-    (copy.folder / "formula.yaml").write_text(f'readout: {{formula: "{FORMULA}"}}\n')
+    shutil.copytree(copy.folder / RESULTS, copy.folder / f"{RESULTS}-before")
+    (copy.folder / "formula.yaml").write_text(SETTING)
     changed = ("--configfile", TINY, "formula.yaml")
     assert copy.planned(*changed) == dict.fromkeys([*READ_OUT, "all"], 1)
 
@@ -122,6 +134,9 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     rmse = ((table["predicted"] - table["full_score"]) ** 2).mean() ** 0.5
     assert f"rmse is {rmse:.6f}" in printed
     assert f"compared {rmse:.6f} over {len(table)}" in printed
+    both = session(LOAD, BOTH_RUNS, folder=copy.folder)
+    assert both.count("rmse_new") == 2
+    assert "\nError" not in both
 
 
 def test_changed_line_of_the_stage_repeats_only_what_depends_on_it(finished_run):

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from projects import shell_jobs
+from record_keys import check_run
 
 from itemwise.responses import read_responses
 from itemwise.tables import read_table
@@ -48,6 +49,10 @@ def test_checkpoints_are_subjects_of_one_group(project):
     assert subjects.set_index("subject")["step"].to_dict() == {"one/step-3": 3, "one/step-12": 12}
     items = read_table(results / "build_responses/numbers.items.parquet", "items")
     assert items["prompt"].str.endswith(("=", ":")).all()
+
+
+def test_records_are_as_described(project):
+    assert {"train_zoo", "evaluate_run"} <= check_run(project.folder / "results" / "mini")
 
 
 def test_held_out_run_calibrates_nothing_and_is_followed(project):

@@ -55,7 +55,9 @@ def add_options(parser) -> None:
         "--lms", nargs="+", help="checkpoints in order: folders, hub ids, id@revision"
     )
     parser.add_argument("--ledger", required=True, help="folder that keeps answers")
-    parser.add_argument("--rule", default=LIVE_RULE, help=f"default: {LIVE_RULE}")
+    parser.add_argument(
+        "--rule", default=LIVE_RULE, help=f"rule of the tests (default: {LIVE_RULE})"
+    )
     for name, text in (
         ("tasks", "tasks or groups of the harness"), ("lm-args", "NAME=VALUE of the backend"),
     ):  # fmt: skip

@@ -54,18 +54,20 @@ def add_options(parser) -> None:
     add_identity_options(parser)
     add_model_options(parser)
     parser.add_argument("--ledger", help="folder that keeps answers (with --lm)")
-    parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form of the bank (default: {MAIN_FORM})"
+    )
     parser.add_argument(
         "--rule",
         default=LIVE_RULE,
-        help=f"as of simulate-cat (default: {LIVE_RULE})",
+        help=f"rule of the test, as of simulate-cat (default: {LIVE_RULE})",
     )
     parser.add_argument(
         "--start-at",
         nargs="+",
         default=[],
         metavar="BENCHMARK=THETA",
-        help="ability at which a benchmark's first items are chosen",
+        help="ability at which a benchmark's first items are chosen (default: the rule's)",
     )
     add_metric_options(parser)
     parser.add_argument("--budget", type=whole_number(1), help="items over all benchmarks")

@@ -39,11 +39,16 @@ def add_options(parser) -> None:
     parser.add_argument("--joint-terms", help="terms of the joint read-out")
     parser.add_argument("--joint-record", help="record of the joint read-out")
     parser.add_argument(
-        "--form", default=MAIN_FORM, help=f"form of the joint read-out and the record ({MAIN_FORM})"
+        "--form",
+        default=MAIN_FORM,
+        help=f"form of the joint read-out and the record (default: {MAIN_FORM})",
     )
     add(parser, "splits", required=True, help="splits table")
     parser.add_argument(
-        "--set", choices=("test", "validation"), default="test", help="whom to predict (test)"
+        "--split-set",
+        choices=("test", "validation"),
+        default="test",
+        help="set of --splits to predict (default: test)",
     )
     add(parser, "out", help="reconstructions table to write")
     parser.add_argument("--out-features", help="features table to write")
@@ -54,12 +59,12 @@ def run(options) -> None:
     """Predict and write."""
     check_lists(options, LISTS)
     splits = read_table(options.splits, "splits")
-    wanted = splits.loc[splits["set"] == options.set, "subject"].to_numpy(object)
+    wanted = splits.loc[splits["set"] == options.split_set, "subject"].to_numpy(object)
     features, tables, n_items = {}, [], 0
     for place, name in enumerate(options.benchmarks):
         check_record(read_record(options.readout_records[place]))
         made = read_made(options, place, wanted)
-        features[name] = made.features(options.set)
+        features[name] = made.features(options.split_set)
         tables.append(assess(made, features[name]))
         n_items += int((made.selection["form"] == options.form).sum())
     if options.joint_terms:
@@ -98,7 +103,7 @@ def record(options, table: pd.DataFrame) -> dict:
     """Return when who was predicted, and how well by the main forms."""
     main = table[table["form"] == options.form]
     return {
-        "set": options.set,
+        "set": options.split_set,
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "n_subjects": int(table["subject"].nunique()),
         "benchmarks": {

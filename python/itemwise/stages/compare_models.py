@@ -22,7 +22,10 @@ def add_options(parser) -> None:
         "--results", nargs="+", required=True, help="evaluations tables that hold both models"
     )
     parser.add_argument(
-        "--subjects", nargs=2, metavar=("FIRST", "SECOND"), help="default: the two that there are"
+        "--models",
+        nargs=2,
+        metavar=("FIRST", "SECOND"),
+        help="names of the models (default: the two that there are)",
     )
     add(parser, "bank", required=False)
     parser.add_argument("--level", type=float, default=0.95, help="of intervals (default: 0.95)")
@@ -35,9 +38,9 @@ def run(options) -> None:
     if not 0 < options.level < 1:
         raise UserError(f"--level {options.level:g}: must lie between 0 and 1")
     evaluations = pd.concat([read_table(path, "evaluations") for path in options.results])
-    subjects = options.subjects or sorted(evaluations["subject"].unique())
+    subjects = options.models or sorted(evaluations["subject"].unique())
     if len(subjects) != 2:
-        raise UserError(f"{len(subjects)} models in the results; name two by --subjects")
+        raise UserError(f"{len(subjects)} models in the results; name two by --models")
     table = compare_models(
         evaluations,
         *subjects,

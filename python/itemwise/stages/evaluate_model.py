@@ -45,10 +45,15 @@ def add_question_options(parser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
     what.add_argument("--item-list", help="text file with one item id a line")
-    parser.add_argument("--form", default=MAIN_FORM, help=f"form of the bank; default: {MAIN_FORM}")
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form of the bank (default: {MAIN_FORM})"
+    )
     parser.add_argument("--ledger", required=True, help="folder that keeps answers")
     parser.add_argument(
-        "--chunk", type=whole_number(1), default=CHUNK, help="documents between two writes"
+        "--chunk",
+        type=whole_number(1),
+        default=CHUNK,
+        help=f"documents between two writes (default: {CHUNK})",
     )
     add(parser, "out", help="evaluations table to write")
     parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
@@ -63,20 +68,30 @@ def add_identity_options(parser) -> None:
 def add_model_options(parser) -> None:
     """Declare how a model is loaded and prompted."""
     parser.add_argument(
-        "--backend", default="hf", help="the harness's model class: hf (default), vllm, ..."
+        "--backend", default="hf", help="the harness's model class, such as vllm (default: hf)"
     )
-    parser.add_argument("--dtype", default="auto", help="default: as the model was saved")
-    parser.add_argument("--device", help="default: the GPU where there is one")
-    parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
+    parser.add_argument(
+        "--dtype", default="auto", help="number format (default: auto, as the model was saved)"
+    )
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
+    )
     parser.add_argument(
         "--lm-args",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="of the backend; numbers, true and false are read as such",
+        help="further arguments of the backend; numbers, true and false are read as such",
     )
-    parser.add_argument("--trust-remote-code", action="store_true")
-    parser.add_argument("--apply-chat-template", action="store_true")
+    add(parser, "trust-remote-code")
+    parser.add_argument(
+        "--apply-chat-template",
+        action="store_true",
+        help="put prompts into the model's chat format",
+    )
     add_task_options(parser)
 
 
@@ -92,9 +107,14 @@ def add_task_options(parser) -> None:
         metavar="TASK=BENCHMARK",
         help="benchmark of a task (default: metabench's, else the name in --tasks)",
     )
-    parser.add_argument("--num-fewshot", type=whole_number(0), help="default: each task's own")
     parser.add_argument(
-        "--fewshot-seed", type=whole_number(0), default=1234, help="default: 1234, the harness's"
+        "--num-fewshot", type=whole_number(0), help="worked examples a prompt (default: the task's)"
+    )
+    parser.add_argument(
+        "--fewshot-seed",
+        type=whole_number(0),
+        default=1234,
+        help="seed of their choice (default: 1234, the harness's)",
     )
 
 

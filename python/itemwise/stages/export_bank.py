@@ -42,8 +42,12 @@ def add_options(parser) -> None:
     )
     parser.add_argument("--joint-terms", help="terms of the joint read-out")
     parser.add_argument("--joint-record", help="record of the joint read-out")
-    parser.add_argument("--source", default="not stated", help="where the results came from")
-    parser.add_argument("--licence", default="not stated", help="licence of items and results")
+    parser.add_argument(
+        "--source", default="not stated", help="where the results came from (default: not stated)"
+    )
+    parser.add_argument(
+        "--licence", default="not stated", help="licence of items and results (default: not stated)"
+    )
     parser.add_argument("--out", required=True, help="folder to write")
 
 

@@ -25,9 +25,13 @@ def add_options(parser) -> None:
     add(parser, "responses", "items", "splits")
     parser.add_argument("--model", choices=MODELS, default="2PL", help="IRT model (default: 2PL)")
     parser.add_argument(
-        "--prior", choices=PRIORS, help="default: none for 1PL and 2PL, weak for 3PL and 4PL"
+        "--prior",
+        choices=PRIORS,
+        help="of item parameters (default: none for 1PL and 2PL, weak for 3PL and 4PL)",
     )
-    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="native", help="who calibrates (default: native)"
+    )
     add(parser, "quadrature")
     parser.add_argument(
         "--constant-items",
@@ -36,7 +40,10 @@ def add_options(parser) -> None:
         help="items that all subjects answered alike (default: drop, with a notice)",
     )
     parser.add_argument(
-        "--max-iterations", type=whole_number(1), default=1000, help="from each start"
+        "--max-iterations",
+        type=whole_number(1),
+        default=1000,
+        help="of the ascent from each start (default: 1000)",
     )
     parser.add_argument(
         "--no-standard-errors",

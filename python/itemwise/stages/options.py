@@ -44,6 +44,10 @@ OPTIONS = {
         "type": whole_number(1),
         "default": 1,
     },
+    "trust-remote-code": {
+        "help": "run code that the model brings along",
+        "action": "store_true",
+    },
     "quadrature": {
         "help": "points on [-6, 6]; 61 is mirt's grid (default: as many as the data need)",
         "type": whole_number(FEWEST_POINTS),

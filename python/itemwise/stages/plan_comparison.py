@@ -21,7 +21,9 @@ def add_options(parser) -> None:
         help="share of items that exactly one model gets right (default: 0.2)",
     )
     parser.add_argument("--alpha", type=float, default=0.05, help="two-sided level (default: 0.05)")
-    parser.add_argument("--power", type=float, default=0.8, help="default: 0.8")
+    parser.add_argument(
+        "--power", type=float, default=0.8, help="chance to find the difference (default: 0.8)"
+    )
 
 
 def run(options) -> None:

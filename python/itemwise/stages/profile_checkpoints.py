@@ -26,7 +26,7 @@ from itemwise.children import run_child
 from itemwise.errors import UserError, listed
 from itemwise.files import read_record, write_record
 from itemwise.harness.model import LanguageModel
-from itemwise.stages.options import whole_number
+from itemwise.stages.options import add, whole_number
 from itemwise.stages.settings import key_values
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
@@ -52,7 +52,8 @@ def add_options(parser) -> None:
     parser.add_argument("--suite", help="another suite table (default: the package's)")
     parser.add_argument("--settings", help="YAML file: settings by analysis")
     parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
-                        help="ANALYSIS is a row's name, a module or all")  # fmt: skip
+                        help="settings that override those of --settings; ANALYSIS is a row's "
+                        "name, a module or all")  # fmt: skip
     parser.add_argument("--bank", help="folder of a bank: adds abilities and full scores")
     parser.add_argument("--rule", help="with --bank: adaptively, by this rule of adapt-model")
     parser.add_argument("--include-path", help="folder with further task files of the harness")
@@ -63,11 +64,18 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--keep-going", action="store_true", help="exit with 0 although something failed"
     )
-    parser.add_argument("--interval", type=float, default=60, help="with --watch: seconds")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=60,
+        help="with --watch: seconds between two looks (default: 60)",
+    )
     parser.add_argument("--until", type=whole_number(0),
                         help="with --watch: stop after the checkpoint of this step")  # fmt: skip
     parser.add_argument("--stop-file", help="with --watch: stop when this file is there")
-    parser.add_argument("--tokens-per-step", type=float, help="with --watch")
+    parser.add_argument(
+        "--tokens-per-step", type=float, help="with --watch: training tokens of a step"
+    )
 
 
 class ListSettings(argparse.Action):
@@ -84,12 +92,17 @@ class ListSettings(argparse.Action):
 
 def add_loading_options(parser) -> None:
     """Declare how weights are loaded."""
-    parser.add_argument("--backend", default="hf", help="the harness's model class; default: hf")
-    parser.add_argument("--dtype", default="auto", help="default: as the weights were saved")
-    parser.add_argument("--device", help="default: the GPU where there is one")
-    parser.add_argument("--batch-size", type=whole_number(1), default=8, help="default: 8")
-    parser.add_argument("--lm-args", nargs="+", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--trust-remote-code", action="store_true")
+    parser.add_argument("--backend", default="hf", help="the harness's model class (default: hf)")
+    parser.add_argument("--dtype", default="auto", help="number format (default: auto, as saved)")
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
+    )
+    parser.add_argument("--lm-args", nargs="+", default=[], metavar="NAME=VALUE",
+                        help="further arguments of the backend")  # fmt: skip
+    add(parser, "trust-remote-code")
 
 
 def run(options) -> None:

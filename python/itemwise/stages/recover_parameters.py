@@ -1,6 +1,6 @@
 """Parameter recovery from known truth, over designs.
 
-For every combination of the settings, data sets are drawn and fitted; the table holds
+For every combination of the first five options, data sets are drawn and fitted; the table holds
 bias, RMSE and the coverage of 95 % intervals of item parameters and abilities. The
 record holds the simulation-based calibration of the ability posteriors.
 """
@@ -21,13 +21,25 @@ from itemwise.tables import write_table
 
 def add_options(parser) -> None:
     """Declare the options."""
-    parser.add_argument("--subjects", type=whole_number(20), nargs="+", default=[500, 2000])
-    parser.add_argument("--items", type=whole_number(3), nargs="+", default=[30])
-    parser.add_argument("--models", choices=MODELS, nargs="+", default=["2PL"])
-    parser.add_argument("--priors", choices=PRIORS, nargs="+", default=["none"])
-    parser.add_argument("--missing", type=float, nargs="+", default=[0.0], help="shares of cells")
-    parser.add_argument("--replications", type=whole_number(1), default=200)
-    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    for name, settings, text in (
+        ("n-subjects", {"type": whole_number(20), "default": [500, 2000]}, "numbers of subjects"),
+        ("n-items", {"type": whole_number(3), "default": [30]}, "numbers of items"),
+        ("irt-models", {"choices": MODELS, "default": ["2PL"]}, "IRT models"),
+        ("priors", {"choices": PRIORS, "default": ["none"]}, "priors of the item parameters"),
+        ("missing", {"type": float, "default": [0.0]}, "shares of cells that are left out"),
+    ):
+        default = " ".join(map(str, settings["default"]))
+        text = f"{text} (default: {default})"
+        parser.add_argument(f"--{name}", nargs="+", help=text, **settings)
+    parser.add_argument(
+        "--replications",
+        type=whole_number(1),
+        default=200,
+        help="data sets a design (default: 200)",
+    )
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="native", help="who calibrates (default: native)"
+    )
     add(parser, "seed", "threads", "out", "record")
     parser.add_argument("--figure", help="PNG to write")
 
@@ -35,7 +47,7 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Simulate, fit, compare and write."""
     studies = designs(
-        options.subjects, options.items, options.models, options.priors, options.missing
+        options.n_subjects, options.n_items, options.irt_models, options.priors, options.missing
     )
     total = len(studies) * options.replications
     with tqdm(total=total, desc="recover_parameters", disable=None) as bar:

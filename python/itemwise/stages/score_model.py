@@ -34,7 +34,9 @@ def add_options(parser) -> None:
     source.add_argument("--results", help="evaluations table of evaluate-model or import-samples")
     parser.add_argument("--subject", help="with --samples: name of the model; with "
                         "--results: the one model to score")  # fmt: skip
-    parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form of the bank (default: {MAIN_FORM})"
+    )
     add_metric_options(parser)
     parser.add_argument("--out", help="scores table to write")
     parser.add_argument("--json", help="the same as JSON, with all warnings")

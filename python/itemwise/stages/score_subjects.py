@@ -27,8 +27,10 @@ def add_options(parser) -> None:
     parser.add_argument("--selection", help="selection table: score each form by itself")
     parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
     add(parser, "splits", help="splits table, the folds of --fold-parameters")
-    parser.add_argument("--method", choices=METHODS, default="EAP", help="default: EAP")
-    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    parser.add_argument("--method", choices=METHODS, default="EAP", help="estimator (default: EAP)")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="native", help="who scores (default: native)"
+    )
     add(parser, "quadrature", "threads", "out")
 
 

@@ -32,7 +32,12 @@ MOST_WORKERS = 8
 
 def add_options(parser) -> None:
     """Declare the options."""
-    parser.add_argument("--source", choices=("v1", "v2", "samples"), default="v1")
+    parser.add_argument(
+        "--source",
+        choices=("v1", "v2", "samples"),
+        default="v1",
+        help="Open LLM Leaderboard v1 or v2, or data sets of lm-eval sample logs (default: v1)",
+    )
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to collect")
     parser.add_argument(
         "--models",
@@ -41,7 +46,9 @@ def add_options(parser) -> None:
         "(default: contents)",
     )
     parser.add_argument("--organization", help="who publishes the leaderboard on the hub")
-    parser.add_argument("--repositories", nargs="+", default=[], help="data sets of sample logs")
+    parser.add_argument(
+        "--repositories", nargs="+", default=[], help="data sets, with --source samples"
+    )
     parser.add_argument(
         "--benchmark-of",
         nargs="+",
@@ -53,16 +60,41 @@ def add_options(parser) -> None:
     parser.add_argument("--out", type=Path, help="folder of the tables (default: --folder)")
     add(parser, "record")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked, and stop")
-    parser.add_argument("--retry", nargs="+", default=[], choices=STATES[1:], help="open again")
-    parser.add_argument("--plan", choices=PLANS, default="anonymous", help="limits to keep to")
     parser.add_argument(
-        "--limits", nargs="+", default=[], metavar="KIND=N/SECONDS", help="other limits"
+        "--retry", nargs="+", default=[], choices=STATES[1:], help="ask files in these states again"
     )
-    parser.add_argument("--workers", type=whole_number(1), default=4, help="at most 8")
-    parser.add_argument("--attempts", type=whole_number(1), default=6, help="tries of a request")
-    parser.add_argument("--wait", type=float, default=1.0, help="first wait after a failure (s)")
+    parser.add_argument(
+        "--plan",
+        choices=PLANS,
+        default="anonymous",
+        help="plan of the hub account, whose limits are kept (default: anonymous)",
+    )
+    parser.add_argument(
+        "--limits",
+        nargs="+",
+        default=[],
+        metavar="KIND=N/SECONDS",
+        help="other limits than the plan's",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number(1),
+        default=4,
+        help="models read at once, up to 8 (default: 4)",
+    )
+    parser.add_argument(
+        "--attempts", type=whole_number(1), default=6, help="tries of a request (default: 6)"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=1.0, help="first wait after a failure, seconds (default: 1)"
+    )
     parser.add_argument("--max-disk", type=float, help="gigabytes that the manifest may take")
-    parser.add_argument("--kappa", type=float, default=0.95, help="agreement of near-duplicates")
+    parser.add_argument(
+        "--kappa",
+        type=float,
+        default=0.95,
+        help="Cohen's kappa from which models are near-duplicates (default: 0.95)",
+    )
     parser.add_argument("--contact", help="who collects, told to the hub")
     parser.add_argument(
         "--accept-pending", action="store_true", help="pending files are no failure"

@@ -49,9 +49,13 @@ def add_options(parser) -> None:
     add(parser, "items", "splits", required=True)
     parser.add_argument("--full-scores", required=True, help="full_scores table, the target")
     add(parser, "benchmark")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--scorings", nargs="+", choices=SCORINGS, default=["MAP", "EAP"])
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    for name, choices, default, text in (
+        ("irt-models", MODELS, MODELS, "IRT models"),
+        ("scorings", SCORINGS, ("MAP", "EAP"), "estimators of ability"),
+        ("methods", METHODS, METHODS, "selectors of items"),
+    ):
+        text = f"{text} to try (default: {' '.join(default)})"
+        parser.add_argument(f"--{name}", nargs="+", choices=choices, default=default, help=text)
     parser.add_argument(
         "--budget", type=whole_number(1), required=True, help="largest number of items of a form"
     )
@@ -61,13 +65,25 @@ def add_options(parser) -> None:
         help="points of RMSE that an item costs; then smaller forms are tried too",
     )
     parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
-    parser.add_argument("--trials", type=whole_number(1), default=50, help="default: 50")
-    parser.add_argument("--inner-folds", type=whole_number(2), default=5, help="default: 5")
-    parser.add_argument("--outer-folds", type=whole_number(1), default=1, help="default: 1")
+    parser.add_argument(
+        "--trials", type=whole_number(1), default=50, help="combinations to try (default: 50)"
+    )
+    parser.add_argument(
+        "--inner-folds",
+        type=whole_number(2),
+        default=5,
+        help="folds that judge a trial (default: 5)",
+    )
+    parser.add_argument(
+        "--outer-folds",
+        type=whole_number(1),
+        default=1,
+        help="folds that judge the winner (default: 1)",
+    )
     parser.add_argument("--journal", help="file that keeps the trials of a killed search")
     add(parser, "seed", "threads")
     add(parser, "out", help="trials table to write")
-    parser.add_argument("--settings", help="YAML of the winner, to use as a configfile")
+    parser.add_argument("--out-settings", help="YAML of the winner, to use as a configfile")
     add(parser, "record")
 
 
@@ -100,10 +116,10 @@ def run(options) -> None:
             )
             rows += trial_rows(options.benchmark, int(held_out), trials)
     winner = overall_winner(outcomes)
-    if options.settings:
+    if options.out_settings:
         text = yaml.safe_dump({"benchmarks": {options.benchmark: winner}}, sort_keys=False)
         write_text(
-            f"# Winner of search-selection, {options.trials} trials.\n{text}", options.settings
+            f"# Winner of search-selection, {options.trials} trials.\n{text}", options.out_settings
         )
     if options.record:
         write_record(
@@ -159,7 +175,7 @@ def make_space(options, n_items: int) -> Space:
     if options.penalty is not None:
         smallest = min(options.budget, max(SMALLEST_FORM, options.budget // 8))
     return Space(
-        tuple(options.models),
+        tuple(options.irt_models),
         tuple(options.scorings),
         tuple(options.methods),
         (smallest, options.budget),
@@ -246,7 +262,7 @@ def _whole_lines(path: Path) -> list[dict]:
 
 def fingerprint(options) -> str:
     """Return a hash of what a trial's objective depends on: inputs and settings."""
-    written = ("out", "record", "settings", "journal", "trials", "threads")
+    written = ("out", "record", "out_settings", "journal", "trials", "threads")
     settings = {k: v for k, v in sorted(vars(options).items()) if k not in written}
     made = hashlib.sha256(json.dumps(settings, default=str).encode())
     for name in ("responses", "items", "splits", "full_scores"):

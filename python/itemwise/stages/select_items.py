@@ -70,7 +70,10 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "parameters", "abilities", "splits", "benchmark")
     parser.add_argument(
-        "--method", choices=METHODS, default="reconstruction", help="default: reconstruction"
+        "--method",
+        choices=METHODS,
+        default="reconstruction",
+        help="selector (default: reconstruction)",
     )
     add(parser, "responses", required=False)
     parser.add_argument(

@@ -52,13 +52,15 @@ RULES = (
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "responses", "parameters", "benchmark")
-    parser.add_argument("--engine", choices=ENGINES, default="native", help="default: native")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="native", help="who simulates (default: native)"
+    )
     parser.add_argument("--cat-test", help="--engine catR: further arguments of its test list")
     parser.add_argument("--rule", action="append", help="rule to simulate; repeatable")
     parser.add_argument("--selection", help="selection table, the order of criterion=fixed")
     parser.add_argument("--selection-record", help="record of select_items: its optimism")
     parser.add_argument("--terms", help="terms table of fit_readout, for scores in points")
-    parser.add_argument("--form", default=MAIN_FORM, help=f"default: {MAIN_FORM}")
+    parser.add_argument("--form", default=MAIN_FORM, help=f"form (default: {MAIN_FORM})")
     parser.add_argument("--full-scores", help="full_scores table, for --out-study")
     parser.add_argument("--abilities", help="abilities of the whole pool, for --out-study")
     parser.add_argument(
@@ -74,13 +76,16 @@ def add_options(parser) -> None:
         "calibrated without them",
     )
     parser.add_argument("--items", help="items table, for rules with balance=<column>")
-    parser.add_argument("--splits", help="splits table: simulate the subjects of --set alone")
+    parser.add_argument("--splits", help="splits table: simulate the subjects of --split-set alone")
     parser.add_argument(
-        "--set",
+        "--split-set",
         default="test",
-        help="default: test; of the training set, those that --calibrate-on does not take",
+        help="set of --splits (default: test); of the training set, those that --calibrate-on does "
+        "not take",
     )
-    parser.add_argument("--subjects", type=whole_number(1), help="draw so many subjects at random")
+    parser.add_argument(
+        "--n-subjects", type=whole_number(1), help="draw so many subjects at random (default: all)"
+    )
     add(parser, "seed")
     add(parser, "out", help="cat_traces table to write")
     parser.add_argument("--out-study", help="cat_study table to write")
@@ -95,7 +100,7 @@ def run(options) -> None:
     parameters = read_table(options.parameters, "parameters")
     responses = answered_responses(options.responses)
     calibrating = calibration_subjects(options, responses)
-    tested = chosen_subjects(options, responses, options.set, options.subjects, calibrating)
+    tested = chosen_subjects(options, responses, options.split_set, options.n_subjects, calibrating)
     if options.engine == "catR":
         _run_catr(options, tested, rules, parameters)
         return

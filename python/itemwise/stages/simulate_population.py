@@ -14,13 +14,23 @@ from itemwise.tables import write_table
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark", "seed", "out")
-    parser.add_argument("--number", type=int, default=0, help="place of the benchmark in the run")
-    parser.add_argument("--subjects", type=whole_number(2), default=800, help="models")
-    parser.add_argument("--items", type=whole_number(1), default=200, help="items")
-    parser.add_argument("--guessing", type=float, default=0.0, help="mean lower asymptote")
-    parser.add_argument("--missing", type=float, default=0.0, help="share of cells left out")
-    parser.add_argument("--parameters", required=True, help="true item parameters to write")
-    parser.add_argument("--abilities", required=True, help="true abilities to write")
+    parser.add_argument(
+        "--number", type=int, default=0, help="place of the benchmark in the run (default: 0)"
+    )
+    parser.add_argument(
+        "--n-subjects", type=whole_number(2), default=800, help="number of models (default: 800)"
+    )
+    parser.add_argument(
+        "--n-items", type=whole_number(1), default=200, help="number of items (default: 200)"
+    )
+    parser.add_argument(
+        "--guessing", type=float, default=0.0, help="mean lower asymptote (default: 0)"
+    )
+    parser.add_argument(
+        "--missing", type=float, default=0.0, help="share of cells left out (default: 0)"
+    )
+    parser.add_argument("--out-parameters", required=True, help="true item parameters to write")
+    parser.add_argument("--out-abilities", required=True, help="true abilities to write")
 
 
 def run(options) -> None:
@@ -28,12 +38,12 @@ def run(options) -> None:
     population = simulate_population(
         options.benchmark,
         options.number,
-        options.subjects,
-        options.items,
+        options.n_subjects,
+        options.n_items,
         options.guessing,
         options.missing,
         options.seed,
     )
-    write_table(population.parameters, options.parameters, "parameters")
-    write_table(population.abilities, options.abilities, "abilities")
+    write_table(population.parameters, options.out_parameters, "parameters")
+    write_table(population.abilities, options.out_abilities, "abilities")
     write_responses(population.responses, options.out)

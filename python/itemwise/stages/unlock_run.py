@@ -19,7 +19,9 @@ from itemwise.errors import UserError, listed
 
 def add_options(parser) -> None:
     """Declare the options."""
-    parser.add_argument("--folder", default=".", help="folder with .snakemake (default: here)")
+    parser.add_argument(
+        "--folder", default=".", help="folder with .snakemake (default: ., this one)"
+    )
 
 
 def run(options) -> None:

@@ -18,7 +18,9 @@ def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--trajectories", required=True, help="folder of build-trajectories")
     parser.add_argument("--suite", help="suite table (default: the package's)")
-    parser.add_argument("--title", default="Training runs", help="default: Training runs")
+    parser.add_argument(
+        "--title", default="Training runs", help="of the page (default: Training runs)"
+    )
     add(parser, "out")
 
 

@@ -19,7 +19,8 @@ def add_options(parser) -> None:
     parser.add_argument("--reference", nargs="*", default=[], help="those that mirt calibrated too")
     parser.add_argument(
         "--published", default="[]", help="numbers of others to show beside ours, JSON: a list of "
-        "{benchmark, readout, source, n_items, n_test, rmse, mae, spearman, random_rmse, differs}",
+        "{benchmark, readout, source, n_items, n_test, rmse, mae, spearman, random_rmse, differs} "
+        "(default: [])",
     )  # fmt: skip
     parser.add_argument("--zoo", nargs="*", default=[], help="training runs of tiny models")
     parser.add_argument("--followed", nargs="*", default=[], help="held-out training runs")

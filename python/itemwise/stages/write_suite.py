@@ -11,7 +11,7 @@ from itemwise.zoo.tasks import write_suite
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--items", type=whole_number(1), default=120, help="items of each topic (default: 120)"
+        "--n-items", type=whole_number(1), default=120, help="items of each topic (default: 120)"
     )
     add(parser, "seed")
     add(parser, "out", help="folder to write")
@@ -19,4 +19,4 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Write the tasks."""
-    write_suite(Path(options.out), options.items, options.seed)
+    write_suite(Path(options.out), options.n_items, options.seed)

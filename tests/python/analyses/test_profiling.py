@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from record_keys import check_record
 
 from itemwise.analyses import suite, toxic_detection
 from itemwise.stages import profile_checkpoints
@@ -58,6 +59,7 @@ def test_every_row_gives_its_headline_at_every_checkpoint(profiled):
     rows = rows[rows["analysis"] != "bank"]
     for step in STEPS:
         assert record(profiled, step)["failures"] == {}
+        check_record("profile_checkpoints", record(profiled, step))
         table = measures(profiled, step)
         assert set(table["analysis"]) == set(rows["name"])
         assert (table["revision"] == f"checkpoint-{step}").all()

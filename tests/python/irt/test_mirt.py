@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from classic import LSAT7, responses
+from record_keys import check_record
 
 from itemwise import irt
 from itemwise.cli import main
@@ -32,6 +33,7 @@ def test_native_never_lies_below_mirt_and_agrees_with_it(data):
     assert theirs["engine"] == "mirt"
     assert ours["log_likelihood"] >= theirs["log_likelihood"] - 0.01
     record = compare_engines(data, native, reference)
+    check_record("compare_engines", record)
     # mirt stops when no parameter moves by 1e-4 a cycle, and EM crawls along steep items:
     # what is left is small beside the standard errors.
     for name in ("a", "d"):

@@ -40,7 +40,7 @@ def test_posteriors_are_calibrated(model):
 def test_stage_writes_table_record_and_figure(tmp_path):
     paths = {name: tmp_path / f"recovery.{name}" for name in ("parquet", "json", "png")}
     status = main(
-        ["recover-parameters", "--subjects", "80", "--items", "5", "--models", "1PL", "2PL"]
+        ["recover-parameters", "--n-subjects", "80", "--n-items", "5", "--irt-models", "1PL", "2PL"]
         + ["--replications", "2", "--out", str(paths["parquet"])]
         + ["--record", str(paths["json"]), "--figure", str(paths["png"])]
     )
