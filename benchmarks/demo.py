@@ -92,8 +92,8 @@ def test_rows() -> pd.DataFrame:
                 "test checkpoints (runs)": f"{row['test_subjects']} ({row['clusters']})",
                 "RMSE (SE)": f"{row['rmse']:.2f} ({row['se']:.2f})", "MAE": f"{row['mae']:.2f}",
                 "covered by 90 % intervals": f"{100 * row['coverage']:.0f} %",
-                "random forms, RMSE, median (5-95 %)": f"{row['random_rmse']:.2f} "
-                f"({row['random_rmse_low']:.2f}-{row['random_rmse_high']:.2f})",
+                "random forms, RMSE, median (5-95 %)": f"{row['random']['median']:.2f} "
+                f"({row['random']['low']:.2f}-{row['random']['high']:.2f})",
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

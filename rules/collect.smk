@@ -54,7 +54,7 @@ rule scrape_leaderboard:
         mem_mb=growing(4000),
         runtime=growing(1440),
     params:
-        benchmarks=names_option("benchmarks", COLLECTED),
+        benchmarks=option_list("benchmarks", COLLECTED),
         settings=collection_settings(),
         folder=lambda wildcards, output: Path(output.manifest).parent,
     shell:

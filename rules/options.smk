@@ -41,26 +41,19 @@ def language_model(wildcards):
     return " ".join(option_text(name, entry.get(name)) for name in ("lm", "revision", "subject"))
 
 
+def loading_settings(*further):
+    """Return how language models are loaded, and further settings of evaluations, as options."""
+    settings = CONFIG["evaluate"]
+    single = (*further, "backend", "dtype", "device", "batch_size")
+    parts = [option_text(name.replace("_", "-"), settings[name]) for name in single]
+    parts.append(option_list("lm-args", settings["lm_args"]))
+    return " ".join(filter(None, parts))
+
+
 def evaluation_settings():
     """Return how all language models are evaluated, as options."""
-    settings = CONFIG["evaluate"]
-    single = ("include_path", "backend", "dtype", "device", "batch_size", "num_fewshot")
-    parts = [option_text(name.replace("_", "-"), settings[name]) for name in single]
-    if settings["lm_args"]:
-        parts.append("--lm-args " + " ".join(map(shlex.quote, settings["lm_args"])))
-    if settings["apply_chat_template"]:
-        parts.append("--apply-chat-template")
-    return " ".join(filter(None, parts))
-
-
-def adaptive_settings():
-    """Return how models are loaded for adaptive tests, as options."""
-    settings = CONFIG["evaluate"]
-    parts = [option_text(name.replace("_", "-"), settings[name])
-             for name in ("backend", "dtype", "device", "batch_size")]  # fmt: skip
-    if settings["lm_args"]:
-        parts.append("--lm-args " + " ".join(map(shlex.quote, settings["lm_args"])))
-    return " ".join(filter(None, parts))
+    chat = "--apply-chat-template" if CONFIG["evaluate"]["apply_chat_template"] else ""
+    return f"{loading_settings('include_path', 'num_fewshot')} {chat}".strip()
 
 
 def training_settings(wildcards):
@@ -144,11 +137,6 @@ def form_size(wildcards):
     if selection["threshold"] is not None:
         return f"--threshold {selection['threshold']}"
     return f"--budget {selection['budget']}"
-
-
-def names_option(name, benchmarks):
-    """Return a command-line option that lists benchmarks, or nothing."""
-    return f"--{name} {' '.join(benchmarks)}" if benchmarks else ""
 
 
 def source_paths(wildcards):

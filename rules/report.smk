@@ -19,11 +19,11 @@ rule write_report:
     params:
         run=lambda wildcards, output: str(Path(output.report).parent),
         benchmarks=BENCHMARKS,
-        simulated=names_option("simulated", SIMULATED),
-        reference=names_option("reference", REFERENCE),
+        simulated=option_list("simulated", SIMULATED),
+        reference=option_list("reference", REFERENCE),
         published=published_numbers(),
-        zoo=names_option("zoo", CONFIG["zoo"]["runs"]),
-        followed=names_option("followed", HELD_OUT),
+        zoo=option_list("zoo", CONFIG["zoo"]["runs"]),
+        followed=option_list("followed", HELD_OUT),
         rules=cat_rules(),
         not_compared=not_compared(),
     shell:

@@ -130,7 +130,7 @@ rule adapt_checkpoints:
     params:
         lms=checkpoints,
         rule=CONFIG["zoo"]["rule"],
-        settings=adaptive_settings(),
+        settings=loading_settings(),
         ledger=f"{RUN}/adapt_checkpoints/ledger",
         traces=f"{RUN}/adapt_checkpoints/traces",
         seed=CONFIG["seed"],

@@ -70,6 +70,20 @@ class Bank:
         known = self.items.dropna(subset=["task"])
         return dict(zip(known["task"], known["benchmark"], strict=True))
 
+    def task_names(self, folder: str, remedy: str) -> list[str]:
+        """Return the harness tasks of its items.
+
+        Raises
+        ------
+        UserError
+            It names none; ends with the remedy.
+        """
+        if not self.tasks:
+            raise UserError(
+                f"{folder}: the bank does not name the harness tasks of its items; {remedy}"
+            )
+        return sorted(self.tasks)
+
     def readout(self, benchmark: str, form: str, name: str) -> Readout:
         """Return a read-out by benchmark, form and name (`ability`, `form`, `joint`)."""
         t = self.terms

@@ -6,7 +6,6 @@ Exit status: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else.
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import logging
 import os
@@ -16,7 +15,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from itemwise.children import end_with_parent
-from itemwise.errors import UserError
+from itemwise.errors import UserError, suggestion
 from itemwise.examples import EXAMPLES
 from itemwise.files import refusal
 from itemwise.terminal import styled
@@ -180,8 +179,7 @@ def _unknown(argv: list[str]) -> str:
     """Say what is wrong with the first word, and what may have been meant."""
     if not argv:
         return "no command given; `itemwise --help` lists them"
-    near = difflib.get_close_matches(argv[0].replace("_", "-"), STAGES, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = suggestion(argv[0].replace("_", "-"), STAGES)
     return f"no command '{argv[0]}'; {hint}`itemwise --help` lists all"
 
 

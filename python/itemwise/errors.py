@@ -40,9 +40,20 @@ def listed(values, limit: int = 5) -> str:
     return text if more <= 0 else f"{text} and {more} more"
 
 
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name most like `name`, None where none is like it."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+
+
+def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return `did you mean '...'? ` for the known name most like `name`, else nothing."""
+    near = nearest(name, known, cutoff)
+    return "" if near is None else f"did you mean '{near}'? "
+
+
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """Return `; did you mean '...'?` for the known name most like `name`, else nothing."""
+    """Return `; did you mean '...'?`, whatever the case of the letters, else nothing."""
     names = [str(value) for value in known]
-    alike = [value for value in names if value.lower() == str(name).lower()]
-    near = alike or difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    alike = next((value for value in names if value.lower() == str(name).lower()), None)
+    near = alike or nearest(str(name), names, cutoff=0.4)
+    return "" if near is None else f"; did you mean '{near}'?"

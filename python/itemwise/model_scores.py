@@ -5,7 +5,6 @@ Items are matched by id, else by document hash, never by the order of rows.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.bank import Bank
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError, listed, suggestion
 from itemwise.harness.names import main_metric
 from itemwise.harness.suite import Document, Suite
 from itemwise.irt.person_fit import UNBELIEVABLE
@@ -91,11 +90,9 @@ def check_benchmarks(bank: Bank, named: Iterable[str], option: str) -> None:
     """Refuse an option for a benchmark that the bank does not have."""
     for name in named:
         if name not in bank.benchmarks:
-            near = difflib.get_close_matches(name, bank.benchmarks, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
             raise UserError(
-                f"{option} {name}: the bank has no such benchmark; {hint}it has "
-                f"{listed(bank.benchmarks)}"
+                f"{option} {name}: the bank has no such benchmark; "
+                f"{suggestion(name, bank.benchmarks)}it has {listed(bank.benchmarks)}"
             )
 
 

@@ -1,9 +1,10 @@
-"""Colour on terminals only."""
+"""What people see on a terminal: colour where it shows, and warnings."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 CODES = {"bold": "1", "green": "32", "yellow": "33", "red": "31", "dim": "2"}
 
@@ -27,3 +28,9 @@ def styled(text: str, *styles: str, stream=None) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return text
     return f"\033[{';'.join(CODES[style] for style in styles)}m{text}\033[0m"
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Print what makes results less certain than they look."""
+    for message in messages:
+        print(f"warning: {message}", file=sys.stderr)

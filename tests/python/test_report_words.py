@@ -8,7 +8,7 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.report.adaptive import in_words, section
 from itemwise.report.verdict import spread, verdict
 
-ROW = {"random_forms": 50, "beaten": 0.92, "rmse": 5.0, "sd": 20.0, "spearman": 0.9,
+ROW = {"random": {"n": 50}, "beaten": 0.92, "rmse": 5.0, "sd": 20.0, "spearman": 0.9,
        "coverage": 0.76, "test_subjects": 25, "level": 0.9}  # fmt: skip
 VERDICTS = {
     1.0: "Better than random forms",
@@ -27,7 +27,7 @@ def test_verdict_says_whether_selection_pays(beaten, headline):
 
 
 def test_verdict_flags_what_may_be_chance():
-    few = verdict(ROW | {"random_forms": 5, "beaten": 0.8})
+    few = verdict(ROW | {"random": {"n": 5}, "beaten": 0.8})
     assert few["headline"] == "Too few random forms to judge"
     assert "smaller than that of 4 of 5 random forms" in few["selection"]
     # 19 of 25: the tables of Clopper and Pearson say 54.9 to 90.6 %.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, fields, replace
 
-from itemwise.errors import UserError
+from itemwise.errors import UserError, suggestion
 
 CRITERIA = ("MFI", "MEPV", "MPLI", "KL", "KLP", "progressive", "random", "fixed")
 ESTIMATORS = ("EAP", "MAP", "ML")
@@ -172,11 +171,9 @@ def parse_rule(text: str) -> Rule:
         key = key.strip().replace("-", "_")
         if not equals or key not in kinds or key == "name":
             known = [kind for kind in kinds if kind != "name"]
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
             raise UserError(
-                f"--rule {text}: '{part}' is not one of the settings; {hint}they are "
-                f"{', '.join(known)}"
+                f"--rule {text}: '{part}' is not one of the settings; {suggestion(key, known)}"
+                f"they are {', '.join(known)}"
             )
         settings[key] = _typed(kinds[key], value.strip(), text)
     return Rule(name=name, **settings)

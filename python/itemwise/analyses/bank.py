@@ -105,10 +105,7 @@ def task_names(settings: Settings, bank: Bank) -> tuple[list[str], str | None]:
     """Return the tasks to build, and the bank where it names them and no setting."""
     if settings.tasks:
         return list(settings.tasks), None
-    if not bank.tasks:
-        raise UserError(f"{settings.bank}: the bank does not name the harness tasks of its items; "
-                        "set 'tasks'")  # fmt: skip
-    return sorted(bank.tasks), settings.bank
+    return bank.task_names(settings.bank, "set 'tasks'"), settings.bank
 
 
 def load(row, settings: Settings, model: Loaded, folder: Path) -> Data:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from dataclasses import asdict, fields
@@ -21,7 +20,7 @@ from itemwise.analyses import (
     toxic_completions,
     toxic_detection,
 )
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError, listed, nearest, suggestion
 
 MODULES = {
     module.__name__.rpartition(".")[2]: module
@@ -73,8 +72,8 @@ def settings_of(suite, given: dict[str, dict], asked=None) -> dict[str, object]:
     known = {*suite["name"], *suite["analysis"], EVERYONE}
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            near = nearest(name, known)
+            hint = "" if near is None else f"; did you mean '{near}'?"
             raise UserError(f"settings of '{name}': the suite has no such analysis{hint}")
     made, used = {}, set()
     for row in suite.itertuples():
@@ -87,8 +86,7 @@ def settings_of(suite, given: dict[str, dict], asked=None) -> dict[str, object]:
                     values[key] = _converted(f"{source}.{key}", types[key], value)
                     used.add((source, key))
                 elif source != EVERYONE:
-                    near = difflib.get_close_matches(key, types, n=1)
-                    hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(types)}"
+                    hint = suggestion(key, types).strip() or f"it has {', '.join(types)}"
                     raise UserError(f"setting '{source}.{key}' is unknown; {hint}")
         if asked is None or row.name in asked:
             made[row.name] = module.Settings(**values)
@@ -114,11 +112,13 @@ def check_places(settings: dict[str, object]) -> None:
         Names setting and place.
     """
     for name, made in settings.items():
-        for key in (*FILES, *FOLDERS):
-            place = getattr(made, key, None)
-            kind = "file" if key in FILES else "folder"
-            if place and not (Path(place).is_file() if key in FILES else Path(place).is_dir()):
-                raise UserError(f"{place}: no such {kind}; check the setting '{name}.{key}'")
+        for kind, keys, is_there in (
+            ("file", FILES, Path.is_file), ("folder", FOLDERS, Path.is_dir),
+        ):  # fmt: skip
+            for key in keys:
+                place = getattr(made, key, None)
+                if place and not is_there(Path(place)):
+                    raise UserError(f"{place}: no such {kind}; check the setting '{name}.{key}'")
 
 
 def ready(analysis: str, settings) -> None:

@@ -8,13 +8,12 @@ headline; other metrics and groups of the same analysis stand beside it.
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError, listed, suggestion
 
 SUITE_FILE = Path(__file__).with_name("suite.csv")
 COLUMNS = ("name", "theme", "analysis", "task", "shots", "metric", "filter", "higher_is_better",
@@ -102,8 +101,7 @@ def pick(
         return suite if bank else suite[suite["analysis"] != "bank"].reset_index(drop=True)
     unknown = [name for name in names if name not in set(suite["name"])]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], suite["name"], n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = suggestion(unknown[0], suite["name"])
         raise UserError(
             f"analysis '{unknown[0]}' is not in the suite; {hint}it has {listed(suite['name'], 99)}"
         )

@@ -6,10 +6,9 @@ v2: the harness's group `leaderboard`).
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from itemwise.errors import UserError, listed
+from itemwise.errors import UserError, listed, suggestion
 
 MMLU_SUBJECTS = (
     "abstract_algebra", "anatomy", "astronomy", "business_ethics", "clinical_knowledge",
@@ -136,10 +135,9 @@ def chosen(source: str, names: list[str], tasks: dict[str, str]) -> list[Benchma
     known = LEADERBOARDS[source]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'? " if near else ""
             raise UserError(
-                f"--benchmarks: leaderboard {source} has no '{name}'; {hint}"
+                f"--benchmarks: leaderboard {source} has no '{name}'; "
+                f"{suggestion(name, known, cutoff=0.5)}"
                 f"it has {listed(known, 9)}"
             )
     return [known[name] for name in dict.fromkeys(names)]

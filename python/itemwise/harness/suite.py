@@ -8,7 +8,6 @@ whole, and documents are picked from it.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import json
 import logging
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from itemwise.errors import Unreachable, UserError, listed, no_connection
+from itemwise.errors import Unreachable, UserError, listed, no_connection, suggestion
 from itemwise.harness.names import benchmark_of, hash_document, hash_text, item_of
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -258,8 +257,7 @@ def find_tasks(
             "harness; give the folder of their task files by --include-path"
         )
     if unknown:
-        near = difflib.get_close_matches(unknown[0], manager.all_tasks, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = suggestion(unknown[0], manager.all_tasks)
         raise UserError(
             f"task '{unknown[0]}' is unknown to the harness; {hint}`lm-eval ls tasks` lists all, "
             "--include-path adds a folder of your own"

@@ -117,10 +117,10 @@ def to_beta(parameters: pd.DataFrame, model: str = "4PL") -> np.ndarray:
     precision.
     """
     k = free_columns(model)
-    columns = [parameters["a"], parameters["d"]]
+    columns = parameters[list(PARAMETER_NAMES[:k])].to_numpy(float, copy=True)
     with np.errstate(divide="ignore"):
-        columns += [np.clip(logit(parameters[c]), -LOGIT_BOUND, LOGIT_BOUND) for c in ("g", "u")]
-    return np.column_stack(columns[:k]).astype(float)
+        columns[:, 2:] = np.clip(logit(columns[:, 2:]), -LOGIT_BOUND, LOGIT_BOUND)
+    return columns
 
 
 def to_table(beta: np.ndarray, items: np.ndarray) -> pd.DataFrame:

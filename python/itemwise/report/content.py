@@ -162,7 +162,6 @@ def summary(benchmark: Benchmark) -> dict:
     cluster = benchmark.test_clusters
     test = benchmark.test
     error = test["predicted"] - test["full_score"]
-    forms = spread(random["rmse"])
     return {
         "name": benchmark.name,
         "sd": float(test["full_score"].std()),
@@ -178,11 +177,7 @@ def summary(benchmark: Benchmark) -> dict:
         "test_subjects": len(test),
         "level": float(test["level"].iloc[0]),
         **ours,
-        "random": forms,
-        "random_forms": len(random),
-        "random_rmse": forms["median"],
-        "random_rmse_low": forms["low"],
-        "random_rmse_high": forms["high"],
+        "random": spread(random["rmse"]),
         "beaten": float((random["rmse"] > ours["rmse"]).mean()),
     }
 

@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
-import jinja2
-
 from itemwise.files import read_record
 from itemwise.power import minimum_detectable_difference
 from itemwise.readout import accuracy
@@ -29,6 +27,7 @@ from itemwise.report.content import (
 from itemwise.report.followed import section
 from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
+from itemwise.report.templates import templates
 from itemwise.report.verdict import verdict
 from itemwise.selection import MAIN_FORM
 
@@ -79,13 +78,7 @@ def render(
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
     ]
     rows = [summary(benchmark) for benchmark in loaded]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["number"] = _number
     environment.filters["opening"] = _opening
     return environment.get_template("page.html").render(

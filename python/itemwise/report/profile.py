@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -16,6 +15,7 @@ from itemwise.analyses.suite import THEMES
 from itemwise.report import profile_figures as figures
 from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
+from itemwise.report.templates import templates
 from itemwise.trajectories.build import headline_metrics
 from itemwise.trajectories.changepoints import FALSE_ALARM
 from itemwise.trajectories.gather import BANK, SERIES, place
@@ -96,13 +96,7 @@ def render(
         Where the tables lie and the page will lie, for links between them.
     """
     content = Content(tables, record, suite)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["number"] = _number
     environment.filters["tokens"] = lambda value: "-" if pd.isna(value) else short(value)
     link = Path(os.path.relpath(folder, page.parent)).as_posix()

@@ -49,7 +49,7 @@ def verdict(row: dict) -> dict[str, str]:
     dict
         `headline`, then the sentences `selection`, `error` and `intervals`.
     """
-    headline, selection = _selection(row["beaten"], row["random_forms"])
+    headline, selection = _selection(row["beaten"], row["random"]["n"])
     return {
         "headline": headline,
         "selection": selection,

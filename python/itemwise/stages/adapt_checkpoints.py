@@ -30,6 +30,7 @@ from itemwise.stages.evaluate_model import task_names
 from itemwise.stages.options import add
 from itemwise.stages.score_model import text_table
 from itemwise.tables import read_table, write_table
+from itemwise.terminal import warn
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,7 @@ def run(options) -> None:
         raise UserError(f"no checkpoint could be evaluated; the first said: {failed}")
     table = pd.concat(done, ignore_index=True)
     print(text_table(table))
-    for message in odd_patterns(read_bank(options.bank), table):
-        print(f"warning: {message}", file=sys.stderr)
+    warn(odd_patterns(read_bank(options.bank), table))
     if options.out_measures:
         order = [part["subject"].iloc[0] for part in done]
         write_table(measures(table, order), options.out_measures, "checkpoint_measures")
@@ -149,7 +149,7 @@ def check(options, chosen: list[Checkpoint]) -> None:
     check_folder(options.ledger)
     for one in chosen:
         LanguageModel(one.lm, backend=options.backend or "hf").check_folder()
-    names, source = task_names(options, bank.tasks)
+    names, source = task_names(options, bank)
     find_tasks(names, options.include_path, source)
 
 

@@ -43,6 +43,7 @@ from itemwise.stages.options import add, whole_number
 from itemwise.stages.score_model import text_table
 from itemwise.stages.settings import add_metric_options, key_values
 from itemwise.tables import read_table, write_table
+from itemwise.terminal import warn
 
 
 def add_options(parser) -> None:
@@ -241,12 +242,6 @@ def warn_of_documents(bank: Bank, documents: dict, harness: str) -> None:
     benchmark = rows["item"].map(bank.items.drop_duplicates("item").set_index("item")["benchmark"])
     for name, part in rows.groupby(benchmark):
         warn(differences(bank, name, part, "response", {}))
-
-
-def warn(messages: list[str]) -> None:
-    """Print what makes scores less certain than they look."""
-    for message in messages:
-        print(f"warning: {message}", file=sys.stderr)
 
 
 def show(bar: tqdm, tests: list[BenchmarkTest]) -> None:

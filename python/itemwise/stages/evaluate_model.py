@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.bank import read_bank
+from itemwise.bank import Bank, read_bank
 from itemwise.errors import UserError
 from itemwise.files import write_record
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
@@ -26,7 +26,7 @@ from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
 from itemwise.model_scores import form_documents
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add, whole_number
+from itemwise.stages.options import add, add_loading_options, whole_number
 from itemwise.stages.settings import key_values, literals
 from itemwise.tables import write_table
 
@@ -67,26 +67,7 @@ def add_identity_options(parser) -> None:
 
 def add_model_options(parser) -> None:
     """Declare how a model is loaded and prompted."""
-    parser.add_argument(
-        "--backend", default="hf", help="the harness's model class, such as vllm (default: hf)"
-    )
-    parser.add_argument(
-        "--dtype", default="auto", help="number format (default: auto, as the model was saved)"
-    )
-    parser.add_argument(
-        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
-    )
-    parser.add_argument(
-        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
-    )
-    parser.add_argument(
-        "--lm-args",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="further arguments of the backend; numbers, true and false are read as such",
-    )
-    add(parser, "trust-remote-code")
+    add_loading_options(parser)
     parser.add_argument(
         "--apply-chat-template",
         action="store_true",
@@ -198,28 +179,24 @@ def language_model(options) -> LanguageModel:
 
 def make_suite(options, lm) -> Suite:
     """Build the tasks: those named, else those of the bank."""
-    benchmarks = read_bank(options.bank).tasks if options.bank else {}
-    names, source = task_names(options, benchmarks)
+    bank = read_bank(options.bank) if options.bank else None
+    names, source = task_names(options, bank)
     prompting = Prompting(
         options.num_fewshot,
         options.fewshot_seed,
         options.apply_chat_template,
         options.system_instruction,
     )
+    benchmarks = {} if bank is None else bank.tasks
     benchmarks |= key_values(options.benchmark_of, "--benchmark-of")
     return Suite(names, prompting, lm, options.include_path, benchmarks, source)
 
 
-def task_names(options, known: dict[str, str]) -> tuple[list[str], str | None]:
-    """Return the tasks to build, and the bank where it names them (`known`) and no option."""
-    if options.tasks or not options.bank:
+def task_names(options, bank: Bank | None) -> tuple[list[str], str | None]:
+    """Return the tasks to build, and the bank where it names them and no option."""
+    if options.tasks or bank is None:
         return options.tasks or [], None
-    if not known:
-        raise UserError(
-            f"{options.bank}: the bank does not name the harness tasks of its items; give "
-            "them by --tasks"
-        )
-    return sorted(known), options.bank
+    return bank.task_names(options.bank, "give them by --tasks"), options.bank
 
 
 def wanted(options, suite: Suite) -> list[Document]:

@@ -6,8 +6,6 @@ passed over is listed in the record. Prints how many models and items each bench
 
 from __future__ import annotations
 
-import sys
-
 from tqdm import tqdm
 
 from itemwise.files import write_record
@@ -16,6 +14,7 @@ from itemwise.harness.samples import Imported, import_samples
 from itemwise.stages.options import add
 from itemwise.stages.settings import key_values
 from itemwise.tables import check_parquet_name, write_table
+from itemwise.terminal import warn
 
 
 def add_options(parser) -> None:
@@ -46,8 +45,7 @@ def run(options) -> None:
         key_values(options.benchmark_of, "--benchmark-of"),
         lambda files: tqdm(files, unit="log", disable=None),
     )
-    for message in warnings(found):
-        print(f"warning: {message}", file=sys.stderr)
+    warn(warnings(found))
     if options.record:
         write_record(record(options, found), options.record)
     if options.out_items:

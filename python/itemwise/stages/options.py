@@ -61,6 +61,30 @@ def add(parser: argparse.ArgumentParser, *names: str, **changes) -> None:
         parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})
 
 
+def add_loading_options(parser: argparse.ArgumentParser) -> None:
+    """Add how the weights of a language model are loaded."""
+    parser.add_argument(
+        "--backend", default="hf", help="the harness's model class, such as vllm (default: hf)"
+    )
+    parser.add_argument(
+        "--dtype", default="auto", help="number format (default: auto, as the model was saved)"
+    )
+    parser.add_argument(
+        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
+    )
+    parser.add_argument(
+        "--lm-args",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="further arguments of the backend; numbers, true and false are read as such",
+    )
+    add(parser, "trust-remote-code")
+
+
 def add_lists(parser: argparse.ArgumentParser, lists: dict[str, str]) -> None:
     """Add --benchmarks, and options that take one value a benchmark, with their help."""
     parser.add_argument("--benchmarks", nargs="+", required=True, help="names of the benchmarks")

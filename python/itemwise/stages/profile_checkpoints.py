@@ -26,7 +26,7 @@ from itemwise.children import run_child
 from itemwise.errors import UserError, listed
 from itemwise.files import read_record, write_record
 from itemwise.harness.model import LanguageModel
-from itemwise.stages.options import add, whole_number
+from itemwise.stages.options import add_loading_options, whole_number
 from itemwise.stages.settings import key_values
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
@@ -88,21 +88,6 @@ class ListSettings(argparse.Action):
         """Print and end."""
         print(overview(load()))
         parser.exit()
-
-
-def add_loading_options(parser) -> None:
-    """Declare how weights are loaded."""
-    parser.add_argument("--backend", default="hf", help="the harness's model class (default: hf)")
-    parser.add_argument("--dtype", default="auto", help="number format (default: auto, as saved)")
-    parser.add_argument(
-        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
-    )
-    parser.add_argument(
-        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
-    )
-    parser.add_argument("--lm-args", nargs="+", default=[], metavar="NAME=VALUE",
-                        help="further arguments of the backend")  # fmt: skip
-    add(parser, "trust-remote-code")
 
 
 def run(options) -> None:

@@ -6,12 +6,9 @@ Reads sample logs of lm-evaluation-harness (--samples) or an evaluations table
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from itemwise.bank import GRAND, read_bank
@@ -20,10 +17,12 @@ from itemwise.files import write_record, write_text
 from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
 from itemwise.model_scores import Scored, score_models
+from itemwise.report.templates import templates
 from itemwise.selection import MAIN_FORM
 from itemwise.stages.options import add
 from itemwise.stages.settings import add_metric_options, key_values
 from itemwise.tables import read_table, write_table
+from itemwise.terminal import warn
 
 
 def add_options(parser) -> None:
@@ -61,8 +60,7 @@ def run(options) -> None:
         options.binarize,
     )
     print(text_table(scored.scores))
-    for message in [*scored.warnings, *noted]:
-        print(f"warning: {message}", file=sys.stderr)
+    warn([*scored.warnings, *noted])
     if options.json:
         write_record(
             {
@@ -111,21 +109,18 @@ def text_table(scores: pd.DataFrame) -> str:
 
 def page(scored: Scored, card: dict, options) -> str:
     """Return the page for people."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("scores.html").render(
-        rows=scored.scores.to_dict("records"),
-        warnings=scored.warnings,
-        metrics=scored.metrics,
-        card=card,
-        bank=options.bank,
-        form=options.form,
-        grand=GRAND,
-        version=version("itemwise"),
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    return (
+        templates()
+        .get_template("scores.html")
+        .render(
+            rows=scored.scores.to_dict("records"),
+            warnings=scored.warnings,
+            metrics=scored.metrics,
+            card=card,
+            bank=options.bank,
+            form=options.form,
+            grand=GRAND,
+            version=version("itemwise"),
+            written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )

@@ -107,12 +107,15 @@ def run(options) -> None:
     if options.cat_test:
         raise UserError("--cat-test means nothing to --engine native; leave it out")
     folds = None if calibrating is None else training_folds(options.splits)
+    crossed = None
+    if options.fold_parameters:
+        crossed = read_table(options.fold_parameters, "fold_parameters")
     traces, calibrations = [], []
     for rule in rules:
         bank = ordered(options, parameters, rule)
         scale = score_scale(options, rule)
         if calibrating is not None:
-            parts = banks_of(options, calibrating, bank, folds)
+            parts = banks_of(options, calibrating, bank, folds, crossed)
             made = _simulate(options, parts, rule.without_stops(), scale, "calibrating")
             calibration = calibrate(made, full_scores(options), scale.level, folds)
             if rule.items == "form":
@@ -170,14 +173,17 @@ def catr_options(options, rule: Rule) -> dict:
 
 
 def banks_of(
-    options, calibrating: Responses, bank: pd.DataFrame, folds: pd.Series
+    options,
+    calibrating: Responses,
+    bank: pd.DataFrame,
+    folds: pd.Series,
+    crossed: pd.DataFrame | None,
 ) -> list[tuple[Responses, pd.DataFrame]]:
     """Return training models with the bank that tests them: calibrated without their fold."""
-    if options.fold_parameters is None:
+    if crossed is None:
         return [(calibrating, bank)]
-    table = read_table(options.fold_parameters, "fold_parameters")
     chosen = calibrating.select_items(bank["item"].tolist(), options.responses)
-    return list(by_fold(chosen, folds, table, options.fold_parameters))
+    return list(by_fold(chosen, folds, crossed, options.fold_parameters))
 
 
 def _simulate(options, parts, rule: Rule, scale: ScoreScale | None, what: str) -> pd.DataFrame:
