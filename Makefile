@@ -39,7 +39,7 @@ test-python: ## both halves side by side: whole runs of the workflow, and the re
 	  cat $$log; rm $$log; exit $$((rest || workflow))
 
 test-r: ## run the tests of the R library and stages
-	PATH="$$PATH:$(CURDIR)/$(PY)" Rscript tests/testthat.R
+	Rscript tests/testthat.R
 
 lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .

@@ -97,6 +97,10 @@ if (!is.null(opts$form_abilities)) {
   measures$form_abilities <- thetas(opts$form_abilities, opts$form)
 }
 sets <- read_table(opts$splits, "splits")
+lapply(unlist(measures, recursive = FALSE), \(table) {
+  check_subjects_known(table$subject, "a table", sets$subject, "--splits")
+}) |>
+  invisible()
 in_set <- \(tables, set) {
   subjects <- sets$subject[sets$set == set]
   lapply(tables, \(table) table[table$subject %in% subjects, ])

@@ -1,5 +1,6 @@
 # What every phase shares: the validated configuration, lists of what there is, resources.
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -36,8 +37,12 @@ RUN = f"results/{CONFIG['run']}"
 BENCHMARKS = list(CONFIG["benchmarks"])
 
 # Stages are commands of the environment that runs Snakemake; where a rule's own
-# environment has the command too, that one comes first.
-shell.prefix(f"export PATH=$PATH:{Path(sys.executable).parent}; ")
+# environment has the command too, that one comes first. R converts tables by this Python
+# where it has no parquet package.
+shell.prefix(
+    f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}'
+    f" ITEMWISE_PYTHON={shlex.quote(sys.executable)}; "
+)
 
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]

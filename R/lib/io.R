@@ -179,6 +179,7 @@ check_column <- function(values, name, rule, source) {
     )
   }
   values[null] <- NA # not-a-number too is a missing value in the contract
+  attr(values, "int64") <- NULL
   storage.mode(values) <- c(
     string = "character",
     integer = "integer",
@@ -261,6 +262,33 @@ check_key <- function(key, source) {
   }
 }
 
+#' Check that a table knows every subject of another
+#'
+#' Leaving out those it lacks would change every result without a word.
+#'
+#' @param subjects Character vector.
+#' @param source Where they come from, for messages.
+#' @param known Subjects of the other table.
+#' @param other What that table is, for messages.
+#' @return `NULL`; a user error names some that are missing.
+check_subjects_known <- function(subjects, source, known, other) {
+  absent <- setdiff(subjects, known)
+  if (length(absent) > 0) {
+    user_error(
+      other,
+      ": ",
+      length(absent),
+      " of ",
+      length(unique(subjects)),
+      " subjects of ",
+      source,
+      " have no row: ",
+      listed(absent),
+      "; give tables of the same subjects, names written alike"
+    )
+  }
+}
+
 #' Convert a responses table to a matrix
 #'
 #' @param tbl Data frame with the column `subject` and one column an item.
@@ -290,26 +318,25 @@ read_table <- function(path, table) {
       ": no such file; check the path, or run the stage that writes it"
     )
   }
-  check_seal(path)
-  backend <- parquet_backend()
-  x <- tryCatch(
-    switch(
-      backend,
-      nanoparquet = nanoparquet::read_parquet(path),
-      arrow = arrow::read_parquet(path),
-      python = read_by_command(path, table)
-    ),
+  columns <- tryCatch(
+    read_columns(path),
+    user_error = stop,
     error = \(e) {
+      said <- strsplit(conditionMessage(e), "\n")[[1]][1]
+      whole <- normalizePath(path, mustWork = FALSE)
+      if (startsWith(said, whole)) {
+        user_error(sub(whole, path, said, fixed = TRUE)) # Python's message
+      }
       user_error(
         path,
-        ": cannot be read as parquet, it is truncated or of another format",
-        " (",
-        strsplit(conditionMessage(e), "\n")[[1]][1],
-        "); delete it and write or download it again"
+        ": cannot be read as parquet, it is damaged, cut off or of another ",
+        "format (",
+        said,
+        "); write or download it again"
       )
     }
   )
-  check_table(x, table, path)
+  check_table(list2DF(columns), table, path)
 }
 
 #' Check a table and write it
@@ -320,19 +347,8 @@ read_table <- function(path, table) {
 #' @return `path`, invisibly. The file is whole or absent.
 write_table <- function(x, path, table) {
   x <- check_table(x, table, path)
-  backend <- parquet_backend()
   write_atomically(path, \(temporary) {
-    switch(
-      backend,
-      nanoparquet = nanoparquet::write_parquet(
-        x,
-        temporary,
-        compression = "snappy"
-      ),
-      arrow = arrow::write_parquet(x, temporary, compression = "snappy"),
-      python = write_by_command(x, temporary, table)
-    )
-    if (backend != "python") seal_parquet(temporary)
+    write_columns(as.list(x), temporary, table)
   })
 }
 

@@ -25,4 +25,5 @@ local({
   }
   registerS3method("print", "itemwise_run", library$print.itemwise_run)
   options(itemwise.root = dirname(dirname(folder)))
+  library$use_utf8()
 })

@@ -183,9 +183,33 @@ convert_option <- function(text, option) {
 #'
 #' @return `NULL`, invisibly.
 log_command <- function() {
+  use_utf8()
   if (!isatty(stdout())) {
     words <- c("Rscript", "--vanilla", stage_script(), commandArgs(TRUE))
     cat(paste(quote_words(words), collapse = " "), "\n", sep = "")
+  }
+  invisible(NULL)
+}
+
+#' Work in UTF-8 whatever the locale
+#'
+#' In the C locale R writes `<U+7EC4>` for a character outside ASCII. Names are
+#' sorted by their bytes, so that results do not depend on where they are made.
+#'
+#' @return `NULL`, invisibly; a user error where the system has no UTF-8 locale.
+use_utf8 <- function() {
+  Sys.setlocale("LC_COLLATE", "C")
+  for (locale in c("", "C.UTF-8", "C.utf8", "en_US.UTF-8")) {
+    if (l10n_info()[["UTF-8"]]) {
+      break
+    }
+    suppressWarnings(Sys.setlocale("LC_CTYPE", locale))
+  }
+  if (!l10n_info()[["UTF-8"]]) {
+    user_error(
+      "the system has no UTF-8 locale, so R cannot keep names outside ASCII; ",
+      "install one, such as C.UTF-8, and set LC_ALL to it"
+    )
   }
   invisible(NULL)
 }

@@ -1,65 +1,257 @@
-# Parquet by nanoparquet, else arrow, else the Python command.
+# Parquet by nanoparquet; where that is not installed, by the clone's Python.
 
 #' Choose what reads and writes parquet
 #'
-#' @return `"nanoparquet"`, `"arrow"` or `"python"`, the first that is there;
-#'   the environment variable `ITEMWISE_R_PARQUET` forces one.
+#' @return `"nanoparquet"` where it is installed, else `"python"`; the
+#'   environment variable `ITEMWISE_R_PARQUET` forces one.
 parquet_backend <- function() {
-  there <- list(
-    nanoparquet = \() requireNamespace("nanoparquet", quietly = TRUE),
-    arrow = \() requireNamespace("arrow", quietly = TRUE),
-    python = \() nzchar(Sys.which(itemwise_command()))
-  )
   forced <- Sys.getenv("ITEMWISE_R_PARQUET")
-  if (nzchar(forced) && !forced %in% names(there)) {
+  if (forced %in% c("nanoparquet", "python")) {
+    return(forced)
+  }
+  if (nzchar(forced)) {
     user_error(
       "ITEMWISE_R_PARQUET is '",
       forced,
-      "', not one of ",
-      paste(names(there), collapse = ", "),
-      "; correct or unset it"
+      "', not nanoparquet or python; correct or unset it"
     )
   }
-  wanted <- if (nzchar(forced)) forced else names(there)
-  backend <- Find(\(name) there[[name]](), wanted)
-  if (is.null(backend)) {
+  there <- requireNamespace("nanoparquet", quietly = TRUE)
+  if (there) "nanoparquet" else "python"
+}
+
+#' Read the columns of a parquet file
+#'
+#' @param path Parquet file.
+#' @return Named list of character, logical, integer and double vectors. A
+#'   64-bit integer is a double with the attribute `int64`, so that it can be
+#'   written as what it was.
+read_columns <- function(path) {
+  if (parquet_backend() == "python") {
+    return(read_by_python(path))
+  }
+  columns <- as.list(nanoparquet::read_parquet(path))
+  schema <- nanoparquet::read_parquet_schema(path)
+  int64 <- schema$name[schema$type %in% "INT64" & is.na(schema$num_children)]
+  columns <- Map(plain_column, columns, names(columns), path)
+  mark_int64(columns, int64, path)
+}
+
+#' Write columns as a parquet file
+#'
+#' @param columns Named list of vectors, as of [read_columns()].
+#' @param path Parquet file.
+#' @param table Name of the table in the contract, for the types of columns.
+#' @return `NULL`.
+write_columns <- function(columns, path, table) {
+  columns <- Map(plain_column, columns, names(columns), path)
+  int64 <- Filter(\(name) is_int64(columns[[name]]), names(columns))
+  if (parquet_backend() == "python") {
+    return(write_by_python(columns, int64, path, table))
+  }
+  types <- stats::setNames(as.list(rep("INT64", length(int64))), int64)
+  nanoparquet::write_parquet(
+    list2DF(lapply(columns, as.vector)),
+    path,
+    schema = do.call(nanoparquet::parquet_schema, types),
+    compression = "snappy"
+  )
+  # nanoparquet does not say that a disk is full; a whole file ends as it began.
+  ends <- readBin(path, "raw", file.size(path))
+  if (!identical(utils::tail(ends, 4), charToRaw("PAR1"))) {
+    stop("No space left on device", call. = FALSE)
+  }
+}
+
+#' Turn a column into what both languages have
+#'
+#' @param values Vector.
+#' @param name Name of the column, for messages.
+#' @param source Where it comes from, for messages.
+#' @return The vector; factors, dates and times as texts, and not-a-number as
+#'   missing.
+plain_column <- function(values, name, source) {
+  if (is.factor(values)) {
+    values <- as.character(values)
+  } else if (inherits(values, "Date")) {
+    values <- format(values, "%Y-%m-%d")
+  } else if (inherits(values, "POSIXct")) {
+    values <- format(values, "%Y-%m-%d %H:%M:%S", tz = "UTC")
+  }
+  if (!is.atomic(values) || is.object(values) || is.complex(values)) {
     user_error(
-      "parquet cannot be read or written by ",
-      paste(wanted, collapse = ", "),
-      ": not installed; ",
-      "install the R package nanoparquet, or set ITEMWISE_R_PARQUET to ",
-      "what is installed"
+      source,
+      ": column '",
+      name,
+      "': holds ",
+      class(values)[1],
+      " values, which R cannot take; write them as text"
     )
   }
-  backend
-}
-
-#' Name the project's Python command
-#'
-#' @return The environment variable `ITEMWISE_COMMAND`, else `"itemwise"`.
-itemwise_command <- function() {
-  Sys.getenv("ITEMWISE_COMMAND", "itemwise")
-}
-
-# How null is written in the CSV between R and Python: empty is a text too.
-csv_null <- "\\N"
-
-#' Convert between parquet and CSV by the Python command
-#'
-#' @param ... Arguments of `itemwise convert-table`.
-#' @return `NULL`; an error holds what the command printed.
-convert_table <- function(...) {
-  printed <- suppressWarnings(system2(
-    itemwise_command(),
-    c("convert-table", shQuote(c(...)), "--null", shQuote(csv_null)),
-    stdout = TRUE,
-    stderr = TRUE,
-    # R puts its own folders first, and Python would load libraries from there.
-    env = paste0("LD_LIBRARY_PATH=", shQuote(callers_library_path()))
-  ))
-  if (!is.null(attr(printed, "status"))) {
-    stop(paste(printed, collapse = " "), call. = FALSE)
+  if (is.double(values)) {
+    values[is.nan(values)] <- NA
   }
+  values
+}
+
+#' Mark columns that are 64-bit integers in files
+#'
+#' R has no such type: a double holds every whole number below 2^53.
+#'
+#' @param columns Named list of vectors.
+#' @param names Which of them are 64-bit integers.
+#' @param source Where they come from, for messages.
+#' @return The list; a user error where a number may have been rounded.
+mark_int64 <- function(columns, names, source) {
+  for (name in names) {
+    if (any(abs(columns[[name]]) >= 2^53, na.rm = TRUE)) {
+      user_error(
+        source,
+        ": column '",
+        name,
+        "': holds whole numbers of 2^53 or more, which R cannot hold; write ",
+        "them as text"
+      )
+    }
+    attr(columns[[name]], "int64") <- TRUE
+  }
+  columns
+}
+
+#' Tell whether a column is to be a 64-bit integer in files
+#'
+#' @param values Vector.
+#' @return One logical.
+is_int64 <- function(values) {
+  is.double(values) && isTRUE(attr(values, "int64"))
+}
+
+# ---- Through Python ----------------------------------------------------------
+
+# One Python process converts all tables of an R process: starting it takes
+# longer than converting. What it is asked goes through its standard input, and
+# its answers are files in a folder (python/itemwise/r_exchange.py).
+exchange <- new.env()
+
+#' Read the columns of a parquet file by Python
+#'
+#' @param path Parquet file.
+#' @return Named list of vectors, as of [read_columns()].
+read_by_python <- function(path) {
+  rds <- tempfile(fileext = ".rds")
+  on.exit(unlink(rds))
+  ask_python(from = normalizePath(path), to = rds)
+  content <- readRDS(rds)
+  columns <- Map(plain_column, content$columns, names(content$columns), path)
+  mark_int64(columns, content$int64, path)
+}
+
+#' Write columns as a parquet file by Python
+#'
+#' @param columns Named list of vectors.
+#' @param int64 Names of those that are 64-bit integers.
+#' @param path Parquet file.
+#' @param table Name of the table in the contract.
+#' @return `NULL`.
+write_by_python <- function(columns, int64, path, table) {
+  rds <- tempfile(fileext = ".rds")
+  on.exit(unlink(rds))
+  content <- list(columns = lapply(columns, as.vector), int64 = int64)
+  # The bytes of saveRDS(), which would not notice that the disk is full.
+  write_bytes(serialize(content, NULL), rds)
+  to <- file.path(normalizePath(dirname(path)), basename(path))
+  ask_python(from = rds, to = to, table = table)
+}
+
+#' Have Python convert a table
+#'
+#' @param ... Parts of the request, by name.
+#' @return `NULL`; an error with Python's words where it failed.
+ask_python <- function(...) {
+  # A forked process must not answer for its parent.
+  if (!identical(exchange$owner, Sys.getpid())) {
+    start_python()
+  }
+  exchange$number <- exchange$number + 1
+  request <- list(number = exchange$number, ...)
+  line <- enc2utf8(jsonlite::toJSON(request, auto_unbox = TRUE))
+  answer <- file.path(exchange$folder, exchange$number)
+  tryCatch(
+    {
+      writeLines(line, exchange$requests, useBytes = TRUE)
+      flush(exchange$requests)
+    },
+    error = \(e) NULL # the process has ended: what follows says why
+  )
+  while (!file.exists(answer)) {
+    if (file.exists(file.path(exchange$folder, "ended"))) {
+      fail_python()
+    }
+    Sys.sleep(0.002)
+  }
+  said <- readLines(answer, warn = FALSE, encoding = "UTF-8")
+  unlink(answer)
+  if (length(said) > 0) {
+    stop(paste(said, collapse = " "), call. = FALSE)
+  }
+}
+
+#' Start the Python process
+#'
+#' @return `NULL`.
+start_python <- function() {
+  folder <- tempfile("exchange")
+  dir.create(folder)
+  in_folder <- \(name) shQuote(file.path(folder, name))
+  command <- sprintf(
+    "LD_LIBRARY_PATH=%s %s -m itemwise.r_exchange %s 2> %s; touch %s 2> /dev/null",
+    # R puts its own folders first, and Python would load libraries from there.
+    shQuote(callers_library_path()),
+    shQuote(find_python()),
+    shQuote(folder),
+    in_folder("log"),
+    in_folder("ended")
+  )
+  exchange$requests <- pipe(command, "w")
+  exchange$folder <- folder
+  exchange$number <- 0
+  exchange$owner <- Sys.getpid()
+}
+
+#' Say why the Python process ended
+#'
+#' @return Nothing; a user error.
+fail_python <- function() {
+  log <- readLines(file.path(exchange$folder, "log"), warn = FALSE)
+  exchange$owner <- NULL
+  user_error(
+    find_python(),
+    ": cannot convert tables for R (",
+    if (length(log) > 0) utils::tail(log, 1) else "it ended",
+    "); run `make setup`, or install the R package nanoparquet"
+  )
+}
+
+#' Find the Python that holds the package
+#'
+#' @return Path: the environment variable `ITEMWISE_PYTHON`, which a workflow
+#'   sets, else that of the clone's `.venv`.
+find_python <- function() {
+  given <- Sys.getenv("ITEMWISE_PYTHON")
+  if (nzchar(given)) {
+    return(given)
+  }
+  # Not resolved further: a virtual environment is known by its link.
+  python <- file.path(normalizePath(project_root()), ".venv/bin/python")
+  if (!file.exists(python)) {
+    user_error(
+      "R has no parquet package, and the clone no Python to convert tables (",
+      python,
+      "); run `make setup`, or set ITEMWISE_PYTHON to a Python that has ",
+      "itemwise"
+    )
+  }
+  python
 }
 
 #' The library path of R's caller
@@ -84,150 +276,4 @@ callers_library_path <- function() {
     setdiff(folders(Sys.getenv("LD_LIBRARY_PATH")), folders(own)),
     collapse = ":"
   )
-}
-
-#' Read parquet by the Python command
-#'
-#' @param path Parquet file.
-#' @param table Name of the table in the contract, for the column types: an
-#'   id such as `"007"` stays a string.
-#' @return Data frame.
-read_by_command <- function(path, table) {
-  csv <- tempfile(fileext = ".csv")
-  on.exit(unlink(csv))
-  convert_table("--in", path, "--out", csv)
-  header <- scan(
-    csv,
-    character(),
-    sep = ",",
-    quote = "\"",
-    nlines = 1,
-    quiet = TRUE,
-    encoding = "UTF-8"
-  )
-  types <- vapply(
-    rules_of(header, table_rules(table)),
-    \(rule) {
-      if (is.null(rule)) {
-        NA_character_
-      } else if (rule$type == "string") {
-        "character"
-      } else {
-        "numeric" # integers too: a fraction is then reported with its row
-      }
-    },
-    character(1)
-  )
-  utils::read.csv(
-    csv,
-    colClasses = unname(types),
-    check.names = FALSE,
-    # Writers that quote strings may quote a null number as well, and quotes
-    # are part of the field where a number is expected.
-    na.strings = c(csv_null, dQuote(csv_null, FALSE)),
-    encoding = "UTF-8"
-  )
-}
-
-#' Write parquet by the Python command
-#'
-#' @param x Data frame.
-#' @param path Parquet file.
-#' @param table Name of the table in the contract, for the column types.
-#' @return `NULL`.
-write_by_command <- function(x, path, table) {
-  csv <- tempfile(fileext = ".csv")
-  # The command tells formats by extension, which a temporary name lacks.
-  parquet <- tempfile(fileext = ".parquet")
-  on.exit(unlink(c(csv, parquet)))
-  quoted <- which(vapply(x, is.character, logical(1)))
-  x[] <- lapply(x, \(values) {
-    # write.csv() would round to 15 digits, two fewer than a double needs.
-    if (!is.double(values)) {
-      return(values)
-    }
-    ifelse(is.na(values), NA, sprintf("%.17g", values))
-  })
-  utils::write.csv(
-    x,
-    csv,
-    row.names = FALSE,
-    na = csv_null,
-    quote = quoted,
-    fileEncoding = "UTF-8"
-  )
-  written <- readBin(csv, "raw", file.size(csv))
-  if (sum(written == charToRaw("\n")) <= nrow(x)) {
-    stop("No space left on device", call. = FALSE) # write.csv() does not say
-  }
-  convert_table("--in", csv, "--out", parquet, "--table", table)
-  write_bytes(readBin(parquet, "raw", file.size(parquet)), path)
-}
-
-# ---- Seals -------------------------------------------------------------------
-
-# A table carries the MD5 of its bytes between the last page and the footer,
-# where no reader looks, because parquet itself notices little damage and
-# nanoparquet may crash on it. python/itemwise/seal.py does the same.
-seal_mark <- charToRaw("itemwise:md5:")
-
-#' Insert the checksum of a parquet file into it
-#'
-#' @param path Parquet file, just written.
-#' @return `NULL`; an error where its writer ran out of space, which nanoparquet
-#'   does not report.
-seal_parquet <- function(path) {
-  bytes <- readBin(path, "raw", file.size(path))
-  if (!ends_as_parquet(bytes)) {
-    stop("No space left on device", call. = FALSE)
-  }
-  size <- length(bytes)
-  footer <- readBin(bytes[size - 7:4], "integer", endian = "little")
-  pages <- seq_len(size - 8 - footer)
-  seal <- c(seal_mark, charToRaw(md5_of(bytes)))
-  write_bytes(c(bytes[pages], seal, bytes[-pages]), path)
-}
-
-#' Compare a file with its checksum
-#'
-#' @param path Parquet file. Without a checksum, or truncated, it is the
-#'   reader's to judge.
-#' @return `NULL`; a user error where the file changed since it was written.
-check_seal <- function(path) {
-  if (dir.exists(path)) {
-    return(invisible())
-  }
-  bytes <- readBin(path, "raw", file.size(path))
-  mark <- grepRaw(seal_mark, bytes, fixed = TRUE, all = TRUE)
-  if (length(mark) == 0 || !ends_as_parquet(bytes)) {
-    return(invisible())
-  }
-  seal <- max(mark) + seq_len(length(seal_mark) + 32) - 1
-  found <- bytes[utils::tail(seal, 32)]
-  if (!identical(found, charToRaw(md5_of(bytes[-seal])))) {
-    user_error(
-      path,
-      ": is damaged, its checksum differs; delete it and run again, so that it",
-      " is written anew"
-    )
-  }
-}
-
-#' Tell whether bytes end as a parquet file does
-#'
-#' @param bytes Raw vector.
-#' @return One logical.
-ends_as_parquet <- function(bytes) {
-  identical(utils::tail(bytes, 4), charToRaw("PAR1"))
-}
-
-#' MD5 of bytes
-#'
-#' @param bytes Raw vector.
-#' @return String of 32 hexadecimal digits.
-md5_of <- function(bytes) {
-  file <- tempfile() # R before 4.5 knows checksums of files only
-  on.exit(unlink(file))
-  write_bytes(bytes, file)
-  unname(tools::md5sum(file))
 }

@@ -100,6 +100,11 @@ form_lengths <- function(selection, benchmark, forms) {
 #'   theta, se, full_score (points), set, fold.
 readout_data <- function(abilities, scores, splits) {
   form <- abilities$form[1]
+  in_splits <- \(table, source) {
+    check_subjects_known(table$subject, source, splits$subject, "--splits")
+  }
+  in_splits(abilities, "--abilities")
+  in_splits(scores, "--full-scores")
   data <- merge(
     abilities[c("subject", "theta", "se")],
     scores[c("subject", "full_score")]

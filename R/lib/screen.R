@@ -199,8 +199,10 @@ all_excluded <- function(excluded) {
 #' @param splits `splits` table.
 #' @return The rows of the subjects whose set is `train`.
 training_responses <- function(responses, splits) {
+  subjects <- rownames(responses)
+  check_subjects_known(subjects, "--responses", splits$subject, "--splits")
   train <- splits$subject[splits$set == "train"]
-  rows <- rownames(responses) %in% train
+  rows <- subjects %in% train
   if (!any(rows)) {
     user_error(
       "--responses, --splits: no subject of the responses is a training ",

@@ -19,7 +19,7 @@ contract, and check every table on read and on write.
 All tables are parquet, flat, with snake_case columns and ids as strings. A null
 response means *not administered*, never *wrong*. Columns beyond these are kept and
 ignored. Files are written to a temporary name and renamed: a file is whole or absent.
-Each carries a checksum before its footer (`itemwise.seal`), which every read compares.
+Each page carries parquet's own checksum, which every read by Python compares.
 
 `key` columns identify a row: no two rows share all of them. An `optional key` may be
 absent as a column. Places are those within `results/<run>/`; by hand, every command

@@ -68,7 +68,12 @@ class RWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, "R_HOME": _r_home(), "ITEMWISE_ROOT": str(ROOT)},
+            env={
+                **os.environ,
+                "R_HOME": _r_home(),
+                "ITEMWISE_ROOT": str(ROOT),
+                "ITEMWISE_PYTHON": sys.executable,
+            },
         )
         for library in libraries:
             self._ask(("source", str(R_FOLDER / library)))

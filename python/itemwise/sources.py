@@ -190,7 +190,7 @@ def _parquet_batches(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
     with reading_parquet(path):
         schema = pq.read_schema(path)
         texts = [c for c in columns if pa.types.is_string(schema.field(c).type)]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
+        with pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
             for batch in file.iter_batches(ROWS, columns=columns):
                 yield batch.to_pandas()
 

@@ -7,6 +7,7 @@ file, and `docs/data-contract.md` is generated from it.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ import pyarrow.parquet as pq
 
 from itemwise.errors import UserError, listed
 from itemwise.files import atomic_path
-from itemwise.seal import check_seal, seal_parquet
 
 CONTRACT_FILE = Path(__file__).with_name("contract.csv")
 ARROW_TYPES = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
@@ -90,7 +90,7 @@ def open_parquet(path: str | Path) -> pa.Table:
     """
     with reading_parquet(path):
         # One file, as it is: the data-set reader would add columns from folder names.
-        return pq.ParquetFile(path).read()
+        return pq.ParquetFile(path, page_checksum_verification=True).read()
 
 
 @contextmanager
@@ -99,12 +99,11 @@ def reading_parquet(path: str | Path) -> Iterator[None]:
     if not Path(path).exists():
         raise UserError(f"{path}: no such file; check the path, or run the stage that writes it")
     try:
-        check_seal(Path(path))
         yield
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
-            f"{path}: cannot be read as parquet, it is truncated or of another format "
-            f"({str(error).splitlines()[0]}); delete it and write or download it again"
+            f"{path}: cannot be read as parquet, it is damaged, cut off or of another format "
+            f"({str(error).splitlines()[0]}); write or download it again"
         ) from error
 
 
@@ -129,24 +128,87 @@ def read_table(path: str | Path, table: str) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, table: str) -> None:
-    """Check a table against the contract and write it atomically."""
+    """Check a table against the contract and write it atomically.
+
+    Columns that the contract does not know are written as texts, booleans, whole or floating
+    numbers, which every stage in either language can take; see `further_column`.
+    """
     check_table(frame, table, str(path))
-    columns = contract()[table].columns
-    arrays, fields = [], []
+    arrays = {}
     for name in frame.columns:
-        kind = ARROW_TYPES[columns[name].type] if name in columns else None
-        array = pa.Array.from_pandas(frame[name], type=kind, safe=False)
-        arrays.append(array)
-        fields.append(pa.field(name, array.type))
-    write_arrow(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path)
+        kind = arrow_type(table, name)
+        values = frame[name]
+        arrays[name] = (
+            further_column(values)
+            if kind is None
+            else pa.Array.from_pandas(values, type=kind, safe=False)
+        )
+    write_arrow(pa.table(arrays), path)
+
+
+def arrow_type(table: str, column: str) -> pa.DataType | None:
+    """Return the type of a column in files; None where the contract does not know it."""
+    columns = contract()[table].columns
+    rule = columns.get(column) or columns.get("*")
+    return rule and ARROW_TYPES[rule.type]
+
+
+def further_column(values: pd.Series) -> pa.Array:
+    """Return a column that the contract does not know, in a type that both languages have.
+
+    Texts, booleans, whole and floating numbers stay what they are. All else becomes text:
+    dates in ISO form, lists and mappings as JSON, and so does a column that mixes types.
+    """
+    try:
+        array = pa.Array.from_pandas(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        array = None
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if isinstance(array, pa.DictionaryArray):
+        array = array.dictionary_decode()
+    if array is not None:
+        kind = array.type
+        if pa.types.is_boolean(kind):
+            return array
+        if pa.types.is_integer(kind):
+            return array.cast(pa.int32() if kind.bit_width < 32 else pa.int64())
+        if pa.types.is_floating(kind):
+            return array.cast(pa.float64())
+        if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return array.cast(pa.string())
+    texts = [None if _is_null(value) else _as_text(value) for value in values]
+    return pa.array(texts, pa.string())
+
+
+def _is_null(value) -> bool:
+    """Return whether a cell is null; a list, whose elements might be, is not."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def _as_text(value) -> str:
+    """Return a cell as text."""
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict | list | tuple | bool | int | float):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def write_arrow(table: pa.Table, path: str | Path) -> None:
     """Write an Arrow table atomically, in what every parquet reader understands."""
     check_parquet_name(path)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_statistics=False)
-        seal_parquet(temporary)
+        write_parquet(table, temporary)
+
+
+def write_parquet(table: pa.Table, path: str | Path) -> None:
+    """Write an Arrow table, each page with a checksum that Python's readers compare."""
+    pq.write_table(
+        table, path, compression="zstd", write_statistics=False, write_page_checksum=True
+    )
 
 
 def check_parquet_name(path: str | Path) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from itemwise.build import describe_subjects
 from itemwise.collect.collection import Collected, Collection
 from itemwise.files import atomic_path
-from itemwise.seal import seal_parquet
-from itemwise.tables import contract, write_table
+from itemwise.tables import contract, write_parquet, write_table
 
 ROWS = 1_000_000
 """Rows of a shard: what a reader needs at once."""
@@ -53,10 +51,7 @@ def write_shards(collected: Collected, folder: Path) -> None:
     for number, start in enumerate(starts):
         rows = slice(start, start + size)
         with atomic_path(folder / f"part-{number:05d}.parquet") as temporary:
-            pq.write_table(
-                long_table(collected, rows), temporary, compression="zstd", write_statistics=False
-            )
-            seal_parquet(temporary)
+            write_parquet(long_table(collected, rows), temporary)
     for stale in folder.iterdir():
         if stale.name not in {f"part-{n:05d}.parquet" for n in range(len(starts))}:
             stale.unlink()

@@ -16,7 +16,7 @@ from itemwise.files import read_record, write_record
 from itemwise.readout import accuracy, check_joint_record, check_record
 from itemwise.responses import read_responses
 from itemwise.selection import MAIN_FORM
-from itemwise.stages.inputs import benchmark_scores
+from itemwise.stages.inputs import benchmark_scores, read_splits
 from itemwise.stages.options import add, add_lists, check_lists
 from itemwise.tables import read_table, write_table
 
@@ -58,7 +58,12 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Predict and write."""
     check_lists(options, LISTS)
-    splits = read_table(options.splits, "splits")
+    everybody = {
+        name
+        for path in options.form_abilities
+        for name in read_table(path, "abilities")["subject"].unique()
+    }
+    splits = read_splits(options.splits, sorted(everybody), "the abilities")
     wanted = splits.loc[splits["set"] == options.split_set, "subject"].to_numpy(object)
     features, tables, n_items = {}, [], 0
     for place, name in enumerate(options.benchmarks):

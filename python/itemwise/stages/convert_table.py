@@ -1,7 +1,4 @@
-"""Convert a table between parquet and CSV, with the types of the data contract.
-
-For R where it has no parquet package: R/lib/parquet.R calls this command.
-"""
+"""Convert a table between parquet and CSV, with the types of the data contract."""
 
 from __future__ import annotations
 
@@ -23,11 +20,6 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--table", choices=sorted(contract()), help="table of the contract; needed for parquet"
     )
-    parser.add_argument(
-        "--null",
-        default="",
-        help="how null is written in the CSV (default: nothing, which an empty text is as well)",
-    )
 
 
 def run(options) -> None:
@@ -36,7 +28,7 @@ def run(options) -> None:
     if suffixes == (".parquet", ".csv"):
         frame = open_parquet(options.source).to_pandas(integer_object_nulls=True)
         with atomic_path(options.out) as temporary:
-            frame.to_csv(temporary, index=False, quoting=2, na_rep=options.null)
+            frame.to_csv(temporary, index=False, quoting=2)
     elif suffixes == (".csv", ".parquet"):
         if options.table is None:
             raise UserError(f"{options.out}: say which table of the contract it is with --table")
@@ -52,9 +44,7 @@ def _to_parquet(options) -> None:
     columns = contract()[options.table].columns
     texts = {name: "str" for name, c in columns.items() if c.type == "string"}
     try:
-        frame = pd.read_csv(
-            options.source, dtype=texts, keep_default_na=False, na_values=[options.null]
-        )
+        frame = pd.read_csv(options.source, dtype=texts, keep_default_na=False, na_values=[""])
     except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{options.source}: cannot be read as CSV ({error}); check it") from error
     if options.table == "responses":

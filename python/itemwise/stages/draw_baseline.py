@@ -17,9 +17,14 @@ from itemwise.errors import UserError
 from itemwise.files import read_record, write_record
 from itemwise.responses import Responses
 from itemwise.selectors import check_size
-from itemwise.stages.inputs import FEWEST_SUBJECTS, benchmark_scores, screened_responses
+from itemwise.stages.inputs import (
+    FEWEST_SUBJECTS,
+    benchmark_scores,
+    read_splits,
+    screened_responses,
+)
 from itemwise.stages.options import add, whole_number
-from itemwise.tables import read_table, write_table
+from itemwise.tables import write_table
 
 
 def add_options(parser) -> None:
@@ -63,7 +68,8 @@ def run(options) -> None:
 def joined(options, responses: Responses) -> tuple[Responses, np.ndarray, np.ndarray]:
     """Return the subjects with a full score and a set, their scores, and who trains."""
     scores = benchmark_scores(options.full_scores, options.benchmark)
-    sets = read_table(options.splits, "splits").set_index("subject")["set"]
+    splits = read_splits(options.splits, responses.subjects, "the responses")
+    sets = splits.set_index("subject")["set"]
     sets = sets.reindex(responses.subjects)
     kept = sets.isin(["train", "test"]).to_numpy()
     kept = kept & np.isin(responses.subjects, scores.index.to_numpy(object))

@@ -62,9 +62,28 @@ def benchmark_scores(path: str, benchmark: str) -> pd.Series:
     return table[table["benchmark"] == benchmark].set_index("subject")["full_score"]
 
 
-def training_subjects(splits: str) -> np.ndarray:
-    """Return the subjects of the training set."""
+def read_splits(splits: str, subjects: np.ndarray, source: str) -> pd.DataFrame:
+    """Read a splits table that has a row for every one of some subjects.
+
+    Raises
+    ------
+    UserError
+        Subjects of `source` are missing: leaving them out would change every result.
+    """
     table = read_table(splits, "splits")
+    subjects = np.asarray(subjects, dtype=object)
+    absent = subjects[~np.isin(subjects.astype(str), table["subject"].to_numpy(str))]
+    if absent.size:
+        raise UserError(
+            f"{splits}: {absent.size} of {subjects.size} subjects of {source} have no row: "
+            f"{listed(absent)}; give the splits of the same subjects, names written alike"
+        )
+    return table
+
+
+def training_subjects(splits: str, subjects: np.ndarray, source: str) -> np.ndarray:
+    """Return the subjects of the training set; all of `source` must be in the splits."""
+    table = read_splits(splits, subjects, source)
     return table.loc[table["set"] == "train", "subject"].to_numpy(object)
 
 
@@ -78,7 +97,8 @@ def training_responses(responses: Responses, splits: str | None) -> Responses:
     """Return the responses of training subjects, of all where there is no split."""
     if splits is None:
         return responses
-    training = responses.select_subjects(training_subjects(splits))
+    chosen = training_subjects(splits, responses.subjects, "the responses")
+    training = responses.select_subjects(chosen)
     if len(training.subjects) < 2:
         raise UserError(
             f"{splits}: {len(training.subjects)} training subjects occur in the responses; "

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
+import sys
 
 from itemwise.errors import UserError
 from itemwise.r_worker import R_FOLDER
@@ -28,7 +30,8 @@ def run_r_stage(stage: str, options: argparse.Namespace, leave_out: tuple[str, .
     command = ["Rscript", "--vanilla", str(script)]
     for name, value in vars(options).items():
         command += [] if name in leave_out else as_arguments(name, value)
-    status = subprocess.run(command).returncode
+    environment = {**os.environ, "ITEMWISE_PYTHON": sys.executable}
+    status = subprocess.run(command, env=environment).returncode
     if status:
         raise SystemExit(status)
 

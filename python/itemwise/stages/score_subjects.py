@@ -16,7 +16,7 @@ from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.responses import Responses
-from itemwise.stages.inputs import answered_responses, training_folds
+from itemwise.stages.inputs import answered_responses, read_splits, training_folds
 from itemwise.stages.options import add
 from itemwise.tables import read_table, write_table
 
@@ -43,6 +43,7 @@ def run(options) -> None:
     parameters = parameters.set_index("item", drop=False)
     folds = fold_parameters = None
     if options.fold_parameters:
+        read_splits(options.splits, responses.subjects, options.responses)
         folds = training_folds(options.splits)
         fold_parameters = read_table(options.fold_parameters, "fold_parameters")
 

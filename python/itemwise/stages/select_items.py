@@ -389,7 +389,11 @@ def _training_abilities(options) -> np.ndarray:
     """Return the abilities of training subjects from the whole pool."""
     table = read_table(options.abilities, "abilities")
     if options.splits is not None:
-        table = table[table["subject"].isin(training_subjects(options.splits))]
+        table = table[
+            table["subject"].isin(
+                training_subjects(options.splits, table["subject"], options.abilities)
+            )
+        ]
     theta = table["theta"].dropna().to_numpy()
     if len(theta) < 2:
         raise UserError(

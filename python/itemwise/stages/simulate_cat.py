@@ -30,6 +30,7 @@ from itemwise.selection import MAIN_FORM
 from itemwise.stages.inputs import (
     answered_responses,
     benchmark_scores,
+    read_splits,
     sub_domains,
     training_folds,
 )
@@ -241,7 +242,7 @@ def chosen_subjects(
 ) -> Responses:
     """Return the subjects of a set, or some of them at random, without those of `but`."""
     if options.splits:
-        splits = read_table(options.splits, "splits")
+        splits = read_splits(options.splits, responses.subjects, "the responses")
         wanted = splits.loc[splits["set"] == chosen_set, "subject"].to_numpy(object)
         if but is not None:
             wanted = wanted[~np.isin(wanted.astype(str), but.subjects.astype(str))]
