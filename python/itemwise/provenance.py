@@ -17,6 +17,7 @@ PACKAGE = ROOT / "python" / "itemwise"
 R_SOURCE = re.compile(r'"(lib/\w+\.R)"')
 DATA_FILES = {
     PACKAGE / "tables.py": PACKAGE / "contract.csv",
+    ROOT / "R" / "lib" / "parquet.R": PACKAGE / "rds.py",
     ROOT / "R" / "lib" / "io.R": PACKAGE / "contract.csv",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
