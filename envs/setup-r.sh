@@ -28,7 +28,8 @@ if [ -n "$need_debian" ]; then
 fi
 
 cran="$(lacking mirt catR nanoparquet psych GPArotation)"
-if [ -n "$cran" ]; then
+# ITEMWISE_CRAN=never leaves CRAN alone: what Debian has is enough.
+if [ -n "$cran" ] && [ "${ITEMWISE_CRAN:-try}" != never ]; then
   echo "Trying CRAN for: $cran"
   Rscript --vanilla - $cran <<'R' || true
 options(timeout = 60, repos = "https://cloud.r-project.org", Ncpus = parallel::detectCores())
