@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from itemwise.config import ROOT
 from itemwise.errors import UserError
-from itemwise.files import write_text
+from itemwise.tables.files import write_text
+from itemwise.workflow.config import ROOT
 
 EVIDENCE = ROOT / "docs" / "evidence"
 MATRICES = {

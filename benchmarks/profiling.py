@@ -18,9 +18,9 @@ import torch
 from common import markdown, write_evidence
 
 from itemwise.analyses import suite
-from itemwise.cli import main
-from itemwise.config import ROOT
-from itemwise.tables import read_table
+from itemwise.cli.main import main
+from itemwise.tables.contract import read_table
+from itemwise.workflow.config import ROOT
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "python")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -50,8 +50,8 @@ def make_bank(folder: Path) -> None:
     from test_bank import build, export
     from tiny import make_tasks
 
+    from itemwise.irt.population import draw_items
     from itemwise.irt.simulation import simulate_responses
-    from itemwise.population import draw_items
 
     make_tasks(folder / "tasks")
     documents = folder / "documents.parquet"

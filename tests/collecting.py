@@ -19,7 +19,7 @@ from hub_server import HubServer
 from huggingface_hub import constants
 from leaderboard_world import World
 
-from itemwise.cli import main
+from itemwise.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLIMITED = ("--limits", "api=1000000/300", "resolve=1000000/300")

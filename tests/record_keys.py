@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from itemwise.contract_page import records
-from itemwise.files import read_record
+from itemwise.tables.files import read_record
+from itemwise.tables.page import records
 
 TYPES = {
     "string": str, "integer": int, "number": (int, float), "boolean": bool, "list": list,

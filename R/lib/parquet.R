@@ -168,7 +168,7 @@ write_by_command <- function(x, path, table) {
 
 # A table carries the MD5 of its bytes between the last page and the footer,
 # where no reader looks, because parquet itself notices little damage and
-# nanoparquet may crash on it. python/itemwise/seal.py does the same.
+# nanoparquet may crash on it. python/itemwise/tables/checksum.py does the same.
 seal_mark <- charToRaw("itemwise:md5:")
 
 #' Insert the checksum of a parquet file into it

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from itemwise.tables import Column, contract
+from itemwise.tables.contract import Column, contract
 
 ROWS = 4
 

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise import bank
-from itemwise.bank import evaluation_text
-from itemwise.cli import main
-from itemwise.config import ROOT
+from itemwise.bank import bank
+from itemwise.bank.bank import evaluation_text
+from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.files import write_record
-from itemwise.population import simulate_population
-from itemwise.readout import Readout
-from itemwise.responses import Responses, read_responses, write_responses
-from itemwise.tables import read_table, write_table
+from itemwise.irt.population import simulate_population
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import Responses, read_responses, write_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record
+from itemwise.workflow.config import ROOT
 
 TERMS = [
     ("intercept", "intercept", "", "", 1, None, None, 50.0),

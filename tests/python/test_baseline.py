@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.baseline import minimax_form, random_form_errors, thinning_errors
-from itemwise.cli import main
-from itemwise.population import simulate_population
-from itemwise.power import minimum_detectable_difference
-from itemwise.responses import write_responses
-from itemwise.tables import read_table, write_table
+from itemwise.bank.power import minimum_detectable_difference
+from itemwise.cli.main import main
+from itemwise.irt.population import simulate_population
+from itemwise.readout.random_subsets import minimax_form, random_form_errors, thinning_errors
+from itemwise.responses.matrix import write_responses
+from itemwise.tables.contract import read_table, write_table
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_draws_equal_one_smooth_each(leaderboard):
 
 
 def smooth_between(x, y, at):
-    from itemwise.smoother import basis, fit_splines
+    from itemwise.readout.splines import basis, fit_splines
 
     rows, target = basis(x, 0, 1, 20), y - y.mean()
     coefficients = fit_splines(rows.T @ rows, rows.T @ target, target @ target, len(y))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise.build import (
+from itemwise.errors import UserError
+from itemwise.responses.build import (
     Reading,
     build_responses,
     describe_subjects,
@@ -18,10 +19,9 @@ from itemwise.build import (
     mean_scores,
     read_source,
 )
-from itemwise.errors import UserError
-from itemwise.files import read_record
-from itemwise.responses import MISSING, Responses, read_responses
-from itemwise.tables import read_table
+from itemwise.responses.matrix import MISSING, Responses, read_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 NAN = float("nan")
 WIDE = pd.DataFrame({"subject": ["a", "b", "c"], "q1": [1, 0, 1], "q2": [0, NAN, 1]})

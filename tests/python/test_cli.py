@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.cli import STAGES
-from itemwise.contract_page import written_by
-from itemwise.files import read_record
-from itemwise.population import simulate_population
-from itemwise.responses import Responses, read_responses, write_responses
-from itemwise.tables import read_table, write_table
+from itemwise.cli.main import STAGES
+from itemwise.irt.population import simulate_population
+from itemwise.responses.matrix import Responses, read_responses, write_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record
+from itemwise.tables.page import written_by
 
 # ---- The command line itself -------------------------------------------------
 

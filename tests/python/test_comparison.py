@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, ttest_1samp
 
-from itemwise.comparison import compare_models, paired
+from itemwise.bank.comparison import compare_models, paired
+from itemwise.bank.power import items_needed
 from itemwise.errors import UserError
-from itemwise.power import items_needed
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
 
 
 def answers(first, second, benchmark="b", metric="acc") -> pd.DataFrame:

@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
-from itemwise.config import OVERRIDABLE, ROOT, describe, resolve, schema
 from itemwise.errors import UserError
+from itemwise.workflow.config import OVERRIDABLE, ROOT, describe, resolve, schema
 
 SMALL = {"run": "r", "benchmarks": {"arc": {"sources": "simulated"}}}
 

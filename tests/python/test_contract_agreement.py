@@ -18,8 +18,8 @@ import pytest
 from examples import breaches, valid_table
 
 from itemwise.errors import UserError
-from itemwise.responses import from_frame, read_responses, write_responses
-from itemwise.tables import contract, read_table, write_table
+from itemwise.responses.matrix import from_frame, read_responses, write_responses
+from itemwise.tables.contract import contract, read_table, write_table
 
 LIBRARY = """
 options(itemwise.root = Sys.getenv("ITEMWISE_ROOT"), warn = 1)

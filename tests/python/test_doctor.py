@@ -6,10 +6,16 @@ import sys
 
 import pytest
 
-from itemwise import installation
-from itemwise.config import ROOT
-from itemwise.installation import Finding, examine, is_ready, pinned_versions, python_packages
 from itemwise.stages.doctor import USES, verdict
+from itemwise.workflow import installation
+from itemwise.workflow.config import ROOT
+from itemwise.workflow.installation import (
+    Finding,
+    examine,
+    is_ready,
+    pinned_versions,
+    python_packages,
+)
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def test_optional_things_are_no_failure():
 
 def test_json_says_the_same_and_nothing_heavy_is_loaded():
     code = (
-        "import sys; from itemwise.cli import main; status = main(['doctor', '--json']);"
+        "import sys; from itemwise.cli.main import main; status = main(['doctor', '--json']);"
         "assert not {'torch', 'pandas', 'transformers'} & set(sys.modules); sys.exit(status)"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

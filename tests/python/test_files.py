@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from itemwise.errors import UserError
-from itemwise.files import atomic_path, read_record, write_record, write_text
+from itemwise.tables.files import atomic_path, read_record, write_record, write_text
 
 
 def test_new_file_replaces_the_old_one_only_when_complete(tmp_path):
@@ -44,7 +44,7 @@ def test_kill_in_the_middle_leaves_the_old_file(number, tmp_path):
     path = tmp_path / "t.txt"
     write_text("old", path)
     code = (
-        "import os, sys; from itemwise.files import atomic_path\n"
+        "import os, sys; from itemwise.tables.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), int(sys.argv[2]))\n"

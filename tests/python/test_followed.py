@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.bank import Bank
+from itemwise.bank.bank import Bank
+from itemwise.bank.follow import errors, follow, full_scores, mean_score
 from itemwise.errors import UserError
-from itemwise.followed import errors, follow, full_scores, mean_score
-from itemwise.readout import clustered_se
-from itemwise.tables import check_table
+from itemwise.readout.tabulated import clustered_se
+from itemwise.tables.contract import check_table
 
 ABOUT = {"metric": "acc", "filter": "none"}
 BANK = Bank({"benchmarks": {"one": ABOUT, "two": ABOUT}}, *[pd.DataFrame()] * 5)

@@ -1,6 +1,6 @@
 """Variables of R formulas, read without R: the same ones that R finds."""
 
-from itemwise.formulas import CONSTANTS, FEATURES, MEANS, OWN, PREDICTORS, variables
+from itemwise.readout.formulas import CONSTANTS, FEATURES, MEANS, OWN, PREDICTORS, variables
 
 FORMULAS = [
     "s(Theta)",

@@ -7,10 +7,10 @@ from importlib import import_module
 
 import pytest
 
-from itemwise.cli import PHASES, STAGES, command_parser
-from itemwise.config import ROOT
-from itemwise.examples import EXAMPLES
-from itemwise.terminal import styled
+from itemwise.cli.examples import EXAMPLES
+from itemwise.cli.main import PHASES, STAGES, command_parser
+from itemwise.cli.terminal import styled
+from itemwise.workflow.config import ROOT
 
 
 def commands(text: str) -> list[list[str]]:

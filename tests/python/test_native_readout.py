@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from itemwise.native_readout import (
+from itemwise.readout.native import (
     LAMBDAS,
     cross_fit_ridge,
     fit_additive,

@@ -6,8 +6,8 @@ from importlib.metadata import distribution
 
 from packaging.specifiers import SpecifierSet
 
-from itemwise.config import ROOT
-from itemwise.installation import pinned_versions
+from itemwise.workflow.config import ROOT
+from itemwise.workflow.installation import pinned_versions
 
 DEBIAN_12 = "3.11.2"
 """Its own Python."""

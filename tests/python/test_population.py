@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from itemwise.population import (
+from itemwise.irt.population import (
     COMMON_SHARE,
     FAMILY_SHARE,
     MODELS_PER_ORGANIZATION,
     simulate_population,
 )
-from itemwise.tables import check_table
+from itemwise.tables.contract import check_table
 
 
 def simulate(number=0, n_subjects=4000, n_items=400, guessing=0.0, missing=0.0, seed=1):

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from itemwise.cli import STAGES
-from itemwise.config import ROOT
-from itemwise.provenance import DATA_FILES, PACKAGE, stage_code
+from itemwise.cli.main import STAGES
+from itemwise.workflow.config import ROOT
+from itemwise.workflow.stage_code import DATA_FILES, PACKAGE, stage_code
 
 PYTHON_STAGES = [name.replace("-", "_") for name in STAGES]
 R_STAGES = [path.stem for path in sorted((ROOT / "R").glob("*.R"))]
@@ -101,7 +101,7 @@ def test_listed_files_exist_each_once_in_order(stage, language):
 
 @pytest.mark.parametrize("stage", ["build_responses", "screen_items", "write_report"])
 def test_data_that_code_reads_is_listed(stage):
-    assert "python/itemwise/contract.csv" in stage_code(stage)
+    assert "python/itemwise/tables/contract.csv" in stage_code(stage)
     assert ("python/itemwise/report/page.html" in stage_code(stage)) == (stage == "write_report")
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise import r_worker
 from itemwise.errors import UserError
-from itemwise.r_worker import RError, RWorker
-from itemwise.responses import Responses
+from itemwise.r import worker
+from itemwise.r.worker import RError, RWorker
+from itemwise.responses.matrix import Responses
 
 pytest.importorskip("rpy2", reason="rpy2: not installed (make setup)")
 
@@ -68,7 +68,7 @@ def test_an_r_error_has_rs_words_and_the_worker_lives_on(r):
 
 
 def test_messages_go_to_pythons_log(r, caplog):
-    with caplog.at_level("INFO", logger="itemwise.r_worker"):
+    with caplog.at_level("INFO", logger="itemwise.r.worker"):
         r.call("message", x="one message")
         r.call("message", x="another")
     said = [record.message for record in caplog.records]
@@ -99,12 +99,12 @@ def test_a_call_that_takes_too_long_is_stopped():
 
 
 def test_missing_r_is_said(monkeypatch):
-    monkeypatch.setattr(r_worker.shutil, "which", lambda _: None)
+    monkeypatch.setattr(worker.shutil, "which", lambda _: None)
     with pytest.raises(UserError, match="R is not installed; run `make setup`"):
         RWorker()
 
 
 def test_missing_rpy2_is_said(monkeypatch):
-    monkeypatch.setattr(r_worker.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(worker.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match="rpy2 is not installed"):
         RWorker()

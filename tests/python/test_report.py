@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.cli import main
+from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.files import read_record, write_record
-from itemwise.population import simulate_population
-from itemwise.readout import accuracy, clustered_se
+from itemwise.irt.population import simulate_population
+from itemwise.readout.tabulated import accuracy, clustered_se
 from itemwise.report.content import (
     clusters,
     coverage,
@@ -28,8 +27,9 @@ from itemwise.report.content import (
 from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
 from itemwise.report.published import parse_published
-from itemwise.responses import write_responses
-from itemwise.tables import read_table, write_table
+from itemwise.responses.matrix import write_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record, write_record
 
 FORMS = ["A", "random1", "random2", "random3"]
 

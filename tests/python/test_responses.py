@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from itemwise.errors import UserError
-from itemwise.responses import Responses, from_frame, read_responses, write_responses
+from itemwise.responses.matrix import Responses, from_frame, read_responses, write_responses
 
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=12)
 

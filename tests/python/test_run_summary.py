@@ -7,7 +7,7 @@ import os
 import pytest
 
 from itemwise.errors import UserError
-from itemwise.run_summary import by_phase, read_jobs, time_at_work
+from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 

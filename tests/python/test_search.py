@@ -9,13 +9,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise import search
 from itemwise.errors import UserError
-from itemwise.population import simulate_population
-from itemwise.responses import write_responses
-from itemwise.search import Candidate, Data, Space, inner_and_outer, inner_error, outer_error
+from itemwise.irt.population import simulate_population
+from itemwise.responses.matrix import write_responses
+from itemwise.selection import search
+from itemwise.selection.search import (
+    Candidate,
+    Data,
+    Space,
+    inner_and_outer,
+    inner_error,
+    outer_error,
+)
 from itemwise.stages import search_selection
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
 
 N_SUBJECTS, N_ITEMS = 180, 36
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemwise.errors import UserError
-from itemwise.selection import (
+from itemwise.selection.information_filter import (
     ability_grid,
     bin_maxima,
     budget_filter,

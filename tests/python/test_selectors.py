@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise.cli import main
+from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.files import read_record
 from itemwise.irt.model import item_information
-from itemwise.population import simulate_population
-from itemwise.responses import write_responses
-from itemwise.selectors import (
+from itemwise.irt.population import simulate_population
+from itemwise.responses.matrix import write_responses
+from itemwise.selection.selectors import (
     RIDGE,
     Balance,
     by_anchor_points,
@@ -29,7 +28,8 @@ from itemwise.selectors import (
     prefixes_chosen_by,
 )
 from itemwise.stages.select_items import METHODS, told_sizes
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record
 
 
 def one_domain(n_items: int, size: int) -> Balance:

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from itemwise.smoother import LAMBDAS, basis, fit_splines, smooth
+from itemwise.readout.splines import LAMBDAS, basis, fit_splines, smooth
 
 
 def curve(x):

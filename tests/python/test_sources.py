@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemwise import sources
-from itemwise.build import build_responses, first_of_each, lowest_subjects
 from itemwise.errors import UserError
-from itemwise.evaluations import facts
-from itemwise.files import read_record
-from itemwise.growing import GrowingMatrix
-from itemwise.responses import read_responses
-from itemwise.sources import Reading, archive_prefix, source_files
-from itemwise.tables import read_table
+from itemwise.responses import sources
+from itemwise.responses.build import build_responses, first_of_each, lowest_subjects
+from itemwise.responses.growing import GrowingMatrix
+from itemwise.responses.item_facts import facts
+from itemwise.responses.matrix import read_responses
+from itemwise.responses.sources import Reading, archive_prefix, source_files
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 NAN = float("nan")
 
@@ -305,8 +305,8 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     writer.close()
     code = (
         "import resource, sys, json\n"
-        "from itemwise.build import build_responses\n"
-        "from itemwise.sources import Reading\n"
+        "from itemwise.responses.build import build_responses\n"
+        "from itemwise.responses.sources import Reading\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10\n"
         "before = peak()\n"
         "responses, _ = build_responses([sys.argv[1]], Reading('b'))\n"

@@ -7,8 +7,8 @@ import pytest
 from examples import breaches, valid_table
 
 from itemwise.errors import UserError
-from itemwise.seal import LENGTH, MARK
-from itemwise.tables import check_table, contract, open_parquet, read_table, write_table
+from itemwise.tables.checksum import LENGTH, MARK
+from itemwise.tables.contract import check_table, contract, open_parquet, read_table, write_table
 
 WRITTEN = [name for name in contract() if name != "responses"]  # which test_responses.py covers
 BREACHES = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from itemwise.provenance import stage_code
+from itemwise.workflow.stage_code import stage_code
 
 ROOT_OF_TESTS = Path(__file__).parents[1]
 COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]

@@ -6,7 +6,7 @@ import sys
 
 from test_run import RESULTS
 
-from itemwise.examples import EXAMPLES
+from itemwise.cli.examples import EXAMPLES
 
 NOT_RUN = {
     "scrape-leaderboard": "asks the hub; run in tests/python/collect against a local one",
@@ -31,7 +31,7 @@ NOT_RUN = {
 
 IN_ONE_PROCESS = """
 import shlex, sys
-from itemwise.cli import main
+from itemwise.cli.main import main
 for line in sys.stdin:
     if main(shlex.split(line)[1:]):
         sys.exit(line)

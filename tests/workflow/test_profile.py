@@ -10,7 +10,7 @@ import pytest
 import yaml
 from projects import ROOT_OF_TESTS
 
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 sys.path.insert(0, str(ROOT_OF_TESTS))
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itemwise.build import describe_subjects
 from itemwise.collect.collection import Collected, Collection
-from itemwise.files import atomic_path
-from itemwise.seal import seal_parquet
-from itemwise.tables import contract, write_table
+from itemwise.responses.build import describe_subjects
+from itemwise.tables.checksum import seal_parquet
+from itemwise.tables.contract import contract, write_table
+from itemwise.tables.files import atomic_path
 
 ROWS = 1_000_000
 """Rows of a shard: what a reader needs at once."""

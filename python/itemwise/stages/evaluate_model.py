@@ -17,18 +17,18 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.bank import Bank, read_bank
+from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.model_scores import form_documents
+from itemwise.cli.options import add, add_loading_options, whole_number
+from itemwise.cli.settings import key_values, literals
 from itemwise.errors import UserError
-from itemwise.files import write_record
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger, check_folder
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
-from itemwise.model_scores import form_documents
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add, add_loading_options, whole_number
-from itemwise.stages.settings import key_values, literals
-from itemwise.tables import write_table
+from itemwise.selection.information_filter import MAIN_FORM
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

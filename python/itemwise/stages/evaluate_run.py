@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from itemwise.cli.options import add
 from itemwise.errors import UserError
-from itemwise.files import write_record
 from itemwise.stages.evaluate_model import (
     add_model_options,
     add_question_options,
@@ -22,8 +22,8 @@ from itemwise.stages.evaluate_model import (
     make_suite,
     wanted,
 )
-from itemwise.stages.options import add
-from itemwise.tables import write_table
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

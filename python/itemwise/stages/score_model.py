@@ -11,18 +11,18 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from itemwise.bank import GRAND, read_bank
+from itemwise.bank.bank import GRAND, read_bank
+from itemwise.bank.model_scores import Scored, score_models
+from itemwise.cli.options import add
+from itemwise.cli.settings import add_metric_options, key_values
+from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
-from itemwise.files import write_record, write_text
 from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
-from itemwise.model_scores import Scored, score_models
 from itemwise.report.templates import templates
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add
-from itemwise.stages.settings import add_metric_options, key_values
-from itemwise.tables import read_table, write_table
-from itemwise.terminal import warn
+from itemwise.selection.information_filter import MAIN_FORM
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record, write_text
 
 
 def add_options(parser) -> None:

@@ -17,14 +17,21 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from itemwise.bank.power import minimum_detectable_difference
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import write_record
 from itemwise.irt.model import item_information
 from itemwise.irt.quadrature import LIMIT
-from itemwise.power import minimum_detectable_difference
-from itemwise.readout import rmse
-from itemwise.responses import read_responses
-from itemwise.selection import (
+from itemwise.readout.tabulated import rmse
+from itemwise.responses.inputs import (
+    FEWEST_SUBJECTS,
+    benchmark_scores,
+    sub_domains,
+    training_responses,
+    training_subjects,
+)
+from itemwise.responses.matrix import read_responses
+from itemwise.selection.information_filter import (
     MAIN_FORM,
     Selected,
     ability_grid,
@@ -32,7 +39,7 @@ from itemwise.selection import (
     information_filter,
     random_forms,
 )
-from itemwise.selectors import (
+from itemwise.selection.selectors import (
     Balance,
     by_anchor_points,
     by_reconstruction,
@@ -45,15 +52,8 @@ from itemwise.selectors import (
     prefix_rmse,
     prefixes_chosen_by,
 )
-from itemwise.stages.inputs import (
-    FEWEST_SUBJECTS,
-    benchmark_scores,
-    sub_domains,
-    training_responses,
-    training_subjects,
-)
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record
 
 METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
 SIZES = (5, 10, 20, 40, 80, 160, 320)
