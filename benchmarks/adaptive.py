@@ -23,12 +23,12 @@ from itemwise.adaptive.rules import LIVE_RULE
 from itemwise.adaptive.study import items_to_reach
 from itemwise.bank.bank import read_bank
 from itemwise.irt.model import item_information
+from itemwise.paths import ROOT
 from itemwise.report.figures import adaptive as study_figure
 from itemwise.responses.matrix import read_responses, write_responses
 from itemwise.stages.simulate_cat import RULES
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
-from itemwise.workflow.config import ROOT
 
 SUBJECTS = 100
 """Random complete rows on which both engines are timed."""

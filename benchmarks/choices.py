@@ -26,15 +26,15 @@ from distil import (
 from scipy.optimize import nnls
 
 from itemwise.adaptive.study import items_to_reach, study
+from itemwise.irt.model import fill_expected
+from itemwise.paths import ROOT
+from itemwise.readout.accuracy import accuracy, rmse
 from itemwise.readout.native import predict_full_scores
-from itemwise.readout.tabulated import accuracy, rmse
 from itemwise.report.figures import search as search_figure
 from itemwise.responses.inputs import benchmark_scores
 from itemwise.responses.matrix import read_responses
-from itemwise.selection.selectors import fill_expected
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
-from itemwise.workflow.config import ROOT
 
 BENCHMARKS = {"arc": 100, "gsm8k": 200}
 """Items of the form."""

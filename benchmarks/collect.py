@@ -21,7 +21,7 @@ from itemwise.collect.models import Model
 from itemwise.collect.plan import SMALL_FILE_CALLS, Plan
 from itemwise.collect.reading import Answers, Sheet
 from itemwise.collect.shards import write_collection
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.paths import ROOT
 from itemwise.tables.files import write_text
-from itemwise.workflow.config import ROOT
 
 EVIDENCE = ROOT / "docs" / "evidence"
 MATRICES = {

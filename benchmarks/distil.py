@@ -18,11 +18,11 @@ from scipy.stats import binomtest
 
 from itemwise.bank.bank import Bank
 from itemwise.bank.power import minimum_detectable_difference
-from itemwise.readout.tabulated import accuracy
+from itemwise.paths import ROOT
+from itemwise.readout.accuracy import accuracy
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
 from itemwise.responses.matrix import MISSING, Responses, read_responses
 from itemwise.tables.contract import open_parquet, read_table, write_table
-from itemwise.workflow.config import ROOT
 
 CONFIG = "tests/config/leaderboard.yaml"
 SPLITS = {"organization": "leaderboard", "random": "leaderboard-random"}

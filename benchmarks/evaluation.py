@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 from common import data_folder, markdown, write_evidence
 
+from itemwise.paths import ROOT
 from itemwise.tables.contract import open_parquet, read_table
-from itemwise.workflow.config import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

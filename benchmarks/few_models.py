@@ -16,11 +16,11 @@ from uncertainty import leaderboard_bank
 
 from itemwise import irt
 from itemwise.bank.bank import read_bank
+from itemwise.forms import random_forms
 from itemwise.irt.cross_calibration import calibrate_folds
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
 from itemwise.responses.matrix import Responses, read_responses, write_responses
-from itemwise.selection.information_filter import random_forms
 from itemwise.tables.contract import read_table, write_table
 
 REPLICATIONS = 25

@@ -19,8 +19,8 @@ from common import markdown, write_evidence
 
 from itemwise.analyses import suite
 from itemwise.cli.main import main
+from itemwise.paths import ROOT
 from itemwise.tables.contract import read_table
-from itemwise.workflow.config import ROOT
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "python")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

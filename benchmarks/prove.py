@@ -40,9 +40,9 @@ from itemwise.irt.native import check_varying, fit_native
 from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
 from itemwise.irt.starts import correlation_start
+from itemwise.paths import ROOT
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import open_parquet, read_table
-from itemwise.workflow.config import ROOT
 
 THREADS = 2
 

@@ -14,10 +14,10 @@ from common import EVIDENCE, data_folder, markdown, write_evidence
 from evaluation import itemwise
 from scipy.special import expit
 
+from itemwise.paths import ROOT
 from itemwise.report.profile_figures import short
 from itemwise.trajectories.folder import read_folder
 from itemwise.trajectories.smooth import smooth
-from itemwise.workflow.config import ROOT
 
 SIZES = ("70m", "160m", "410m", "1b", "1.4b", "2.8b", "6.9b", "12b")
 TOKENS_PER_STEP = 1024 * 2048

@@ -14,9 +14,9 @@ from common import data_folder, markdown, write_evidence
 from distil import BENCHMARKS, CONFIG, calibrated, options, stage
 
 from itemwise.bank.bank import read_bank
+from itemwise.paths import ROOT
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
-from itemwise.workflow.config import ROOT
 
 FORM_SIZES = {"arc": 100, "gsm8k": 200}
 DRAWS = 10_000

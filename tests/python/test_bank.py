@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 
 from itemwise.bank import bank
-from itemwise.bank.bank import evaluation_text
+from itemwise.bank.card import evaluation_text
 from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
+from itemwise.paths import ROOT
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses, read_responses, write_responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
-from itemwise.workflow.config import ROOT
 
 TERMS = [
     ("intercept", "intercept", "", "", 1, None, None, 50.0),

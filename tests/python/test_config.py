@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from itemwise.errors import UserError
-from itemwise.workflow.config import OVERRIDABLE, ROOT, describe, resolve, schema
+from itemwise.paths import ROOT
+from itemwise.workflow.config import OVERRIDABLE, resolve, schema
+from itemwise.workflow.config_page import describe
 
 SMALL = {"run": "r", "benchmarks": {"arc": {"sources": "simulated"}}}
 

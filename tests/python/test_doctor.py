@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from itemwise.paths import ROOT
 from itemwise.stages.doctor import USES, verdict
 from itemwise.workflow import installation
-from itemwise.workflow.config import ROOT
 from itemwise.workflow.installation import (
     Finding,
     examine,

@@ -9,7 +9,7 @@ import pytest
 from itemwise.bank.bank import Bank
 from itemwise.bank.follow import errors, follow, full_scores, mean_score
 from itemwise.errors import UserError
-from itemwise.readout.tabulated import clustered_se
+from itemwise.readout.accuracy import clustered_se
 from itemwise.tables.contract import check_table
 
 ABOUT = {"metric": "acc", "filter": "none"}

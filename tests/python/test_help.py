@@ -10,7 +10,7 @@ import pytest
 from itemwise.cli.examples import EXAMPLES
 from itemwise.cli.main import PHASES, STAGES, command_parser
 from itemwise.cli.terminal import styled
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 
 
 def commands(text: str) -> list[list[str]]:

@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 
 from packaging.specifiers import SpecifierSet
 
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 from itemwise.workflow.installation import pinned_versions
 
 DEBIAN_12 = "3.11.2"

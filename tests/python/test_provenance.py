@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from itemwise.cli.main import STAGES
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 from itemwise.workflow.stage_code import DATA_FILES, PACKAGE, stage_code
 
 PYTHON_STAGES = [name.replace("-", "_") for name in STAGES]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from itemwise.readout.tabulated import accuracy
+from itemwise.readout.accuracy import accuracy
 
 
 def test_accuracy_by_hand():

@@ -14,7 +14,7 @@ import pytest
 from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
-from itemwise.readout.tabulated import accuracy, clustered_se
+from itemwise.readout.accuracy import accuracy, clustered_se
 from itemwise.report.content import (
     clusters,
     coverage,

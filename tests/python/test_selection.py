@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemwise.errors import UserError
+from itemwise.forms import random_forms
 from itemwise.selection.information_filter import (
     ability_grid,
     bin_maxima,
     budget_filter,
     information_filter,
     quantiles_type_4,
-    random_forms,
 )
 
 

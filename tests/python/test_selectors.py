@@ -10,24 +10,22 @@ from hypothesis import strategies as st
 
 from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.irt.model import item_information
+from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.matrix import write_responses
+from itemwise.selection.balance import Balance, deal
+from itemwise.selection.choose import METHODS, told_sizes
 from itemwise.selection.selectors import (
     RIDGE,
-    Balance,
     by_anchor_points,
     by_reconstruction,
     by_test_information,
     check_size,
     cross_fitted,
-    deal,
-    fill_expected,
     penalised_size,
     prefix_rmse,
     prefixes_chosen_by,
 )
-from itemwise.stages.select_items import METHODS, told_sizes
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
 
@@ -251,7 +249,7 @@ def test_larger_sizes_change_nothing_of_the_form(calibrated, tmp_path, monkeypat
 
     def told(sizes: tuple) -> dict:
         record = tmp_path / "record.json"
-        monkeypatch.setattr("itemwise.stages.select_items.SIZES", sizes)
+        monkeypatch.setattr("itemwise.selection.choose.SIZES", sizes)
         options = ("--budget", 12, "--record", record, "--balance", "domain")
         assert select(calibrated, tmp_path / "out.parquet", *options) == 0
         return read_record(record)

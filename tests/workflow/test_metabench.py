@@ -11,11 +11,11 @@ import pytest
 import yaml
 from record_keys import check_run
 
+from itemwise.paths import ROOT
 from itemwise.r.worker import r_has
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
-from itemwise.workflow.config import ROOT
 
 PARTS = {
     "arc": ["arc"], "gsm8k": ["gsm8k"], "hellaswag": ["hellaswag"],

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from itemwise.readout.tabulated import accuracy
+from itemwise.readout.accuracy import accuracy
 from itemwise.tables.contract import read_table
 
 CONFIG = "tests/config/leaderboard.yaml"

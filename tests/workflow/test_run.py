@@ -9,7 +9,7 @@ import pytest
 from projects import TINY, shell_jobs
 from record_keys import check_record, check_run
 
-from itemwise.readout.tabulated import accuracy
+from itemwise.readout.accuracy import accuracy
 from itemwise.tables.contract import read_table
 
 RESULTS = "results/tiny"

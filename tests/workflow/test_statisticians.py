@@ -9,9 +9,9 @@ import pytest
 from projects import TINY, Project
 from test_run import READ_OUT, RESULTS
 
+from itemwise.paths import ROOT
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import contract, read_table
-from itemwise.workflow.config import ROOT
 
 PAGE = (ROOT / "docs/statisticians.md").read_text(encoding="utf-8")
 

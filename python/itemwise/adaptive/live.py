@@ -22,10 +22,10 @@ from itemwise.adaptive.simulate import ScoreScale
 from itemwise.adaptive.stopping import out_of_reach, stops
 from itemwise.bank.bank import Bank
 from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.responses.domains import domains_of
 from itemwise.responses.matrix import Responses
-from itemwise.selection.information_filter import MAIN_FORM
 
 LOG = logging.getLogger(__name__)
 ONLY = np.array([0])

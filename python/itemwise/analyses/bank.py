@@ -26,7 +26,7 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.harness_tasks import answer
 from itemwise.analyses.intervals import Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.bank.bank import GRAND, Bank, read_bank
+from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import (
     documents_of,
     form_documents,
@@ -36,11 +36,12 @@ from itemwise.bank.model_scores import (
     score_models,
 )
 from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
 from itemwise.harness.evaluate import ask_documents, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite, find_tasks
-from itemwise.selection.information_filter import MAIN_FORM
+from itemwise.readout.features import GRAND
 
 
 @dataclass(frozen=True)

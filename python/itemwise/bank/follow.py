@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from itemwise.bank.bank import GRAND, Bank
+from itemwise.bank.bank import Bank
 from itemwise.bank.model_scores import binary, with_main_metric
 from itemwise.errors import UserError, listed
+from itemwise.readout.features import GRAND
 
 FULL, FORM, ADAPTIVE = "full", "form", "adaptive"
 

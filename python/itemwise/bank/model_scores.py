@@ -13,11 +13,11 @@ import pandas as pd
 
 from itemwise.bank.bank import Bank
 from itemwise.errors import UserError, listed, suggestion
+from itemwise.forms import MAIN_FORM
 from itemwise.harness.names import main_metric
 from itemwise.harness.suite import Document, Suite
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.responses.matrix import MISSING, Responses
-from itemwise.selection.information_filter import MAIN_FORM
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.paths import ROOT
 from itemwise.responses.matrix import Responses
-from itemwise.workflow.config import ROOT
 
 LOG = logging.getLogger(__name__)
 R_FOLDER = ROOT / "R"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
-from itemwise.selection.information_filter import MAIN_FORM
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from itemwise.irt.model import fill_expected
 from itemwise.responses.matrix import Responses
-from itemwise.selection.selectors import fill_expected
 
 INTERCEPT = "(intercept)"
 GRAND = "grand"

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from scipy.stats import spearmanr
 
-from itemwise.bank.bank import GRAND
 from itemwise.bank.follow import ADAPTIVE, FORM, FULL, errors
-from itemwise.readout.tabulated import accuracy, clustered_se
+from itemwise.readout.accuracy import accuracy, clustered_se
+from itemwise.readout.features import GRAND
 from itemwise.report.figures import FORM as BLUE
 from itemwise.report.figures import INK, QUIET, STYLE, data_url
 from itemwise.tables.contract import read_table

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from itemwise.bank.power import minimum_detectable_difference
-from itemwise.readout.tabulated import accuracy
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy
 from itemwise.report import adaptive, figures
 from itemwise.report.content import (
     Benchmark,
@@ -28,7 +29,6 @@ from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
 from itemwise.report.verdict import verdict
-from itemwise.selection.information_filter import MAIN_FORM
 from itemwise.tables.files import read_record
 
 SHOWN_ITEMS = 15

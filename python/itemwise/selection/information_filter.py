@@ -1,38 +1,13 @@
-"""Choose the items that carry the information: metabench's filter, and random subsets."""
+"""Choose the items that carry the information: metabench's filter."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from itemwise.errors import UserError
-
-MAIN_FORM = "A"
-"""Name of the form that a selector chooses; random forms are `random1`, ..."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """Items in their order of selection.
-
-    Attributes
-    ----------
-    positions : array of int
-        Columns of the information matrix.
-    information : array
-        Information for which each item was chosen.
-    theta : array
-        Ability at which that information is reached.
-    threshold : float or None
-        Information that an item had to reach; None where the selector knows none.
-    """
-
-    positions: np.ndarray
-    information: np.ndarray
-    theta: np.ndarray
-    threshold: float | None
+from itemwise.forms import Selected
 
 
 def ability_grid(theta: np.ndarray, grid: str, bins: int) -> np.ndarray:
@@ -192,9 +167,3 @@ def _filter(maxima: np.ndarray, where: np.ndarray, threshold: float) -> Selected
     return Selected(
         np.array(chosen, dtype=int), np.array(gains), np.array(places), float(threshold)
     )
-
-
-def random_forms(n_items: int, size: int, n_forms: int, seed: int) -> list[np.ndarray]:
-    """Draw subsets of `size` items at random, without replacement within each."""
-    rng = np.random.default_rng(seed)
-    return [rng.permutation(n_items)[:size] for _ in range(n_forms)]

@@ -16,18 +16,13 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.irt.calibration import fit
-from itemwise.irt.model import item_information
+from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.scoring import score
 from itemwise.readout.native import predict_full_scores
 from itemwise.responses.matrix import Responses
+from itemwise.selection.balance import Balance
 from itemwise.selection.information_filter import ability_grid, budget_filter
-from itemwise.selection.selectors import (
-    Balance,
-    by_anchor_points,
-    by_reconstruction,
-    by_test_information,
-    fill_expected,
-)
+from itemwise.selection.selectors import by_anchor_points, by_reconstruction, by_test_information
 
 METHODS = ("reconstruction", "test-information", "anchors", "information")
 TARGETS = 121

@@ -1,7 +1,7 @@
 """Choose a given number of items, each selector by a criterion of its own.
 
 All selectors rank: the first items of a longer selection are the shorter selection
-(except anchor points). `open_domains` keeps sub-domains in proportion.
+(except anchor points). `Balance` keeps sub-domains in proportion.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pandas as pd
 from scipy.cluster.vq import kmeans2
 
 from itemwise.errors import UserError
-from itemwise.irt.model import item_information, parameters_beta, probabilities
+from itemwise.irt.model import item_information
 from itemwise.readout.native import fit_ridge
+from itemwise.selection.balance import Balance
 
 RIDGE = 10.0
 """Penalty of the linear predictor in the search, in squared responses: ten subjects' worth.
@@ -24,33 +25,6 @@ alike, and the selection depends on it little.
 """
 
 PARAMETERS = ["a", "d", "g", "u"]
-
-
-class Balance:
-    """Quotas of sub-domains, in proportion to the pool (largest remainders).
-
-    Parameters
-    ----------
-    domains : array, shape (n_items,)
-        Sub-domain of every item of the pool; one value where there is no balance.
-    size : int
-        Items to select.
-    """
-
-    def __init__(self, domains: np.ndarray, size: int):
-        self.codes, names = pd.factorize(domains)
-        counts = np.bincount(self.codes, minlength=len(names))
-        share = size * counts / counts.sum()
-        self.quota = np.floor(share).astype(int)
-        most_wanting = np.argsort(self.quota - share, kind="stable")
-        self.quota[most_wanting[: size - self.quota.sum()]] += 1
-
-    def open_items(self, taken: list[int]) -> np.ndarray:
-        """Return which items may be taken next, boolean of shape (n_items,)."""
-        used = np.bincount(self.codes[taken], minlength=len(self.quota))
-        allowed = (used < self.quota)[self.codes]
-        allowed[taken] = False
-        return allowed
 
 
 def greedy(n_steps: int, balance: Balance, gains: Callable[[], np.ndarray], take: Callable) -> list:
@@ -287,19 +261,6 @@ def _anchors(values: np.ndarray, members: np.ndarray, size: int, seed: int) -> l
     return chosen
 
 
-def deal(positions: np.ndarray, domains: np.ndarray, n_forms: int) -> list[np.ndarray]:
-    """Deal ranked items to parallel forms, A B B A A B ..., sub-domain by sub-domain.
-
-    The first item is the best, so turning the order round after every round gives no
-    form all the better ones. Forms are disjoint; sizes differ by at most one.
-    """
-    by_domain = np.argsort(pd.factorize(domains[positions])[0], kind="stable")
-    turn = np.concatenate([np.arange(n_forms), np.arange(n_forms)[::-1]])
-    owner = np.empty(len(positions), dtype=int)
-    owner[by_domain] = np.resize(turn, len(positions))
-    return [positions[owner == form] for form in range(n_forms)]
-
-
 def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
     """Refuse a selection of more items than there are."""
     if not 1 <= size * n_forms <= n_items:
@@ -309,18 +270,3 @@ def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
             "set config key 'selection.budget' between 1 and the size of the pool"
             + (", or lower 'selection.forms'" if n_forms > 1 else "")
         )
-
-
-def fill_expected(responses: np.ndarray, parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
-    """Return responses as floats, cells not administered by their expectation P(theta).
-
-    Parameters
-    ----------
-    responses : array of int8, shape (n_subjects, n_items)
-        -1 for not administered.
-    parameters : data frame
-        Item parameters in the columns' order.
-    theta : array, shape (n_subjects,)
-    """
-    right, _ = probabilities(parameters_beta(parameters), theta)
-    return np.where(responses >= 0, responses, right.T)

@@ -20,14 +20,14 @@ from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import odd_patterns
+from itemwise.cli.model_options import task_names
 from itemwise.cli.options import add
+from itemwise.cli.score_table import text_table
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.harness.ledger import check_folder
 from itemwise.harness.model import LanguageModel
 from itemwise.harness.suite import find_tasks
-from itemwise.stages.evaluate_model import task_names
-from itemwise.stages.score_model import text_table
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 from itemwise.workflow.child_process import run_child

@@ -35,13 +35,12 @@ from itemwise.bank.model_scores import (
     responses_of,
     with_main_metric,
 )
-from itemwise.cli.options import add, whole_number
-from itemwise.cli.settings import add_metric_options, key_values
+from itemwise.cli.model_options import add_identity_options, add_model_options, prepare
+from itemwise.cli.options import add, add_metric_options, key_values, whole_number
+from itemwise.cli.score_table import text_table
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
-from itemwise.selection.information_filter import MAIN_FORM
-from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
-from itemwise.stages.score_model import text_table
+from itemwise.forms import MAIN_FORM
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import atomic_path, write_record
 

@@ -12,11 +12,12 @@ import pandas as pd
 
 from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy
 from itemwise.readout.assessment import Made, assess, assess_jointly
-from itemwise.readout.tabulated import accuracy, check_joint_record, check_record
+from itemwise.readout.tabulated import check_joint_record, check_record
 from itemwise.responses.inputs import benchmark_scores
 from itemwise.responses.matrix import read_responses
-from itemwise.selection.information_filter import MAIN_FORM
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 

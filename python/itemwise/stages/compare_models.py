@@ -10,8 +10,7 @@ import pandas as pd
 
 from itemwise.bank.bank import read_bank
 from itemwise.bank.comparison import compare_models
-from itemwise.cli.options import add
-from itemwise.cli.settings import add_metric_options, key_values
+from itemwise.cli.options import add, add_metric_options, key_values
 from itemwise.errors import UserError
 from itemwise.tables.contract import read_table, write_table
 

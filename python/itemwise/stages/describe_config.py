@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itemwise.cli.options import add
 from itemwise.tables.files import write_text
-from itemwise.workflow.config import describe
+from itemwise.workflow.config_page import describe
 
 
 def add_options(parser) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 from itemwise.bank.bank import write_bank
 from itemwise.cli.options import add_lists, check_lists
 from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import UNBELIEVABLE
-from itemwise.readout.tabulated import accuracy, calibration_share, check_joint_record, check_record
-from itemwise.selection.information_filter import MAIN_FORM
+from itemwise.readout.accuracy import accuracy, calibration_share
+from itemwise.readout.tabulated import check_joint_record, check_record
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from itemwise.cli.options import add
-from itemwise.cli.settings import key_values
+from itemwise.cli.options import add, key_values
 from itemwise.cli.terminal import warn
 from itemwise.harness.import_messages import summary, warnings
 from itemwise.harness.samples import Imported, import_samples

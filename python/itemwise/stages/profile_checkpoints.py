@@ -22,8 +22,7 @@ from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
-from itemwise.cli.options import add_loading_options, whole_number
-from itemwise.cli.settings import key_values
+from itemwise.cli.options import add_loading_options, key_values, whole_number
 from itemwise.errors import UserError, listed
 from itemwise.harness.model import LanguageModel
 from itemwise.tables.files import read_record, write_record

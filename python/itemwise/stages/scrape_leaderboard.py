@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from itemwise.cli.options import add, whole_number
-from itemwise.cli.settings import key_values
+from itemwise.cli.options import add, key_values, whole_number
 from itemwise.collect.collection import Collection, derive
 from itemwise.collect.collector import Collector, jobs_left
 from itemwise.collect.hub import Hub, Patience

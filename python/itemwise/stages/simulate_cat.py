@@ -23,6 +23,7 @@ from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
 from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.r.stage import run_r_stage
 from itemwise.readout.tabulated import Readout
@@ -33,7 +34,6 @@ from itemwise.responses.inputs import (
     training_folds,
 )
 from itemwise.responses.matrix import Responses, write_responses
-from itemwise.selection.information_filter import MAIN_FORM
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
 

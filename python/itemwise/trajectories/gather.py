@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from itemwise.bank.bank import GRAND
 from itemwise.errors import UserError
+from itemwise.readout.features import GRAND
 from itemwise.tables.contract import contract, read_table
 from itemwise.tables.files import read_record
 from itemwise.trajectories.axis import Axis, choose_axis

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 
 PIP = ".venv/bin/pip install -c constraints.txt -e '.{extra}'"
 EXTRAS = {

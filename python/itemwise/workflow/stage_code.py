@@ -11,7 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from itemwise.workflow.config import ROOT
+from itemwise.paths import ROOT
 
 PACKAGE = ROOT / "python" / "itemwise"
 R_SOURCE = re.compile(r'"(lib/\w+\.R)"')

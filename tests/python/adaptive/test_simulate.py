@@ -21,10 +21,10 @@ from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.irt.population import simulate_population
+from itemwise.paths import ROOT
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import MISSING, Responses, write_responses
 from itemwise.tables.contract import read_table, write_table
-from itemwise.workflow.config import ROOT
 
 N_SUBJECTS, N_ITEMS = 60, 40
 

@@ -13,6 +13,7 @@ import pytest
 
 from itemwise.analyses.suite import THEMES, load
 from itemwise.cli.main import main
+from itemwise.paths import ROOT
 from itemwise.report.profile import shown_groups
 from itemwise.report.profile_figures import share_of_page, token_axis
 from itemwise.tables.contract import contract, read_table, write_table
@@ -20,7 +21,6 @@ from itemwise.tables.files import write_record
 from itemwise.trajectories.accuracies import read_accuracies, wilson
 from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.folder import NEEDED, OPTIONAL, read_folder
-from itemwise.workflow.config import ROOT
 
 STEPS = [0, 1000, 2000, 4000, 8000, 16000, 32000, 64000]
 MODELS = ["org/a", "org/b"]
