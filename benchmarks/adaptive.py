@@ -220,7 +220,7 @@ def study_row(rule: str, part: pd.DataFrame) -> dict:
 
 def live() -> None:
     """Adapt to tiny transformers that know part of the answers, and kill some runs."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     from tiny import teach
 
     bank = arc_bank()

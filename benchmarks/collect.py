@@ -23,7 +23,7 @@ from itemwise.collect.reading import Answers, Sheet
 from itemwise.collect.shards import write_collection
 from itemwise.paths import ROOT
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from collecting import collect, collect_with_kills, command, environment, write_models
 from hub_server import Faults, HubServer, Repository

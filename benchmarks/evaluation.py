@@ -18,7 +18,7 @@ from common import data_folder, markdown, write_evidence
 from itemwise.paths import ROOT
 from itemwise.tables.contract import open_parquet, read_table
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 

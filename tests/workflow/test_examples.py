@@ -26,7 +26,7 @@ NOT_RUN = {
     "adapt-model": "run in docs/tutorial-run.md",
     "compare-models": "run in docs/tutorial-score-model.md",
     "compare-engines": "needs a calibration by mirt",
-    "doctor": "run in tests/python/test_doctor.py",
+    "doctor": "run in tests/python/workflow/test_installation.py",
 }
 
 IN_ONE_PROCESS = """

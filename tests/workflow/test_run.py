@@ -203,7 +203,7 @@ def test_changed_setting_repeats_what_it_concerns(finished_run):
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])
 def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
-    """Which files a stage runs is traced in tests/python/test_provenance.py."""
+    """Which files a stage runs is traced in tests/python/workflow/test_stage_code.py."""
     (finished_run.folder / "engine.yaml").write_text(f"irt: {{engine: {engine}}}\n")
     printed = finished_run.snakemake(
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"

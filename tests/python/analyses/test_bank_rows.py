@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_bank import build, export
+from banks import build, export
 from tiny import make_tasks
 
 from itemwise.analyses import bank, suite

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from test_bank import build, export
+from banks import build, export
 
 from itemwise.bank.bank import read_bank
 from itemwise.irt.population import draw_items

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from itemwise.workflow.stage_code import stage_code
 
-ROOT_OF_TESTS = Path(__file__).parents[1]
 COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]
 TINY = "tests/config/tiny.yaml"
 

@@ -21,7 +21,7 @@ from leaderboard_world import World
 
 from itemwise.cli.main import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 UNLIMITED = ("--limits", "api=1000000/300", "resolve=1000000/300")
 
 

@@ -10,7 +10,7 @@ from itemwise.errors import UserError
 from itemwise.tables.checksum import LENGTH, MARK
 from itemwise.tables.contract import check_table, contract, open_parquet, read_table, write_table
 
-WRITTEN = [name for name in contract() if name != "responses"]  # which test_responses.py covers
+WRITTEN = [name for name in contract() if name != "responses"]  # tests/python/responses covers it
 BREACHES = [
     pytest.param(name, table, named, id=f"{name}: {what}")
     for name in WRITTEN
