@@ -93,8 +93,9 @@ def suite_rows() -> None:
     text = (
         f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
         "trained on the spot and small data of the real form (`tests/support/tiny_suite.py`); the "
-        f"judge is a stub server. Together {seconds:.0f} s on the {where}, weights loaded for each command. "
-        "Without `--set` the same commands take their data from the hub.\n\n" + markdown(table)
+        f"judge is a stub server. Together {seconds:.0f} s on the {where}, weights loaded for each "
+        "command. Without `--set` the same commands take their data from the hub.\n\n"
+        + markdown(table)
     )
     write_evidence("suite_rows", "Every row of the 360 suite", text, "make prove")
 
