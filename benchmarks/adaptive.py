@@ -21,14 +21,14 @@ from evaluation import itemwise, local_metabench
 
 from itemwise.adaptive.rules import LIVE_RULE
 from itemwise.adaptive.study import items_to_reach
-from itemwise.bank import read_bank
-from itemwise.config import ROOT
-from itemwise.files import read_record
+from itemwise.bank.bank import read_bank
 from itemwise.irt.model import item_information
+from itemwise.paths import ROOT
 from itemwise.report.figures import adaptive as study_figure
-from itemwise.responses import read_responses, write_responses
+from itemwise.responses.matrix import read_responses, write_responses
 from itemwise.stages.simulate_cat import RULES
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 SUBJECTS = 100
 """Random complete rows on which both engines are timed."""
@@ -220,7 +220,7 @@ def study_row(rule: str, part: pd.DataFrame) -> dict:
 
 def live() -> None:
     """Adapt to tiny transformers that know part of the answers, and kill some runs."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     from tiny import teach
 
     bank = arc_bank()

@@ -26,15 +26,15 @@ from distil import (
 from scipy.optimize import nnls
 
 from itemwise.adaptive.study import items_to_reach, study
-from itemwise.config import ROOT
-from itemwise.files import read_record
-from itemwise.native_readout import predict_full_scores
-from itemwise.readout import accuracy, rmse
+from itemwise.irt.model import fill_expected
+from itemwise.paths import ROOT
+from itemwise.readout.accuracy import accuracy, rmse
+from itemwise.readout.native import predict_full_scores
 from itemwise.report.figures import search as search_figure
-from itemwise.responses import read_responses
-from itemwise.selectors import fill_expected
-from itemwise.stages.inputs import benchmark_scores
-from itemwise.tables import read_table
+from itemwise.responses.inputs import benchmark_scores
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 BENCHMARKS = {"arc": 100, "gsm8k": 200}
 """Items of the form."""

@@ -21,9 +21,9 @@ from itemwise.collect.models import Model
 from itemwise.collect.plan import SMALL_FILE_CALLS, Plan
 from itemwise.collect.reading import Answers, Sheet
 from itemwise.collect.shards import write_collection
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from collecting import collect, collect_with_kills, command, environment, write_models
 from hub_server import Faults, HubServer, Repository

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from itemwise.config import ROOT
 from itemwise.errors import UserError
-from itemwise.files import write_text
+from itemwise.paths import ROOT
+from itemwise.tables.files import write_text
 
 EVIDENCE = ROOT / "docs" / "evidence"
 MATRICES = {

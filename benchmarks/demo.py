@@ -14,11 +14,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 from itemwise.report.content import load_benchmark, summary
 from itemwise.report.followed import figure, held_out_errors, read_runs
-from itemwise.run_summary import by_phase, read_jobs, time_at_work
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
+from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 
 RUN = ROOT / "results" / "demo"
 BENCHMARKS = ("knowledge", "grammar", "sequences", "numbers")

@@ -15,7 +15,7 @@ import pandas as pd
 from common import markdown, write_evidence
 from kills import compare_tables, copy_project, run_of, start_run
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 
 DEFINITION = ROOT / "envs" / "itemwise.def"
 CONFIGURATIONS = ("simulated", "demo", "analysis360")

@@ -16,13 +16,13 @@ import pandas as pd
 from common import EVIDENCE, data_folder, markdown, write_evidence
 from scipy.stats import binomtest
 
-from itemwise.bank import Bank
-from itemwise.config import ROOT
-from itemwise.power import minimum_detectable_difference
-from itemwise.readout import accuracy
+from itemwise.bank.bank import Bank
+from itemwise.bank.power import minimum_detectable_difference
+from itemwise.paths import ROOT
+from itemwise.readout.accuracy import accuracy
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
-from itemwise.responses import MISSING, Responses, read_responses
-from itemwise.tables import open_parquet, read_table, write_table
+from itemwise.responses.matrix import MISSING, Responses, read_responses
+from itemwise.tables.contract import open_parquet, read_table, write_table
 
 CONFIG = "tests/config/leaderboard.yaml"
 SPLITS = {"organization": "leaderboard", "random": "leaderboard-random"}
@@ -533,7 +533,7 @@ def controls() -> None:
 
 def shuffled_responses(path: Path, folder: Path, rng) -> Path:
     """Shuffle the responses to each item over models."""
-    from itemwise.responses import write_responses
+    from itemwise.responses.matrix import write_responses
 
     data = read_responses(path)
     out = folder / "shuffled.parquet"

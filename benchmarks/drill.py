@@ -25,7 +25,7 @@ from kills import (
     start_run,
 )
 
-from itemwise.tables import open_parquet
+from itemwise.tables.contract import open_parquet
 
 N_KILLS = 10
 RESULTS = "results/kills"

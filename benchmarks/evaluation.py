@@ -15,10 +15,10 @@ from pathlib import Path
 import pandas as pd
 from common import data_folder, markdown, write_evidence
 
-from itemwise.config import ROOT
-from itemwise.tables import open_parquet, read_table
+from itemwise.paths import ROOT
+from itemwise.tables.contract import open_parquet, read_table
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 

@@ -15,13 +15,13 @@ from scipy.stats import binomtest
 from uncertainty import leaderboard_bank
 
 from itemwise import irt
-from itemwise.bank import read_bank
+from itemwise.bank.bank import read_bank
+from itemwise.forms import random_forms
 from itemwise.irt.cross_calibration import calibrate_folds
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses import Responses, read_responses, write_responses
-from itemwise.selection import random_forms
-from itemwise.tables import read_table, write_table
+from itemwise.responses.matrix import Responses, read_responses, write_responses
+from itemwise.tables.contract import read_table, write_table
 
 REPLICATIONS = 25
 TESTED = 400

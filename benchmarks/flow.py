@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from itemwise.files import atomic_path
 from itemwise.report.figures import FORM, GRID, INK, QUIET, RANDOM
+from itemwise.tables.files import atomic_path
 
 STAGES = (
     ("collect", "leaderboards, logs,\nown evaluations"),

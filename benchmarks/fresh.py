@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from common import markdown, write_evidence
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 
 TARGETS = ("setup", "lint", "test-r", "test-python", "demo-simulated", "demo")
 TOLD = {

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from common import markdown, write_evidence
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 
 N_KILLS = 20
 UNLOCK = [sys.executable, "-m", "itemwise", "unlock-run"]

@@ -7,7 +7,7 @@ import resource
 import sys
 
 from itemwise import irt
-from itemwise.responses import read_responses
+from itemwise.responses.matrix import read_responses
 
 if __name__ == "__main__":
     path, model, threads = sys.argv[1:]

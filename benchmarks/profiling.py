@@ -18,11 +18,11 @@ import torch
 from common import markdown, write_evidence
 
 from itemwise.analyses import suite
-from itemwise.cli import main
-from itemwise.config import ROOT
-from itemwise.tables import read_table
+from itemwise.cli.main import main
+from itemwise.paths import ROOT
+from itemwise.tables.contract import read_table
 
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "python")]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -47,11 +47,11 @@ class Judge(BaseHTTPRequestHandler):
 
 def make_bank(folder: Path) -> None:
     """Export a bank of 24 items of a tiny task, calibrated on simulated answers."""
-    from test_bank import build, export
+    from banks import build, export
     from tiny import make_tasks
 
+    from itemwise.irt.population import draw_items
     from itemwise.irt.simulation import simulate_responses
-    from itemwise.population import draw_items
 
     make_tasks(folder / "tasks")
     documents = folder / "documents.parquet"
@@ -92,9 +92,10 @@ def suite_rows() -> None:
     where = "CPU" if DEVICE == "cpu" else torch.cuda.get_device_name()
     text = (
         f"{len(rows)} rows, every one by its own command, offline, on a GPT-2 of two layers "
-        "trained on the spot and small data of the real form (`tests/tiny_suite.py`); the judge is "
-        f"a stub server. Together {seconds:.0f} s on the {where}, weights loaded for each command. "
-        "Without `--set` the same commands take their data from the hub.\n\n" + markdown(table)
+        "trained on the spot and small data of the real form (`tests/support/tiny_suite.py`); the "
+        f"judge is a stub server. Together {seconds:.0f} s on the {where}, weights loaded for each "
+        "command. Without `--set` the same commands take their data from the hub.\n\n"
+        + markdown(table)
     )
     write_evidence("suite_rows", "Every row of the 360 suite", text, "make prove")
 

@@ -33,16 +33,16 @@ from slurm import slurm, slurm_demo
 from uncertainty import bank, random_baseline
 
 from itemwise import irt
-from itemwise.config import ROOT
 from itemwise.irt.agreement import compare_engines, log_likelihood_of
 from itemwise.irt.heldout import held_out_log_scores, mask_cells
 from itemwise.irt.model import MODELS
 from itemwise.irt.native import check_varying, fit_native
+from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
 from itemwise.irt.starts import correlation_start
-from itemwise.population import draw_items
-from itemwise.responses import read_responses
-from itemwise.tables import open_parquet, read_table
+from itemwise.paths import ROOT
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import open_parquet, read_table
 
 THREADS = 2
 

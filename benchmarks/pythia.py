@@ -14,7 +14,7 @@ from common import EVIDENCE, data_folder, markdown, write_evidence
 from evaluation import itemwise
 from scipy.special import expit
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 from itemwise.report.profile_figures import short
 from itemwise.trajectories.folder import read_folder
 from itemwise.trajectories.smooth import smooth

@@ -21,12 +21,12 @@ import pandas as pd
 from common import EVIDENCE, data_folder, markdown, write_evidence
 from tqdm import tqdm
 
-from itemwise.files import atomic_path
 from itemwise.irt.agreement import log_likelihood_of
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
 from itemwise.report.figures import STYLE
-from itemwise.responses import read_responses, write_responses
+from itemwise.responses.matrix import read_responses, write_responses
+from itemwise.tables.files import atomic_path
 
 HERE = Path(__file__).parent
 BENCH_PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from common import markdown, write_evidence
 from tqdm import tqdm
 
-from itemwise.config import ROOT
-from itemwise.files import read_record
+from itemwise.paths import ROOT
+from itemwise.tables.files import read_record
 
 N_SUBJECTS, N_ITEMS = 6000, 14_042
 """MMLU on the Open LLM Leaderboard, half of its 28,632 items."""

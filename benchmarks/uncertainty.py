@@ -13,10 +13,10 @@ import pandas as pd
 from common import data_folder, markdown, write_evidence
 from distil import BENCHMARKS, CONFIG, calibrated, options, stage
 
-from itemwise.bank import read_bank
-from itemwise.config import ROOT
-from itemwise.files import read_record
-from itemwise.tables import read_table
+from itemwise.bank.bank import read_bank
+from itemwise.paths import ROOT
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 FORM_SIZES = {"arc": 100, "gsm8k": 200}
 DRAWS = 10_000

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from itemwise.analyses.suite import pick
-from itemwise.checkpoints import from_entries, slug
-from itemwise.config import resolve
-from itemwise.config_paths import check_paths, source_listing
+from itemwise.analyses.checkpoint_lists import from_entries, slug
+from itemwise.workflow.config import resolve
+from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
-from itemwise.provenance import stage_code
-from itemwise.r_worker import r_has
+from itemwise.workflow.stage_code import stage_code
+from itemwise.r.worker import r_has
 from snakemake.exceptions import WorkflowError
 
 try:

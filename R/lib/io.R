@@ -19,7 +19,7 @@ project_root <- function() {
 #'   maximum and choices. The name `*` stands for every other column.
 table_rules <- function(table) {
   contract <- utils::read.csv(
-    file.path(project_root(), "python/itemwise/contract.csv"),
+    file.path(project_root(), "python/itemwise/tables/contract.csv"),
     colClasses = "character"
   )
   rules <- contract[contract$table == table, ]

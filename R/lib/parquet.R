@@ -130,7 +130,7 @@ is_int64 <- function(values) {
 
 # One Python process converts all tables of an R process: starting it takes
 # longer than converting. What it is asked goes through its standard input, and
-# its answers are files in a folder (python/itemwise/r_exchange.py).
+# its answers are files in a folder (python/itemwise/r/exchange.py).
 exchange <- new.env()
 
 #' Read the columns of a parquet file by Python
@@ -204,7 +204,7 @@ start_python <- function() {
   dir.create(folder)
   in_folder <- \(name) shQuote(file.path(folder, name))
   command <- sprintf(
-    "LD_LIBRARY_PATH=%s %s -m itemwise.r_exchange %s 2> %s; touch %s 2> /dev/null",
+    "LD_LIBRARY_PATH=%s %s -m itemwise.r.exchange %s 2> %s; touch %s 2> /dev/null",
     # R puts its own folders first, and Python would load libraries from there.
     shQuote(callers_library_path()),
     shQuote(find_python()),

@@ -1,5 +1,5 @@
 """Run the command line as `python -m itemwise`."""
 
-from itemwise.cli import main
+from itemwise.cli.main import main
 
 raise SystemExit(main())

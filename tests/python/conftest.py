@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from itemwise.cli import main
+from itemwise.cli.main import main
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from importlib import import_module
 
 import pytest
 
-from itemwise.cli import STAGES, command_parser
-from itemwise.config import ROOT
+from itemwise.cli.main import STAGES, command_parser
+from itemwise.paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -1,6 +1,8 @@
 # The libraries under test, relative to the root of the repository.
 find_root <- function(folder = getwd()) {
-  while (!file.exists(file.path(folder, "python/itemwise/contract.csv"))) {
+  while (
+    !file.exists(file.path(folder, "python/itemwise/tables/contract.csv"))
+  ) {
     if (dirname(folder) == folder) {
       stop("run the tests within the repository")
     }

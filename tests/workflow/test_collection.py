@@ -1,10 +1,5 @@
 """From a hub on this machine to response matrices, by the pipeline."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import pandas as pd
 import pyarrow.parquet as pq
 from collecting import environment, write_models

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 import yaml
-from projects import ROOT_OF_TESTS
 
-from itemwise.responses import read_responses
-from itemwise.tables import read_table
-
-sys.path.insert(0, str(ROOT_OF_TESTS))
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture

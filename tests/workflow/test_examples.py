@@ -6,7 +6,7 @@ import sys
 
 from test_run import RESULTS
 
-from itemwise.examples import EXAMPLES
+from itemwise.cli.examples import EXAMPLES
 
 NOT_RUN = {
     "scrape-leaderboard": "asks the hub; run in tests/python/collect against a local one",
@@ -26,12 +26,12 @@ NOT_RUN = {
     "adapt-model": "run in docs/tutorial-run.md",
     "compare-models": "run in docs/tutorial-score-model.md",
     "compare-engines": "needs a calibration by mirt",
-    "doctor": "run in tests/python/test_doctor.py",
+    "doctor": "run in tests/python/workflow/test_installation.py",
 }
 
 IN_ONE_PROCESS = """
 import shlex, sys
-from itemwise.cli import main
+from itemwise.cli.main import main
 for line in sys.stdin:
     if main(shlex.split(line)[1:]):
         sys.exit(line)

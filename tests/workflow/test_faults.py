@@ -14,7 +14,7 @@ import pytest
 import yaml
 from projects import TINY
 
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 RESULTS = "results/tiny"
 SIMULATE = [

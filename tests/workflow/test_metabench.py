@@ -11,11 +11,11 @@ import pytest
 import yaml
 from record_keys import check_run
 
-from itemwise.config import ROOT
-from itemwise.files import read_record
-from itemwise.r_worker import r_has
-from itemwise.responses import read_responses
-from itemwise.tables import read_table
+from itemwise.paths import ROOT
+from itemwise.r.worker import r_has
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 PARTS = {
     "arc": ["arc"], "gsm8k": ["gsm8k"], "hellaswag": ["hellaswag"],

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 
 import pytest
 import yaml
-from projects import ROOT_OF_TESTS
 
-from itemwise.tables import read_table
-
-sys.path.insert(0, str(ROOT_OF_TESTS))
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture

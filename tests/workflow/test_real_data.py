@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from itemwise.readout import accuracy
-from itemwise.tables import read_table
+from itemwise.readout.accuracy import accuracy
+from itemwise.tables.contract import read_table
 
 CONFIG = "tests/config/leaderboard.yaml"
 BENCHMARKS = ["arc", "gsm8k"]

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from itemwise.config import ROOT
+from itemwise.paths import ROOT
 
 ENGINE = "_mirt"  # the rules of the reference engine write beside those of the native one
 LOADS_MODELS = (

@@ -9,15 +9,15 @@ import pytest
 from projects import TINY, shell_jobs
 from record_keys import check_record, check_run
 
-from itemwise.readout import accuracy
-from itemwise.tables import read_table
+from itemwise.readout.accuracy import accuracy
+from itemwise.tables.contract import read_table
 
 RESULTS = "results/tiny"
 
 
 def test_run_writes_report_and_nothing_is_left_to_do(finished_run):
     assert (finished_run.folder / RESULTS / "report.html").stat().st_size > 10_000
-    for path in ("R/screen_items.R", "python/itemwise/selection.py"):
+    for path in ("R/screen_items.R", "python/itemwise/selection/information_filter.py"):
         (finished_run.folder / path).touch()  # a file saved as it was repeats nothing
     again = finished_run.snakemake("--dry-run")
     assert again.returncode == 0
@@ -176,7 +176,7 @@ EDITS = {
         "python/itemwise/stages/build_responses.py",
         ["build_responses", "split_subjects", *SCREENED],
     ),
-    "a Python module": ("python/itemwise/selection.py", SELECTED),
+    "a Python module": ("python/itemwise/selection/information_filter.py", SELECTED),
     "the report's page": ("python/itemwise/report/page.html", ["write_report"]),
     "the documentation": ("config/README.md", []),
 }
@@ -203,7 +203,7 @@ def test_changed_setting_repeats_what_it_concerns(finished_run):
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])
 def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
-    """Which files a stage runs is traced in tests/python/test_provenance.py."""
+    """Which files a stage runs is traced in tests/python/workflow/test_stage_code.py."""
     (finished_run.folder / "engine.yaml").write_text(f"irt: {{engine: {engine}}}\n")
     printed = finished_run.snakemake(
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"

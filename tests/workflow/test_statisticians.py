@@ -9,9 +9,9 @@ import pytest
 from projects import TINY, Project
 from test_run import READ_OUT, RESULTS
 
-from itemwise.config import ROOT
-from itemwise.responses import read_responses
-from itemwise.tables import contract, read_table
+from itemwise.paths import ROOT
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import contract, read_table
 
 PAGE = (ROOT / "docs/statisticians.md").read_text(encoding="utf-8")
 
@@ -55,7 +55,7 @@ def test_tables_come_into_the_session_by_name(session):
 
 
 def test_every_table_of_a_run_can_be_loaded(finished_run):
-    with (ROOT / "python/itemwise/run_tables.csv").open(encoding="utf-8") as lines:
+    with (ROOT / "python/itemwise/tables/run_tables.csv").open(encoding="utf-8") as lines:
         kinds = list(csv.DictReader(lines))
     known = {f"{kind['stage']}/{kind['file']}.parquet": kind["table"] for kind in kinds}
     results = finished_run.folder / RESULTS

@@ -5,8 +5,8 @@ import yaml
 from projects import shell_jobs
 from record_keys import check_run
 
-from itemwise.responses import read_responses
-from itemwise.tables import read_table
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table
 
 CONFIG = {
     "run": "mini",

@@ -14,7 +14,7 @@ import pandas as pd
 
 from itemwise.adaptive.rules import Rule
 from itemwise.errors import UserError
-from itemwise.smoother import smooth
+from itemwise.readout.splines import smooth
 
 LENGTHS = (3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 300)
 """Lengths at which tests are looked at; in between, interpolated."""

@@ -8,7 +8,7 @@ import pandas as pd
 from itemwise.adaptive import criteria
 from itemwise.adaptive.posterior import Posterior
 from itemwise.adaptive.rules import Rule
-from itemwise.responses import MISSING
+from itemwise.responses.matrix import MISSING
 
 
 class Chooser:

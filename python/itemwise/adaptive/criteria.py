@@ -11,7 +11,7 @@ import numpy as np
 from itemwise.adaptive.posterior import Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import probabilities
-from itemwise.responses import MISSING
+from itemwise.responses.matrix import MISSING
 
 
 def values(

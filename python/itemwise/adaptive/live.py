@@ -20,12 +20,12 @@ from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.simulate import ScoreScale
 from itemwise.adaptive.stopping import out_of_reach, stops
-from itemwise.bank import Bank
-from itemwise.domains import domains_of
+from itemwise.bank.bank import Bank
 from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import standardized_log_likelihood
-from itemwise.responses import Responses
-from itemwise.selection import MAIN_FORM
+from itemwise.responses.domains import domains_of
+from itemwise.responses.matrix import Responses
 
 LOG = logging.getLogger(__name__)
 ONLY = np.array([0])

@@ -10,7 +10,7 @@ from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import item_information, parameters_beta, probabilities
 from itemwise.irt.quadrature import Grid
 from itemwise.irt.scoring import ABILITY_TOLERANCE, NEWTON_STEPS, posterior_mode
-from itemwise.responses import MISSING
+from itemwise.responses.matrix import MISSING
 
 
 class Items:

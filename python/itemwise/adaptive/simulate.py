@@ -16,8 +16,8 @@ from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.stopping import out_of_reach, stops
 from itemwise.errors import UserError
-from itemwise.readout import Readout
-from itemwise.responses import Responses
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import Responses
 
 LOG = logging.getLogger(__name__)
 

@@ -26,13 +26,8 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.harness_tasks import answer
 from itemwise.analyses.intervals import Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.bank import GRAND, Bank, read_bank
-from itemwise.errors import UserError, listed
-from itemwise.harness.evaluate import ask_documents, tabulate
-from itemwise.harness.ledger import Ledger
-from itemwise.harness.model import provenance
-from itemwise.harness.suite import Prompting, Suite, find_tasks
-from itemwise.model_scores import (
+from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.model_scores import (
     documents_of,
     form_documents,
     matched,
@@ -40,7 +35,13 @@ from itemwise.model_scores import (
     responses_of,
     score_models,
 )
-from itemwise.selection import MAIN_FORM
+from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
+from itemwise.harness.evaluate import ask_documents, tabulate
+from itemwise.harness.ledger import Ledger
+from itemwise.harness.model import provenance
+from itemwise.harness.suite import Prompting, Suite, find_tasks
+from itemwise.readout.features import GRAND
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from itemwise.analyses.model import Loaded, Measured, load
 from itemwise.analyses.settings import module_of, ready
 from itemwise.analyses.store import Store, gap
 from itemwise.errors import Unreachable, UserError
-from itemwise.files import write_record
 from itemwise.harness.model import LanguageModel, fingerprint
-from itemwise.tables import write_table
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 @dataclass

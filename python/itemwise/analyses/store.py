@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from itemwise.analyses.checkpoint_lists import slug
 from itemwise.analyses.model import Measured
 from itemwise.analyses.settings import settings_hash
-from itemwise.checkpoints import slug
-from itemwise.files import read_record, write_record
-from itemwise.tables import contract, read_table, write_table
+from itemwise.tables.contract import contract, read_table, write_table
+from itemwise.tables.files import read_record, write_record
 
 MEASURES = list(contract()["measures"].columns)
 DEFINING = ("name", "analysis", "task", "shots", "version")

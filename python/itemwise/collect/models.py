@@ -18,7 +18,7 @@ from itemwise.collect.hub import Address, Hub
 from itemwise.collect.remote import RemoteFile
 from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError, listed
-from itemwise.tables import open_parquet
+from itemwise.tables.contract import open_parquet
 
 ORGANIZATIONS = {"v1": "open-llm-leaderboard-old", "v2": "open-llm-leaderboard"}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from itemwise.build import describe_subjects
 from itemwise.collect.collection import Collected, Collection
-from itemwise.files import atomic_path
-from itemwise.tables import contract, write_parquet, write_table
+from itemwise.responses.build import describe_subjects
+from itemwise.tables.contract import contract, write_parquet, write_table
+from itemwise.tables.files import atomic_path
 
 ROWS = 1_000_000
 """Rows of a shard: what a reader needs at once."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from itemwise.files import write_text
+from itemwise.tables.files import write_text
 
 NEEDED = ("task", "prompt", "target", "settings")
 LOADER = '''"""Documents of the bank's forms, found beside this file wherever the bank lies."""

@@ -9,7 +9,7 @@ from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import parameters_beta
 from itemwise.irt.quadrature import MIRT_POINTS, normal_grid
 from itemwise.irt.scoring import score
-from itemwise.responses import Responses
+from itemwise.responses.matrix import Responses
 
 FINE_POINTS = 481
 STEEP = 5.0

@@ -11,7 +11,7 @@ from itemwise.irt.model import MODELS
 from itemwise.irt.native import check_varying, fit_native
 from itemwise.irt.prior import PRIORS, default_prior
 from itemwise.irt.quadrature import FEWEST_POINTS
-from itemwise.responses import Responses, from_frame
+from itemwise.responses.matrix import Responses, from_frame
 
 ENGINES = ("native", "mirt")
 

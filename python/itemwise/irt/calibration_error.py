@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from itemwise.irt.model import PARAMETER_NAMES, TINY
-from itemwise.responses import MISSING, Responses
+from itemwise.responses.matrix import MISSING, Responses
 
 CELLS = 2_000_000
 """Subjects times items worked on at once."""

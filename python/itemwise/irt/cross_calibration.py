@@ -16,7 +16,7 @@ from itemwise.errors import UserError
 from itemwise.irt.linking import link_by_items, transform
 from itemwise.irt.model import to_beta
 from itemwise.irt.native import check_varying, fit_native
-from itemwise.responses import Responses
+from itemwise.responses.matrix import Responses
 
 PARAMETERS = ["item", "a", "d", "g", "u"]
 MAX_ITERATIONS = 1000

@@ -13,7 +13,7 @@ from scipy.special import expit
 from scipy.stats import chi2, false_discovery_control
 
 from itemwise.errors import UserError
-from itemwise.responses import MISSING, Responses
+from itemwise.responses.matrix import MISSING, Responses
 
 SMALLEST_GROUP = 20
 STEPS = 30

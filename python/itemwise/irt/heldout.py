@@ -8,7 +8,7 @@ from itemwise.irt.calibration import fit
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.irt.quadrature import normal_grid
-from itemwise.responses import MISSING, Responses
+from itemwise.responses.matrix import MISSING, Responses
 
 
 def mask_cells(responses: Responses, share: float, seed: int) -> tuple[Responses, np.ndarray]:

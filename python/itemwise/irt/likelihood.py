@@ -22,9 +22,9 @@ from scipy import sparse
 from scipy.special import expit
 
 from itemwise.irt.model import Curves, curves, free_columns, probabilities
+from itemwise.irt.parallel import map_ordered
 from itemwise.irt.quadrature import Grid
-from itemwise.parallel import map_ordered
-from itemwise.responses import MISSING
+from itemwise.responses.matrix import MISSING
 
 BLOCK_CELLS = 120_000
 """Subjects times nodes worked on at once: what stays in a core's cache."""

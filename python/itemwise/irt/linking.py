@@ -30,7 +30,7 @@ from itemwise.irt.optimize import Objective
 from itemwise.irt.prior import Prior, default_prior
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.starts import starting_values
-from itemwise.responses import Responses, from_frame
+from itemwise.responses.matrix import Responses, from_frame
 
 FEWEST_COMMON = 3
 """Common items or subjects below this determine no line with an error."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from itemwise.irt.quadrature import MIRT_POINTS
-from itemwise.r_worker import RWorker
-from itemwise.responses import Responses
+from itemwise.r.worker import RWorker
+from itemwise.responses.matrix import Responses
 
 LOG = logging.getLogger(__name__)
 LIBRARIES = (

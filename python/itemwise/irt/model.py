@@ -154,3 +154,18 @@ def item_information(parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
 def test_information(parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
     """Return the sum of the item informations, shape (n_nodes,)."""
     return item_information(parameters, theta).sum(axis=0)
+
+
+def fill_expected(responses: np.ndarray, parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
+    """Return responses as floats, cells not administered by their expectation P(theta).
+
+    Parameters
+    ----------
+    responses : array of int8, shape (n_subjects, n_items)
+        -1 for not administered.
+    parameters : data frame
+        Item parameters in the columns' order.
+    theta : array, shape (n_subjects,)
+    """
+    right, _ = probabilities(parameters_beta(parameters), theta)
+    return np.where(responses >= 0, responses, right.T)

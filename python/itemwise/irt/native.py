@@ -20,7 +20,7 @@ from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal
 from itemwise.irt.record import fit_record
 from itemwise.irt.standard_errors import error_columns
 from itemwise.irt.starts import starting_values
-from itemwise.responses import Responses, check_answered
+from itemwise.responses.matrix import Responses, check_answered
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.irt.model import parameters_beta, probabilities
-from itemwise.responses import Responses
+from itemwise.responses.matrix import Responses
 
 UNBELIEVABLE = 0.01
 """Share of the calibration's own models whose patterns are called hardly believable.

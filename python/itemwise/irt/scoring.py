@@ -17,7 +17,7 @@ from itemwise.errors import UserError, listed
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import asymptotes, item_information, parameters_beta, probabilities
 from itemwise.irt.quadrature import FEWEST_POINTS, LIMIT, Grid, enough_points, normal_grid
-from itemwise.responses import MISSING, Responses, from_frame
+from itemwise.responses.matrix import MISSING, Responses, from_frame
 
 LOG = logging.getLogger(__name__)
 ENGINES = ("native", "mirt")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.irt.model import parameters_beta, probabilities
-from itemwise.responses import MISSING, Responses
+from itemwise.responses.matrix import MISSING, Responses
 
 BLOCK_SUBJECTS = 500
 """Subjects drawn at once: keeps 28,632 items x 5,000 models within a few hundred MB."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from itemwise.irt.likelihood import Counts, score_weights
 from itemwise.irt.model import PARAMETER_NAMES, asymptotes, curvature, curves
-from itemwise.parallel import map_ordered
+from itemwise.irt.parallel import map_ordered
 
 LARGEST_JOINT = 2400
 """Largest number of parameters whose joint information is formed; beyond it, see

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import logit
 
 from itemwise.irt.model import free_columns
-from itemwise.responses import MISSING
+from itemwise.responses.matrix import MISSING
 
 LOGISTIC_TO_NORMAL = 1.702
 """Scaling of the logistic curve that makes it closest to the normal ogive."""

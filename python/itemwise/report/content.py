@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.files import read_record
-from itemwise.readout import MAIN_READOUT, accuracy, calibration_share, clustered_se, rmse
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
+from itemwise.readout.tabulated import MAIN_READOUT
 from itemwise.report.verdict import plausible, spread
-from itemwise.selection import MAIN_FORM
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 
 @dataclass(frozen=True)

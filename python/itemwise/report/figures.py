@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from itemwise.irt.model import item_information, parameters_beta, probabilities
-from itemwise.readout import MAIN_READOUT
+from itemwise.readout.tabulated import MAIN_READOUT
 from itemwise.report.content import Benchmark
 
 INK, QUIET, GRID = "#1f2430", "#7b8494", "#e4e7ec"

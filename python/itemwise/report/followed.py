@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from scipy.stats import spearmanr
 
-from itemwise.bank import GRAND
-from itemwise.files import read_record
-from itemwise.followed import ADAPTIVE, FORM, FULL, errors
-from itemwise.readout import accuracy, clustered_se
+from itemwise.bank.follow import ADAPTIVE, FORM, FULL, errors
+from itemwise.readout.accuracy import accuracy, clustered_se
+from itemwise.readout.features import GRAND
 from itemwise.report.figures import FORM as BLUE
 from itemwise.report.figures import INK, QUIET, STYLE, data_url
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 ORANGE = "#d1781f"
 COLUMNS = 3

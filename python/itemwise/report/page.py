@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
-from itemwise.files import read_record
-from itemwise.power import minimum_detectable_difference
-from itemwise.readout import accuracy
+from itemwise.bank.power import minimum_detectable_difference
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy
 from itemwise.report import adaptive, figures
 from itemwise.report.content import (
     Benchmark,
@@ -29,7 +29,7 @@ from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
 from itemwise.report.verdict import verdict
-from itemwise.selection import MAIN_FORM
+from itemwise.tables.files import read_record
 
 SHOWN_ITEMS = 15
 """Excluded items and sources listed by name; the files on disk have them all."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.errors import UserError, listed
-from itemwise.readout import accuracy
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy
 from itemwise.report.content import Benchmark, read_joint
-from itemwise.selection import MAIN_FORM
 
 GRAND = "grand"
 """Name of the mean of all benchmarks."""

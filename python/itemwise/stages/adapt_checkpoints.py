@@ -15,22 +15,22 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise import checkpoints
 from itemwise.adaptive.checkpoints import measures
 from itemwise.adaptive.rules import LIVE_RULE, parse_rule
-from itemwise.bank import read_bank
-from itemwise.children import run_child
+from itemwise.analyses import checkpoint_lists
+from itemwise.bank.bank import read_bank
+from itemwise.bank.model_scores import odd_patterns
+from itemwise.cli.model_options import task_names
+from itemwise.cli.options import add
+from itemwise.cli.score_table import text_table
+from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
-from itemwise.files import write_record
 from itemwise.harness.ledger import check_folder
 from itemwise.harness.model import LanguageModel
 from itemwise.harness.suite import find_tasks
-from itemwise.model_scores import odd_patterns
-from itemwise.stages.evaluate_model import task_names
-from itemwise.stages.options import add
-from itemwise.stages.score_model import text_table
-from itemwise.tables import read_table, write_table
-from itemwise.terminal import warn
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record
+from itemwise.workflow.child_process import run_child
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def from_names(options) -> list[Checkpoint]:
 
 def from_table(options) -> list[Checkpoint]:
     """Return the checkpoints of --checkpoints, in its order."""
-    table = checkpoints.join([checkpoints.from_file(options.checkpoints)])
+    table = checkpoint_lists.join([checkpoint_lists.from_file(options.checkpoints)])
     models = table["model"].unique()
     if len(models) != 1:
         raise UserError(

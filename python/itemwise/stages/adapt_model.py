@@ -24,10 +24,8 @@ from itemwise.adaptive.live import (
     scores,
 )
 from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
-from itemwise.bank import Bank, read_bank
-from itemwise.errors import UserError, listed
-from itemwise.files import atomic_path, write_record
-from itemwise.model_scores import (
+from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.model_scores import (
     check_benchmarks,
     differences,
     documents_of,
@@ -37,13 +35,14 @@ from itemwise.model_scores import (
     responses_of,
     with_main_metric,
 )
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.evaluate_model import add_identity_options, add_model_options, prepare
-from itemwise.stages.options import add, whole_number
-from itemwise.stages.score_model import text_table
-from itemwise.stages.settings import add_metric_options, key_values
-from itemwise.tables import read_table, write_table
-from itemwise.terminal import warn
+from itemwise.cli.model_options import add_identity_options, add_model_options, prepare
+from itemwise.cli.options import add, add_metric_options, key_values, whole_number
+from itemwise.cli.score_table import text_table
+from itemwise.cli.terminal import warn
+from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import atomic_path, write_record
 
 
 def add_options(parser) -> None:

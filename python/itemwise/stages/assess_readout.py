@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from itemwise.assessment import Made, assess, assess_jointly
+from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.errors import UserError
-from itemwise.files import read_record, write_record
-from itemwise.readout import accuracy, check_joint_record, check_record
-from itemwise.responses import read_responses
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.inputs import benchmark_scores, read_splits
-from itemwise.stages.options import add, add_lists, check_lists
-from itemwise.tables import read_table, write_table
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.accuracy import accuracy
+from itemwise.readout.assessment import Made, assess, assess_jointly
+from itemwise.readout.tabulated import check_joint_record, check_record
+from itemwise.responses.inputs import benchmark_scores, read_splits
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record, write_record
 
 LISTS = {
     "responses": "responses tables",

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.build import (
+from itemwise.cli.options import add
+from itemwise.errors import UserError, listed
+from itemwise.responses.build import (
     build_responses,
     describe_items,
     describe_subjects,
@@ -24,13 +26,11 @@ from itemwise.build import (
     lowest_subjects,
     mean_scores,
 )
-from itemwise.errors import UserError, listed
-from itemwise.evaluations import facts
-from itemwise.files import write_record
-from itemwise.responses import Responses, write_responses
-from itemwise.sources import Reading
-from itemwise.stages.options import add
-from itemwise.tables import write_table
+from itemwise.responses.item_facts import facts
+from itemwise.responses.matrix import Responses, write_responses
+from itemwise.responses.sources import Reading
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from itemwise.analyses.suite import load
+from itemwise.cli.options import add
 from itemwise.errors import UserError, listed
-from itemwise.stages.options import add
-from itemwise.tables import open_parquet, read_table
+from itemwise.tables.contract import open_parquet, read_table
 from itemwise.trajectories.accuracies import read_accuracies
 from itemwise.trajectories.build import (
     change_table,

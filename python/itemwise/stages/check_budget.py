@@ -5,11 +5,11 @@ Runs before calibration, which may take hours, so that a budget that cannot be m
 
 from __future__ import annotations
 
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import write_record
-from itemwise.selectors import check_size
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import read_table
+from itemwise.selection.selectors import check_size
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itemwise.files import read_record, write_record
+from itemwise.cli.options import add
 from itemwise.irt.agreement import compare_engines
-from itemwise.responses import read_responses
-from itemwise.stages.inputs import training_responses
-from itemwise.stages.options import add
-from itemwise.tables import read_table
+from itemwise.responses.inputs import training_responses
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record, write_record
 
 
 def add_options(parser) -> None:

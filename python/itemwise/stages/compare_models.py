@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from itemwise.bank import read_bank
-from itemwise.comparison import compare_models
+from itemwise.bank.bank import read_bank
+from itemwise.bank.comparison import compare_models
+from itemwise.cli.options import add, add_metric_options, key_values
 from itemwise.errors import UserError
-from itemwise.stages.options import add
-from itemwise.stages.settings import add_metric_options, key_values
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
 
 
 def add_options(parser) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from itemwise.cli.options import add
 from itemwise.errors import UserError
-from itemwise.files import atomic_path
-from itemwise.responses import from_frame, write_responses
-from itemwise.stages.options import add
-from itemwise.tables import check_table, contract, open_parquet, write_table
+from itemwise.responses.matrix import from_frame, write_responses
+from itemwise.tables.contract import check_table, contract, open_parquet, write_table
+from itemwise.tables.files import atomic_path
 
 
 def add_options(parser) -> None:

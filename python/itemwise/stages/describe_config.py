@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itemwise.config import describe
-from itemwise.files import write_text
-from itemwise.stages.options import add
+from itemwise.cli.options import add
+from itemwise.tables.files import write_text
+from itemwise.workflow.config_page import describe
 
 
 def add_options(parser) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itemwise.contract_page import contract_page
-from itemwise.files import write_text
-from itemwise.stages.options import add
+from itemwise.cli.options import add
+from itemwise.tables.files import write_text
+from itemwise.tables.page import contract_page
 
 
 def add_options(parser) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from itemwise.installation import Finding, as_records, examine, is_ready
-from itemwise.terminal import styled
+from itemwise.cli.terminal import styled
+from itemwise.workflow.installation import Finding, as_records, examine, is_ready
 
 MARKS = {"ok": "ok", "other": "!", "missing": "MISSING", "absent": "-"}
 COLOURS = {"ok": "green", "other": "yellow", "missing": "red", "absent": "dim"}

@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.baseline import random_form_errors
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import read_record, write_record
-from itemwise.responses import Responses
-from itemwise.selectors import check_size
-from itemwise.stages.inputs import (
+from itemwise.readout.random_subsets import random_form_errors
+from itemwise.responses.inputs import (
     FEWEST_SUBJECTS,
     benchmark_scores,
     read_splits,
     screened_responses,
 )
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import write_table
+from itemwise.responses.matrix import Responses
+from itemwise.selection.selectors import check_size
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import read_record, write_record
 
 
 def add_options(parser) -> None:

@@ -8,27 +8,15 @@ nothing is asked twice.
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-
-import pandas as pd
-from tqdm import tqdm
-
-from itemwise.bank import Bank, read_bank
-from itemwise.errors import UserError
-from itemwise.files import write_record
-from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
-from itemwise.harness.ledger import Ledger, check_folder
-from itemwise.harness.model import LanguageModel, check_context, provenance
-from itemwise.harness.suite import Document, Prompting, Suite
-from itemwise.model_scores import form_documents
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add, add_loading_options, whole_number
-from itemwise.stages.settings import key_values, literals
-from itemwise.tables import write_table
+from itemwise.cli.model_options import (
+    add_identity_options,
+    add_model_options,
+    add_question_options,
+    evaluated,
+)
+from itemwise.cli.options import add
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:
@@ -40,65 +28,6 @@ def add_options(parser) -> None:
     add(parser, "record")
 
 
-def add_question_options(parser) -> None:
-    """Declare what is asked, and where answers go."""
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
-    what.add_argument("--item-list", help="text file with one item id a line")
-    parser.add_argument(
-        "--form", default=MAIN_FORM, help=f"form of the bank (default: {MAIN_FORM})"
-    )
-    parser.add_argument("--ledger", required=True, help="folder that keeps answers")
-    parser.add_argument(
-        "--chunk",
-        type=whole_number(1),
-        default=CHUNK,
-        help=f"documents between two writes (default: {CHUNK})",
-    )
-    add(parser, "out", help="evaluations table to write")
-    parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
-
-
-def add_identity_options(parser) -> None:
-    """Declare which revision is loaded, and what it is called."""
-    parser.add_argument("--revision", help="branch, tag or commit of a hub model")
-    parser.add_argument("--subject", help="name of the model in the table")
-
-
-def add_model_options(parser) -> None:
-    """Declare how a model is loaded and prompted."""
-    add_loading_options(parser)
-    parser.add_argument(
-        "--apply-chat-template",
-        action="store_true",
-        help="put prompts into the model's chat format",
-    )
-    add_task_options(parser)
-
-
-def add_task_options(parser) -> None:
-    """Declare which tasks are built, and how they become prompts."""
-    parser.add_argument("--system-instruction", help="text before every prompt")
-    parser.add_argument("--tasks", nargs="+", help="tasks or groups of the harness")
-    parser.add_argument("--include-path", help="folder with further task files")
-    parser.add_argument(
-        "--benchmark-of",
-        nargs="+",
-        default=[],
-        metavar="TASK=BENCHMARK",
-        help="benchmark of a task (default: metabench's, else the name in --tasks)",
-    )
-    parser.add_argument(
-        "--num-fewshot", type=whole_number(0), help="worked examples a prompt (default: the task's)"
-    )
-    parser.add_argument(
-        "--fewshot-seed",
-        type=whole_number(0),
-        default=1234,
-        help="seed of their choice (default: 1234, the harness's)",
-    )
-
-
 def run(options) -> None:
     """Load, ask and write."""
     table, record, documents = evaluated(options)
@@ -107,108 +36,3 @@ def run(options) -> None:
     if options.out_documents:
         write_table(documents(), options.out_documents, "documents")
     write_table(table, options.out, "evaluations")
-
-
-def evaluated(options, suite: Suite | None = None) -> tuple[pd.DataFrame, dict, Callable]:
-    """Evaluate one model; return its answers, the record, and how to describe the documents.
-
-    Tasks that are built already (`suite`) may be handed in.
-    """
-    lm, suite, about = prepare(options, lambda suite: wanted(options, suite), suite)
-    documents = wanted(options, suite)
-    ledger = Ledger(options.ledger, about)
-    start = time.perf_counter()
-    with tqdm(total=len(documents), unit="item", desc=about["subject"], disable=None) as bar:
-        asked = evaluate(
-            lm, suite, documents, ledger, options.chunk, bar.update,
-            lambda message: print(f"itemwise evaluate-model: notice: {message}", file=sys.stderr),
-        )  # fmt: skip
-    table = tabulate(documents, ledger, about)
-    record = {
-        **about,
-        "documents": len(documents),
-        "asked_now": asked,
-        "seconds": time.perf_counter() - start,
-        "batch_sizes": sorted(ledger.batch_sizes),
-        "ledger": str(ledger.path),
-    }
-    ledger.close()
-    return table, record, lambda: describe_documents(documents, suite)
-
-
-def prepare(
-    options,
-    check: Callable[[Suite], object] = lambda suite: None,
-    suite: Suite | None = None,
-) -> tuple:
-    """Build the tasks and load the model; return model, tasks and provenance.
-
-    Tasks come first, and are checked, so that a mistake in them does not cost the loading
-    of a model; only a chat template needs the model before. Tasks that are built already
-    may be handed in.
-    """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    model = language_model(options)
-    model.check_folder()
-    check_folder(options.ledger)
-    if suite is None and not options.apply_chat_template:
-        suite = make_suite(options, None)
-        check(suite)
-    lm = model.load()
-    suite = suite or make_suite(options, lm)
-    check_context(lm, suite)
-    about = provenance(model, lm, suite)
-    if options.subject:
-        about["subject"] = options.subject
-    return lm, suite, about
-
-
-def language_model(options) -> LanguageModel:
-    """Return which model to load, and how."""
-    return LanguageModel(
-        options.lm,
-        options.revision,
-        options.backend,
-        options.dtype,
-        options.device,
-        options.batch_size,
-        literals(key_values(options.lm_args, "--lm-args")),
-        options.trust_remote_code,
-    )
-
-
-def make_suite(options, lm) -> Suite:
-    """Build the tasks: those named, else those of the bank."""
-    bank = read_bank(options.bank) if options.bank else None
-    names, source = task_names(options, bank)
-    prompting = Prompting(
-        options.num_fewshot,
-        options.fewshot_seed,
-        options.apply_chat_template,
-        options.system_instruction,
-    )
-    benchmarks = {} if bank is None else bank.tasks
-    benchmarks |= key_values(options.benchmark_of, "--benchmark-of")
-    return Suite(names, prompting, lm, options.include_path, benchmarks, source)
-
-
-def task_names(options, bank: Bank | None) -> tuple[list[str], str | None]:
-    """Return the tasks to build, and the bank where it names them and no option."""
-    if options.tasks or bank is None:
-        return options.tasks or [], None
-    return bank.task_names(options.bank, "give them by --tasks"), options.bank
-
-
-def wanted(options, suite: Suite) -> list[Document]:
-    """Return the documents to ask."""
-    if options.bank:
-        return form_documents(read_bank(options.bank), suite, options.form, options.bank)
-    if options.item_list:
-        try:
-            lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")
-        except OSError as error:
-            raise UserError(
-                f"{options.item_list}: cannot be read ({error.strerror}); check --item-list"
-            ) from error
-        return suite.pick([line.strip() for line in lines if line.strip()], options.item_list)
-    return suite.documents

@@ -13,17 +13,17 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.errors import UserError
-from itemwise.files import write_record
-from itemwise.stages.evaluate_model import (
+from itemwise.cli.model_options import (
     add_model_options,
     add_question_options,
     evaluated,
     make_suite,
     wanted,
 )
-from itemwise.stages.options import add
-from itemwise.tables import write_table
+from itemwise.cli.options import add
+from itemwise.errors import UserError
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from itemwise.bank import write_bank
+from itemwise.bank.bank import write_bank
+from itemwise.cli.options import add_lists, check_lists
 from itemwise.errors import UserError
-from itemwise.files import read_record
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import UNBELIEVABLE
-from itemwise.readout import accuracy, calibration_share, check_joint_record, check_record
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add_lists, check_lists
-from itemwise.tables import read_table
+from itemwise.readout.accuracy import accuracy, calibration_share
+from itemwise.readout.tabulated import check_joint_record, check_record
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 LISTS = {
     "items": "items tables",

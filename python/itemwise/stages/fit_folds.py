@@ -11,12 +11,12 @@ import logging
 
 from tqdm import tqdm
 
+from itemwise.cli.options import add
 from itemwise.errors import listed
-from itemwise.files import read_record, write_record
 from itemwise.irt.cross_calibration import calibrate_folds
-from itemwise.stages.inputs import answered_responses, training_folds, training_responses
-from itemwise.stages.options import add
-from itemwise.tables import read_table, write_table
+from itemwise.responses.inputs import answered_responses, training_folds, training_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record, write_record
 
 LOG = logging.getLogger(__name__)
 

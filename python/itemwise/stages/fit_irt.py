@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import sys
 
+from itemwise.cli.options import add, whole_number
+from itemwise.cli.progress import climb_bar
 from itemwise.errors import UserError, listed
-from itemwise.files import write_record
 from itemwise.irt.calibration import ENGINES, fit
 from itemwise.irt.model import MODELS
 from itemwise.irt.prior import PRIORS
-from itemwise.stages.inputs import screened_responses, training_responses
-from itemwise.stages.options import add, whole_number
-from itemwise.stages.progress import climb_bar
-from itemwise.stages.r_stage import run_r_stage
-from itemwise.tables import write_table
+from itemwise.r.stage import run_r_stage
+from itemwise.responses.inputs import screened_responses, training_responses
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itemwise.bank import read_bank
-from itemwise.followed import follow
-from itemwise.stages.options import add
-from itemwise.tables import read_table, write_table
+from itemwise.bank.bank import read_bank
+from itemwise.bank.follow import follow
+from itemwise.cli.options import add
+from itemwise.tables.contract import read_table, write_table
 
 
 def add_options(parser) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from itemwise.files import write_record
+from itemwise.cli.options import add, key_values
+from itemwise.cli.terminal import warn
 from itemwise.harness.import_messages import summary, warnings
 from itemwise.harness.samples import Imported, import_samples
-from itemwise.stages.options import add
-from itemwise.stages.settings import key_values
-from itemwise.tables import check_parquet_name, write_table
-from itemwise.terminal import warn
+from itemwise.tables.contract import check_parquet_name, write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

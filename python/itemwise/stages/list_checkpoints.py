@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 
-from itemwise import checkpoints
+from itemwise.analyses import checkpoint_lists
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import write_table
+from itemwise.tables.contract import write_table
 
 
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--family", nargs="+", default=[], metavar="NAME",
-                        help=f"known: {', '.join(checkpoints.FAMILIES)}")  # fmt: skip
+                        help=f"known: {', '.join(checkpoint_lists.FAMILIES)}")  # fmt: skip
     parser.add_argument("--size", help="which Pythia, such as 1.4b or 1.4b-deduped")
     parser.add_argument("--hub", nargs="+", default=[], metavar="ID",
                         help="hub models whose branches and tags name the step")  # fmt: skip
@@ -35,18 +35,18 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """List, pick and write."""
     tables = [
-        *(checkpoints.family(name, options.size) for name in options.family),
-        *(checkpoints.from_hub(name) for name in options.hub),
-        *(checkpoints.from_folder(path, options.tokens_per_step) for path in options.folder),
-        *(checkpoints.from_file(path) for path in options.table),
-        *([checkpoints.from_entries(options.entries)] if options.entries else []),
+        *(checkpoint_lists.family(name, options.size) for name in options.family),
+        *(checkpoint_lists.from_hub(name) for name in options.hub),
+        *(checkpoint_lists.from_folder(path, options.tokens_per_step) for path in options.folder),
+        *(checkpoint_lists.from_file(path) for path in options.table),
+        *([checkpoint_lists.from_entries(options.entries)] if options.entries else []),
     ]
     if not tables:
         raise UserError("nothing to list; give --family, --hub, --folder, --table or --entries")
-    table = checkpoints.join(tables)
+    table = checkpoint_lists.join(tables)
     # Entries have None for what is not known, so that their columns hold objects.
     table = table.astype({"step": float, "tokens": float})
-    picked = checkpoints.subset(table, options.count, options.every_tokens)
+    picked = checkpoint_lists.subset(table, options.count, options.every_tokens)
     write_table(picked, options.out, "checkpoints")
     print(f"{len(picked)} of {len(table)} checkpoints")
     for note in picked["note"].dropna().unique():

@@ -6,12 +6,11 @@ hashes of its items, and holds harness tasks that run its short forms.
 
 from __future__ import annotations
 
+from itemwise.cli.model_options import add_task_options
+from itemwise.cli.options import add, key_values
 from itemwise.harness.evaluate import describe_documents
 from itemwise.harness.suite import Prompting, Suite
-from itemwise.stages.evaluate_model import add_task_options
-from itemwise.stages.options import add
-from itemwise.stages.settings import key_values
-from itemwise.tables import write_table
+from itemwise.tables.contract import write_table
 
 
 def add_options(parser) -> None:

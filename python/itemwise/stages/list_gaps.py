@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itemwise.files import read_record, write_record
-from itemwise.stages.options import add
+from itemwise.cli.options import add
+from itemwise.tables.files import read_record, write_record
 
 
 def add_options(parser) -> None:

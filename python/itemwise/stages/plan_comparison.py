@@ -6,7 +6,7 @@ models that were evaluated before tell it (only_first + only_second of compare-m
 
 from __future__ import annotations
 
-from itemwise.power import items_needed
+from itemwise.bank.power import items_needed
 
 
 def add_options(parser) -> None:

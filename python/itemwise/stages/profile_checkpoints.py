@@ -17,17 +17,16 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from itemwise import checkpoints
+from itemwise.analyses import checkpoint_lists
 from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
-from itemwise.children import run_child
+from itemwise.cli.options import add_loading_options, key_values, whole_number
 from itemwise.errors import UserError, listed
-from itemwise.files import read_record, write_record
 from itemwise.harness.model import LanguageModel
-from itemwise.stages.options import add_loading_options, whole_number
-from itemwise.stages.settings import key_values
+from itemwise.tables.files import read_record, write_record
+from itemwise.workflow.child_process import run_child
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
              "include_path")  # fmt: skip
@@ -99,7 +98,7 @@ def run(options) -> None:
     for row in suite.itertuples():  # once, rather than at every checkpoint
         ready(row.analysis, settings[row.name])
     if options.checkpoints:
-        many(options, checkpoints.from_file(options.checkpoints), suite)
+        many(options, checkpoint_lists.from_file(options.checkpoints), suite)
     else:
         watch(options, suite)
 
@@ -178,12 +177,12 @@ def one(options, suite: pd.DataFrame, settings: dict) -> None:
 def folder_of(options, checkpoint: dict) -> Path:
     """Return where the tables of a checkpoint go."""
     names = (checkpoint["model"], checkpoint["revision"])
-    return Path(options.out).joinpath(*map(checkpoints.slug, names))
+    return Path(options.out).joinpath(*map(checkpoint_lists.slug, names))
 
 
 def many(options, table: pd.DataFrame, suite: pd.DataFrame) -> dict[str, dict]:
     """Measure checkpoints one after the other, each in a process of its own."""
-    table = checkpoints.join([table])
+    table = checkpoint_lists.join([table])
     failed, hub = {}, {}
     for row in tqdm(table.to_dict("records"), unit="checkpoint", disable=None):
         failures = start(options, row, suite, hub)
@@ -261,7 +260,7 @@ def watch(options, suite: pd.DataFrame) -> None:
         stopping = options.stop_file is not None and Path(options.stop_file).exists()
         last = None
         for path in looking.look():
-            number = checkpoints.STEP.search(path.name)
+            number = checkpoint_lists.STEP.search(path.name)
             last = int(number[1]) if number else None
             known = last is not None and options.tokens_per_step is not None
             row = {"model": name, "revision": path.name, "step": last,

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from itemwise.files import atomic_path, write_record
+from itemwise.cli.options import add, whole_number
 from itemwise.irt.calibration import ENGINES
 from itemwise.irt.model import MODELS
 from itemwise.irt.prior import PRIORS
 from itemwise.irt.recovery import designs, posterior_ranks, recover, uniformity
 from itemwise.report.recovery_figure import recovery_figure
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import write_table
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import atomic_path, write_record
 
 
 def add_options(parser) -> None:

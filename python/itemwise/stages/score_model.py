@@ -11,18 +11,19 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from itemwise.bank import GRAND, read_bank
+from itemwise.bank.bank import read_bank
+from itemwise.bank.model_scores import Scored, score_models
+from itemwise.cli.options import add, add_metric_options, key_values
+from itemwise.cli.score_table import text_table
+from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
-from itemwise.files import write_record, write_text
+from itemwise.forms import MAIN_FORM
 from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
-from itemwise.model_scores import Scored, score_models
+from itemwise.readout.features import GRAND
 from itemwise.report.templates import templates
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.options import add
-from itemwise.stages.settings import add_metric_options, key_values
-from itemwise.tables import read_table, write_table
-from itemwise.terminal import warn
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record, write_text
 
 
 def add_options(parser) -> None:
@@ -90,21 +91,6 @@ def results_of(path: str, subject: str | None) -> pd.DataFrame:
             f"{listed(table['subject'].unique())}"
         )
     return mine
-
-
-def text_table(scores: pd.DataFrame) -> str:
-    """Return the scores as a table for the terminal."""
-    head = ["model", "benchmark", "items", "ability", "full score", "interval", "read-out"]
-    rows = [head]
-    for row in scores.itertuples():
-        ability = "" if row.benchmark == GRAND else f"{row.theta:+.2f} ± {row.se:.2f}"
-        rows.append(
-            [row.subject, row.benchmark, str(row.n_items), ability, f"{row.predicted:.1f}",
-             f"{row.lower:.1f} - {row.upper:.1f} ({row.level:.0%})", row.readout]
-        )  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def page(scored: Scored, card: dict, options) -> str:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from itemwise.cli.options import add
 from itemwise.errors import UserError
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
-from itemwise.responses import Responses
-from itemwise.stages.inputs import answered_responses, read_splits, training_folds
-from itemwise.stages.options import add
-from itemwise.tables import read_table, write_table
+from itemwise.responses.inputs import answered_responses, read_splits, training_folds
+from itemwise.responses.matrix import Responses
+from itemwise.tables.contract import read_table, write_table
 
 
 def add_options(parser) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from itemwise.cli.options import add, key_values, whole_number
 from itemwise.collect.collection import Collection, derive
 from itemwise.collect.collector import Collector, jobs_left
 from itemwise.collect.hub import Hub, Patience
@@ -23,9 +24,7 @@ from itemwise.collect.shards import write_collection
 from itemwise.collect.trouble import STATES, Trouble
 from itemwise.collect.v2 import folders_with_logs, tasks_with_logs
 from itemwise.errors import UserError, listed
-from itemwise.files import write_record
-from itemwise.stages.options import add, whole_number
-from itemwise.stages.settings import key_values
+from itemwise.tables.files import write_record
 
 MOST_WORKERS = 8
 

@@ -16,10 +16,17 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import write_record, write_text
 from itemwise.irt.model import MODELS
-from itemwise.search import (
+from itemwise.responses.inputs import (
+    FEWEST_SUBJECTS,
+    benchmark_scores,
+    screened_responses,
+    sub_domains,
+    training_responses,
+)
+from itemwise.selection.search import (
     METHODS,
     Candidate,
     Data,
@@ -29,15 +36,8 @@ from itemwise.search import (
     outer_error,
     propose,
 )
-from itemwise.stages.inputs import (
-    FEWEST_SUBJECTS,
-    benchmark_scores,
-    screened_responses,
-    sub_domains,
-    training_responses,
-)
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record, write_text
 
 SMALLEST_FORM = 5
 SCORINGS = ("MAP", "EAP", "EAPsum")

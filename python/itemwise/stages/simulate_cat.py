@@ -21,22 +21,22 @@ from itemwise.adaptive.calibrate import calibrate
 from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import read_record
+from itemwise.forms import MAIN_FORM
 from itemwise.irt.cross_calibration import by_fold
-from itemwise.readout import Readout
-from itemwise.responses import Responses, write_responses
-from itemwise.selection import MAIN_FORM
-from itemwise.stages.inputs import (
+from itemwise.r.stage import run_r_stage
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.inputs import (
     answered_responses,
     benchmark_scores,
     read_splits,
     sub_domains,
     training_folds,
 )
-from itemwise.stages.options import add, whole_number
-from itemwise.stages.r_stage import run_r_stage
-from itemwise.tables import read_table, write_table
+from itemwise.responses.matrix import Responses, write_responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import read_record
 
 ENGINES = ("native", "catR")
 RULES = (

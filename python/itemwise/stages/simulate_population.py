@@ -5,10 +5,10 @@ One response matrix, and the parameters and abilities that it was drawn from.
 
 from __future__ import annotations
 
-from itemwise.population import simulate_population
-from itemwise.responses import write_responses
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import write_table
+from itemwise.cli.options import add, whole_number
+from itemwise.irt.population import simulate_population
+from itemwise.responses.matrix import write_responses
+from itemwise.tables.contract import write_table
 
 
 def add_options(parser) -> None:

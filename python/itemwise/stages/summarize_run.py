@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from itemwise.files import read_record
 from itemwise.report.content import load_benchmark, summary
 from itemwise.report.followed import held_out_errors
-from itemwise.run_summary import by_phase, read_jobs, time_at_work
+from itemwise.tables.files import read_record
+from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 
 
 def add_options(parser) -> None:

@@ -14,17 +14,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.baseline import minimax_form, thinning_errors
+from itemwise.cli.options import add, whole_number
 from itemwise.errors import UserError
-from itemwise.files import write_record
-from itemwise.stages.inputs import (
+from itemwise.readout.random_subsets import minimax_form, thinning_errors
+from itemwise.responses.inputs import (
     FEWEST_SUBJECTS,
     benchmark_scores,
     screened_responses,
     training_responses,
 )
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:

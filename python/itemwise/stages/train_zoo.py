@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from itemwise.files import write_record
-from itemwise.stages.options import add, whole_number
-from itemwise.tables import write_table
+from itemwise.cli.options import add, whole_number
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
 from itemwise.zoo.train import TrainingRun, train
 
 DEFAULTS = TrainingRun("default", (1,))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from itemwise.analyses.suite import load
-from itemwise.files import write_text
+from itemwise.cli.options import add
 from itemwise.report.profile import render
-from itemwise.stages.options import add
+from itemwise.tables.files import write_text
 from itemwise.trajectories.folder import read_folder
 
 

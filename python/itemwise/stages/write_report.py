@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from itemwise.files import write_text
+from itemwise.cli.options import add
 from itemwise.report.page import NOT_COMPARED, render
 from itemwise.report.published import parse_published
-from itemwise.stages.options import add
+from itemwise.tables.files import write_text
 
 
 def add_options(parser) -> None:

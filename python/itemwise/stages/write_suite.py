@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from itemwise.stages.options import add, whole_number
+from itemwise.cli.options import add, whole_number
 from itemwise.zoo.tasks import write_suite
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.files import atomic_path, read_record, write_record
-from itemwise.tables import read_table, write_table
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import atomic_path, read_record, write_record
 
 RECORD = "trajectories.json"
 NEEDED = ("trajectories", "trajectory_measures")

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from itemwise.bank import GRAND
 from itemwise.errors import UserError
-from itemwise.files import read_record
-from itemwise.tables import contract, read_table
+from itemwise.readout.features import GRAND
+from itemwise.tables.contract import contract, read_table
+from itemwise.tables.files import read_record
 from itemwise.trajectories.axis import Axis, choose_axis
 
 SERIES = ["model", "analysis", "metric", "group"]

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.stats import t as student
 
-from itemwise.smoother import basis
+from itemwise.readout.splines import basis
 
 FEWEST_POINTS = 4
 """Different positions that a curve needs; fewer are shown as points alone."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from itemwise.files import write_text
 from itemwise.harness.export import LOADER
+from itemwise.tables.files import write_text
 from itemwise.zoo.world import END, TOPICS, Example, benchmark_items
 
 LONGEST_ANSWER = 6

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from itemwise.adaptive.checkpoints import measures, monotonicity, rank_distance, total_variation
-from itemwise.tables import check_table
+from itemwise.tables.contract import check_table
 
 
 def test_by_hand():

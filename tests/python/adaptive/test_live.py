@@ -12,10 +12,10 @@ from itemwise.adaptive.calibrate import Calibration
 from itemwise.adaptive.live import check_budget, make_tests, run_tests, scores
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import simulate
-from itemwise.bank import Bank
+from itemwise.bank.bank import Bank
 from itemwise.errors import UserError
-from itemwise.population import simulate_population
-from itemwise.tables import check_table
+from itemwise.irt.population import simulate_population
+from itemwise.tables.contract import check_table
 
 NODES = np.linspace(-3, 3, 13)
 

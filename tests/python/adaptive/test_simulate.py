@@ -18,13 +18,13 @@ from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
-from itemwise.config import ROOT
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information, parameters_beta, probabilities
-from itemwise.population import simulate_population
-from itemwise.readout import Readout
-from itemwise.responses import MISSING, Responses, write_responses
-from itemwise.tables import read_table, write_table
+from itemwise.irt.population import simulate_population
+from itemwise.paths import ROOT
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import MISSING, Responses, write_responses
+from itemwise.tables.contract import read_table, write_table
 
 N_SUBJECTS, N_ITEMS = 60, 40
 

@@ -10,7 +10,7 @@ from itemwise.adaptive.calibrate import Calibration, calibrate
 from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.study import items_to_reach, overlap, study
 from itemwise.errors import UserError
-from itemwise.tables import check_table
+from itemwise.tables.contract import check_table
 
 
 def traces() -> pd.DataFrame:

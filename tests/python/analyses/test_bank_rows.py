@@ -4,14 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
-from test_bank import build, export
+from banks import build, export
 from tiny import make_tasks
 
 from itemwise.analyses import bank, suite
-from itemwise.cli import main
+from itemwise.cli.main import main
+from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
-from itemwise.population import draw_items
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture(scope="module")

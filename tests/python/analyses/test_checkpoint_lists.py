@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise import checkpoints
+from itemwise.analyses import checkpoint_lists
 from itemwise.analyses.watch import Watch
 from itemwise.errors import UserError
-from itemwise.tables import check_table, read_table
+from itemwise.tables.contract import check_table, read_table
 
 
 def test_amber_is_360_checkpoints_and_the_last_is_main():
-    table = checkpoints.family("amber")
+    table = checkpoint_lists.family("amber")
     assert len(table) == 360
     assert table["revision"].iloc[[0, 358, 359]].tolist() == ["ckpt_000", "ckpt_358", "main"]
     assert table["tokens"].iloc[[0, 359]].tolist() == [3.5e9, 1.26e12]
 
 
 def test_pythia_steps_as_published():
-    table = checkpoints.family("pythia", "1.4b-deduped")
+    table = checkpoint_lists.family("pythia", "1.4b-deduped")
     assert table["model"].iloc[0] == "EleutherAI/pythia-1.4b-deduped"
     assert len(table) == 154
     assert table["revision"].tolist()[:12] == [
@@ -27,16 +27,16 @@ def test_pythia_steps_as_published():
     assert table["tokens"].iloc[-1] == 143_000 * 2_097_152
 
 
-@pytest.mark.parametrize("name", checkpoints.FAMILIES)
+@pytest.mark.parametrize("name", checkpoint_lists.FAMILIES)
 def test_families_keep_the_contract_and_the_order_of_training(name):
-    table = checkpoints.family(name)
+    table = checkpoint_lists.family(name)
     check_table(table.dropna(axis=1, how="all").assign(dtype=None), "checkpoints", name)
     assert (np.diff(table["tokens"]) > 0).all()
     assert (name in ("amber", "pythia")) == table["note"].isna().all()
 
 
 def test_names_that_tell_their_step():
-    table = checkpoints.named("x", [
+    table = checkpoint_lists.named("x", [
         "main", "step1000-tokens4B", "stage1-step2000-tokens9B", "ckpt_012", "checkpoint-7",
         "global_step30", "CrystalCoder_phase3_checkpoint_027728", "step-001000-2BT",
     ]).set_index("revision")  # fmt: skip
@@ -52,7 +52,7 @@ def test_names_that_tell_their_step():
 
 @pytest.mark.parametrize("count", [1, 2, 5, 360, 999])
 def test_subset_by_count(count):
-    picked = checkpoints.subset(checkpoints.amber(), count=count)
+    picked = checkpoint_lists.subset(checkpoint_lists.amber(), count=count)
     assert len(picked) == min(count, 360)
     assert picked["revision"].iloc[-1] == "main"
     assert count == 1 or picked["revision"].iloc[0] == "ckpt_000"
@@ -60,14 +60,14 @@ def test_subset_by_count(count):
 
 
 def test_subset_by_spacing():
-    picked = checkpoints.subset(checkpoints.amber(), every_tokens=100e9)
+    picked = checkpoint_lists.subset(checkpoint_lists.amber(), every_tokens=100e9)
     gaps = np.diff(picked["tokens"])
     assert (gaps[:-1] >= 100e9).all()
     assert picked["revision"].iloc[[0, -1]].tolist() == ["ckpt_000", "main"]
     with pytest.raises(UserError, match="not both"):
-        checkpoints.subset(checkpoints.amber(), 3, 1e9)
+        checkpoint_lists.subset(checkpoint_lists.amber(), 3, 1e9)
     with pytest.raises(UserError, match="checkpoint 'x@main': its tokens are not known"):
-        checkpoints.subset(checkpoints.named("x", ["main"]), every_tokens=1e9)
+        checkpoint_lists.subset(checkpoint_lists.named("x", ["main"]), every_tokens=1e9)
 
 
 def test_stage_lists_folders_and_refuses_twice(itemwise, tmp_path):
@@ -100,8 +100,8 @@ def test_stage_lists_folders_and_refuses_twice(itemwise, tmp_path):
 
 
 def test_names_in_paths_are_safe():
-    assert checkpoints.slug("LLM360/Amber") == "LLM360__Amber"
-    assert checkpoints.slug("/tmp/a b/run") == "tmp__a__b__run"
+    assert checkpoint_lists.slug("LLM360/Amber") == "LLM360__Amber"
+    assert checkpoint_lists.slug("/tmp/a b/run") == "tmp__a__b__run"
 
 
 def test_a_growing_checkpoint_is_complete_when_it_stops_growing(tmp_path):
@@ -123,8 +123,8 @@ def test_a_growing_checkpoint_is_complete_when_it_stops_growing(tmp_path):
 
 
 def test_table_of_pandas_survives(tmp_path):
-    table = checkpoints.subset(checkpoints.family("olmo"), count=3)
+    table = checkpoint_lists.subset(checkpoint_lists.family("olmo"), count=3)
     table.to_csv(tmp_path / "c.csv", index=False)
-    read = checkpoints.from_file(tmp_path / "c.csv")
+    read = checkpoint_lists.from_file(tmp_path / "c.csv")
     pd.testing.assert_frame_equal(read[["model", "revision", "step", "tokens"]],
                                   table[["model", "revision", "step", "tokens"]])  # fmt: skip

@@ -14,7 +14,7 @@ from record_keys import check_record
 
 from itemwise.analyses import suite, toxic_detection
 from itemwise.stages import profile_checkpoints
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 STEPS = (0, 20, 60)
 
@@ -22,7 +22,7 @@ STEPS = (0, 20, 60)
 @pytest.fixture(scope="module")
 def profiled(training, suite_settings, judge_server, tmp_path_factory):
     """Return the folder in which all rows but the bank's were measured at three checkpoints."""
-    from itemwise.cli import main
+    from itemwise.cli.main import main
 
     judge_server.reply = lambda question: "SCORE: 3"
     folder = tmp_path_factory.mktemp("profile")
@@ -147,7 +147,7 @@ def test_units_are_kept_for_correlations(profiled):
 def test_what_is_kept_costs_nothing_and_a_new_analysis_only_itself(
     profiled, training, monkeypatch, tmp_path
 ):
-    from itemwise.cli import main
+    from itemwise.cli.main import main
     from itemwise.harness.model import LanguageModel
 
     def refuse(self):
@@ -256,10 +256,10 @@ def test_equal_gaps_are_told_once_and_an_unreachable_hub_is_remembered(
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path):
     """As with kill -9: the parent can do nothing about it."""
-    child = "import itemwise.children as c, time; c.end_with_parent(); print('on', flush=True); "
-    child += "time.sleep(60)"
+    child = "import itemwise.workflow.child_process as c, time; "
+    child += "c.end_with_parent(); print('on', flush=True); time.sleep(60)"
     parent = (
-        "import sys; from itemwise.children import run_child; "
+        "import sys; from itemwise.workflow.child_process import run_child; "
         f"run_child([sys.executable, '-c', {child!r}])"
     )
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as running:

@@ -1,14 +1,9 @@
 """Made-up leaderboards behind a hub on this machine."""
 
 import socket
-import sys
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from hub_server import HubServer
 from leaderboard_world import make_v1, make_v2
 

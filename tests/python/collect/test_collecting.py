@@ -10,8 +10,8 @@ from collecting import collect, collect_with_kills, write_models
 from hub_server import TOKEN, Faults
 from leaderboard_world import V1, differences
 
-from itemwise.build import Reading, build_responses
-from itemwise.tables import read_table
+from itemwise.responses.build import Reading, build_responses
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture(scope="module")

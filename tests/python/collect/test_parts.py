@@ -20,7 +20,7 @@ from itemwise.collect.models import repository_of, subject_of
 from itemwise.collect.plan import Plan
 from itemwise.collect.runs import choose_run, run_key, runs_of
 from itemwise.collect.trouble import SEVERITY, STATES, Trouble
-from itemwise.tables import contract
+from itemwise.tables.contract import contract
 
 
 class Clock:

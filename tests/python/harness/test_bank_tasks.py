@@ -9,18 +9,18 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from test_bank import build, export
+from banks import build, export
 
-from itemwise.bank import read_bank
+from itemwise.bank.bank import read_bank
+from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
-from itemwise.population import draw_items
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture(scope="module")
 def documents(tasks, tmp_path_factory):
     """Return the documents table of both tasks, each a benchmark."""
-    from itemwise.cli import main
+    from itemwise.cli.main import main
 
     out = tmp_path_factory.mktemp("documents") / "documents.parquet"
     command = ["list-documents", "--tasks", "words", "sums", "--include-path", tasks,
@@ -55,7 +55,7 @@ def bank(documents, tmp_path_factory):
 @pytest.fixture(scope="module")
 def results(bank, tiny_model, tasks, tmp_path_factory):
     """Return the evaluations table of the tiny model on the bank's short form."""
-    from itemwise.cli import main
+    from itemwise.cli.main import main
 
     folder = tmp_path_factory.mktemp("results")
     command = ["evaluate-model", "--lm", tiny_model, "--device", "cpu", "--bank", bank,

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from itemwise.errors import UserError
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +279,7 @@ def test_an_openai_compatible_server_is_asked(tiny_model, tasks, itemwise, tmp_p
 
 
 def test_arguments_of_the_backend_are_literals():
-    from itemwise.stages.settings import literals
+    from itemwise.cli.options import literals
 
     given = {"a": "512", "b": "true", "c": "False", "d": "0.5", "e": "http://x", "f": "None"}
     assert literals(given) == {

@@ -9,7 +9,7 @@ import pytest
 from itemwise.errors import UserError
 from itemwise.harness.names import benchmark_of, hash_document, item_of, main_metric
 from itemwise.harness.samples import import_samples
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
 
 OLD, NEW = "2023-11-05T10-00-00.1", "2026-02-01T09-30-00.25"
 

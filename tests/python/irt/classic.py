@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemwise.responses import Responses
+from itemwise.responses.matrix import Responses
 
 LSAT6 = (
     "00000:3 00001:6 00010:2 00011:11 00100:1 00101:1 00110:3 00111:4 01000:1 01001:8 01011:16 "

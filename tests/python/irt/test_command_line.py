@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from itemwise.cli import main
-from itemwise.files import read_record
+from itemwise.cli.main import main
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses import Responses, write_responses
-from itemwise.tables import read_table
+from itemwise.responses.matrix import Responses, write_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_an_unconverged_fit_writes_nothing(folder, capsys):
 
 
 def test_constant_items_are_dropped_with_a_notice_or_refused(folder, capsys):
-    from itemwise.responses import read_responses
+    from itemwise.responses.matrix import read_responses
 
     data = read_responses(folder / "R.parquet")
     data.matrix[:, 2] = 0

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from itemwise import irt
-from itemwise.cli import main
+from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.files import write_record
 from itemwise.irt.cross_calibration import by_fold, calibrate_folds
 from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses import Responses, write_responses
-from itemwise.tables import check_table, read_table, write_table
+from itemwise.responses.matrix import Responses, write_responses
+from itemwise.tables.contract import check_table, read_table, write_table
+from itemwise.tables.files import write_record
 
 N, ITEMS, FOLDS = 300, 20, 5
 

@@ -7,8 +7,8 @@ from itemwise.irt.agreement import log_likelihood_of
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import probabilities
 from itemwise.irt.quadrature import doubled, enough_points, normal_grid
-from itemwise.responses import read_responses
-from itemwise.tables import open_parquet
+from itemwise.responses.matrix import read_responses
+from itemwise.tables.contract import open_parquet
 
 PUBLISHED = {
     "arc_primary": -189889.47,

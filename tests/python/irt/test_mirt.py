@@ -6,15 +6,15 @@ from classic import LSAT7, responses
 from record_keys import check_record
 
 from itemwise import irt
-from itemwise.cli import main
-from itemwise.files import read_record
+from itemwise.cli.main import main
 from itemwise.irt.agreement import compare_engines
 from itemwise.irt.mirt import LIBRARIES
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.r_worker import RError, RWorker, r_has
-from itemwise.responses import write_responses
-from itemwise.tables import read_table
+from itemwise.r.worker import RError, RWorker, r_has
+from itemwise.responses.matrix import write_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 pytestmark = pytest.mark.skipif(not r_has("mirt"), reason="R package mirt is not installed")
 

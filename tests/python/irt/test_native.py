@@ -16,7 +16,7 @@ from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
 from itemwise.irt.starts import starting_values
-from itemwise.responses import Responses, read_responses
+from itemwise.responses.matrix import Responses, read_responses
 
 
 def simulated(n_subjects=800, n_items=25, model="2PL", missing=0.0, seed=5):

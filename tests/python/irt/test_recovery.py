@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from itemwise.cli import main
-from itemwise.files import read_record
+from itemwise.cli.main import main
 from itemwise.irt.recovery import Design, designs, posterior_ranks, recover, uniformity
-from itemwise.tables import read_table
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 
 def test_four_times_the_subjects_halve_the_error():

@@ -12,8 +12,8 @@ from itemwise.irt.model import parameters_beta, probabilities, to_beta
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.scoring import METHODS, log_posterior_derivatives, sum_score_log_likelihood
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses import Responses, read_responses
-from itemwise.tables import open_parquet
+from itemwise.responses.matrix import Responses, read_responses
+from itemwise.tables.contract import open_parquet
 
 ITEMS = pd.DataFrame(
     {

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from itemwise.analyses.suite import THEMES, load
-from itemwise.cli import main
-from itemwise.config import ROOT
-from itemwise.files import write_record
+from itemwise.cli.main import main
+from itemwise.paths import ROOT
 from itemwise.report.profile import shown_groups
 from itemwise.report.profile_figures import share_of_page, token_axis
-from itemwise.tables import contract, read_table, write_table
+from itemwise.tables.contract import contract, read_table, write_table
+from itemwise.tables.files import write_record
 from itemwise.trajectories.accuracies import read_accuracies, wilson
 from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.folder import NEEDED, OPTIONAL, read_folder

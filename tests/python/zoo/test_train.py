@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from itemwise.errors import UserError
-from itemwise.tables import check_table, read_table
+from itemwise.tables.contract import check_table, read_table
 from itemwise.zoo.tasks import write_suite
 from itemwise.zoo.train import TrainingRun, checkpoint, encode, rate_factor, train, words
 

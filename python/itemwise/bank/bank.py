@@ -1,0 +1,315 @@
+"""The bank: a folder with all that scoring a model needs, without R.
+
+bank.json, items.parquet, parameters.parquet (the whole calibrated pool, one ability scale
+a benchmark), forms.parquet, readout/terms.parquet, readout/linear_predictors.parquet,
+tasks/ with harness tasks of the forms whose prompts are known, and README.md, the card for
+people. Nothing in it names a place outside the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from itemwise.bank.card import card_text
+from itemwise.errors import UserError, listed
+from itemwise.forms import MAIN_FORM
+from itemwise.harness.export import write_tasks
+from itemwise.irt.calibration_error import calibration_error
+from itemwise.irt.model import item_information
+from itemwise.irt.person_fit import standardized_log_likelihood
+from itemwise.irt.scoring import score
+from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import Responses
+from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.files import write_record, write_text
+
+FORMAT_VERSION = 1
+TABLES = {
+    "items": "items.parquet",
+    "parameters": "parameters.parquet",
+    "selection": "forms.parquet",
+    "terms": "readout/terms.parquet",
+    "linear_predictors": "readout/linear_predictors.parquet",
+}
+"""Tables of the contract and their place in the folder."""
+OPTIONAL = {"cat_calibration": "readout/cat_calibration.parquet"}
+"""Tables that a bank may lack."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A bank in memory: `card` is bank.json, the others are tables of the contract."""
+
+    card: dict
+    items: pd.DataFrame
+    parameters: pd.DataFrame
+    selection: pd.DataFrame
+    terms: pd.DataFrame
+    linear_predictors: pd.DataFrame
+    cat_calibration: pd.DataFrame | None = None
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """Names of the benchmarks."""
+        return list(self.card["benchmarks"])
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Benchmark by harness task, of the items whose task is known."""
+        if "task" not in self.items:
+            return {}
+        known = self.items.dropna(subset=["task"])
+        return dict(zip(known["task"], known["benchmark"], strict=True))
+
+    def task_names(self, folder: str, remedy: str) -> list[str]:
+        """Return the harness tasks of its items.
+
+        Raises
+        ------
+        UserError
+            It names none; ends with the remedy.
+        """
+        if not self.tasks:
+            raise UserError(
+                f"{folder}: the bank does not name the harness tasks of its items; {remedy}"
+            )
+        return sorted(self.tasks)
+
+    def readout(self, benchmark: str, form: str, name: str) -> Readout:
+        """Return a read-out by benchmark, form and name (`ability`, `form`, `joint`)."""
+        t = self.terms
+        rows = t[(t["benchmark"] == benchmark) & (t["form"] == form) & (t["readout"] == name)]
+        if rows.empty:
+            raise UserError(
+                f"the bank has no read-out '{name}' of form '{form}' for benchmark '{benchmark}'"
+            )
+        return Readout(f"{benchmark}, form {form}, {name}", rows)
+
+    def score(self, responses: Responses, form: str = MAIN_FORM) -> pd.DataFrame:
+        """Score subjects on every benchmark of which they answered items of a form.
+
+        Parameters
+        ----------
+        responses : Responses
+            Items by id, of one or several benchmarks; other items are passed over.
+        form : str
+
+        Returns
+        -------
+        data frame
+            Table `scores`: one row a subject and benchmark. `readout` is `form` where the
+            form is complete, else `ability` with an interval widened by the precision
+            that is missing. Where every form of the bank is complete, a row `grand` for
+            the mean of all benchmarks.
+
+        Raises
+        ------
+        UserError
+            No response to an item of the form, or no such form.
+        """
+        parts = [self._score_benchmark(responses, name, form) for name in self.benchmarks]
+        parts = [part for part in parts if part is not None]
+        if not parts:
+            raise UserError(f"the responses hold no item of form '{form}' of the bank")
+        table = pd.concat([*parts, *self._grand(responses, form)], ignore_index=True)
+        table["extrapolated"] = table["extrapolated"].astype(int)
+        return table
+
+    def form_items(self, benchmark: str, form: str = MAIN_FORM) -> np.ndarray:
+        """Return the items of a form in their rank.
+
+        Raises
+        ------
+        UserError
+            The bank has no such form.
+        """
+        rows = self.selection[self.selection["benchmark"] == benchmark]
+        chosen = rows[rows["form"] == form].sort_values("rank")["item"].to_numpy(object)
+        if not len(chosen):
+            raise UserError(
+                f"the bank has no form '{form}' of benchmark '{benchmark}'; it has "
+                f"{listed(rows['form'].unique())}"
+            )
+        return chosen
+
+    def pool_items(self, benchmark: str) -> np.ndarray:
+        """Return all calibrated items of a benchmark."""
+        mine = self.items.loc[self.items["benchmark"] == benchmark, "item"]
+        return mine[mine.isin(self.parameters["item"])].to_numpy(object)
+
+    def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
+        """Return the features of subjects, with n_items, complete and person_fit.
+
+        As when the read-out was fitted (`itemwise.readout.features.form_features`), and
+        `se_calibration` where the parameters have covariances. None where nobody answered
+        an item of the form.
+        """
+        items = self.form_items(benchmark, form)
+        at = pd.Index(responses.items).get_indexer(items)
+        matrix = np.where(at >= 0, responses.matrix[:, at], -1).astype(np.int8)
+        answered = (matrix >= 0).any(axis=1)
+        if not answered.any():
+            return None
+        mine = Responses(responses.subjects[answered], items, matrix[answered])
+        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        method = self.card["benchmarks"][benchmark]["scoring"]
+        table = score(mine, parameters, method=method)
+        error = calibration_error(mine, parameters, table)
+        if error is not None:
+            table["se_calibration"] = error
+        fit = standardized_log_likelihood(mine, parameters, table["theta"].to_numpy())
+        table["person_fit"] = fit
+        linear = self.linear_predictors
+        linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
+        return form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
+
+    def _score_benchmark(
+        self, responses: Responses, benchmark: str, form: str
+    ) -> pd.DataFrame | None:
+        """Score one benchmark: complete forms by `form`, the others by `ability`."""
+        features = self.features(responses, benchmark, form)
+        if features is None:
+            return None
+        parts = []
+        for complete, name in ((True, "form"), (False, "ability")):
+            part = features[features["complete"] == complete].reset_index(drop=True)
+            if part.empty:
+                continue
+            readout = self.readout(benchmark, form, name)
+            errors = calibration_errors(part)
+            result = part[["subject", "theta", "n_items", "person_fit"]].assign(
+                benchmark=benchmark, form=form, readout=name, level=readout.level,
+                se=np.hypot(part["se"], errors.get("theta", 0)),
+            )  # fmt: skip
+            if not complete:
+                excess = self._missing_variance(part, benchmark, form)
+                errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
+            predicted = readout.widen(readout.predict(part), part, errors)
+            parts.append(pd.concat([result, predicted], axis=1))
+        return pd.concat(parts, ignore_index=True)
+
+    def _missing_variance(self, features: pd.DataFrame, benchmark: str, form: str) -> np.ndarray:
+        """Return how much the variance of theta exceeds that of the complete form there."""
+        items = self.form_items(benchmark, form)
+        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        whole = 1 + item_information(parameters, features["theta"].to_numpy()).sum(axis=0)
+        return np.maximum(features["se"].to_numpy() ** 2 - 1 / whole, 0)
+
+    def _grand(self, responses: Responses, form: str) -> list[pd.DataFrame]:
+        """Read the mean of all benchmarks out, for subjects with every form complete."""
+        if not self.card.get("joint"):
+            return []
+        parts, errors = {}, {}
+        for name in self.benchmarks:
+            part = self.features(responses, name, form)
+            if part is None:
+                return []
+            parts[name] = part[part["complete"]]
+        wide = joined_features(parts)
+        if wide.empty:
+            return []
+        for name in parts:
+            errors |= calibration_errors(wide, f"{name}.")
+        n_items = sum(len(self.form_items(name, form)) for name in parts)
+        readout = self.readout(GRAND, form, "joint")
+        about = wide[["subject"]].assign(
+            theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,
+            benchmark=GRAND, form=form, readout="joint", level=readout.level,
+        )  # fmt: skip
+        return [pd.concat([about, readout.widen(readout.predict(wide), wide, errors)], axis=1)]
+
+
+def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:
+    """Write a bank: complete beside its place, then moved there.
+
+    Parameters
+    ----------
+    folder : path
+        An older bank there is replaced, once the new one is complete.
+    card : dict
+        `benchmarks` and what is said of them; format and checksums are added.
+    tables : dict
+        The tables of `TABLES`, perhaps those of `OPTIONAL`.
+
+    Raises
+    ------
+    UserError
+        The folder holds something else; an item id occurs twice.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / "bank.json").exists():
+        raise UserError(f"{folder}: is not empty and no bank; choose another --out")
+    twice = tables["parameters"]["item"].duplicated()
+    if twice.any():
+        item = tables["parameters"].loc[twice, "item"].iloc[0]
+        raise UserError(f"item '{item}' occurs in two benchmarks; make item ids unique")
+    made, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        for name, place in {**TABLES, **OPTIONAL}.items():
+            if name in TABLES or tables.get(name) is not None:
+                write_table(tables[name], made / place, name)
+        no_task = write_tasks(made / "tasks", tables["items"], tables["selection"])
+        card = {**card, "without_task": no_task}
+        write_text(card_text(card, tables), made / "README.md")
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        sums = {str(path.relative_to(made)): checksum(path) for path in files}
+        head = {"format_version": FORMAT_VERSION, "itemwise": version("itemwise")}
+        write_record({**head, **card, "sha256": sums}, made / "bank.json")
+        if folder.exists():
+            folder.rename(old)
+        made.rename(folder)
+    finally:
+        for place in (made, old):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def read_bank(folder: str | Path) -> Bank:
+    """Read a bank and check that it is whole.
+
+    Raises
+    ------
+    UserError
+        No bank, a newer format, a missing or changed file, a table against the contract.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give the folder of a bank")
+    try:
+        card = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
+        newest = card["format_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        within = folder / "bank"
+        hint = (
+            f"did you mean {within}?"
+            if (within / "bank.json").exists()
+            else ("give the folder of a bank")
+        )
+        raise UserError(f"{folder}: holds no readable bank.json; {hint}") from None
+    if newest > FORMAT_VERSION:
+        raise UserError(
+            f"{folder}: bank of format {newest}, this itemwise reads up to {FORMAT_VERSION}; "
+            "update itemwise"
+        )
+    for place, expected in card["sha256"].items():
+        if not (folder / place).exists():
+            raise UserError(f"{folder / place}: is missing; copy the whole bank again")
+        if checksum(folder / place) != expected:
+            raise UserError(f"{folder / place}: was changed or cut off; copy the bank again")
+    present = {n: p for n, p in {**TABLES, **OPTIONAL}.items() if p in card["sha256"]}
+    tables = {name: read_table(folder / place, name) for name, place in present.items()}
+    return Bank(card, **tables)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

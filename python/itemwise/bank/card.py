@@ -1,0 +1,116 @@
+"""The bank's card for people."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from itemwise.errors import listed
+from itemwise.forms import MAIN_FORM
+
+
+def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
+    """Return the card for people, as Markdown."""
+    lines = ["# Item bank", "", f"Source: {card['source']}. Licence: {card['licence']}.", ""]
+    lines += [
+        "| benchmark | models | pool | form A | IRT model | RMSE, test models | coverage |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    forms = tables["selection"]
+    for name, about in card["benchmarks"].items():
+        n_items = ((forms["benchmark"] == name) & (forms["form"] == MAIN_FORM)).sum()
+        test = about["accuracy"]["form"].get("test")
+        error = f"{test['rmse']:.2f} points" if test else "-"
+        covered = f"{test['coverage']:.1%} of {about['level']:.0%} intervals" if test else "-"
+        lines.append(
+            f"| {name} | {about['n_subjects']} | {about['n_pool']} | {n_items} "
+            f"| {about['model']} ({about['engine']}) | {error} | {covered} |"
+        )
+    lines += [
+        "",
+        "`parameters.parquet` holds the whole calibrated pool on one ability scale a benchmark, "
+        "`forms.parquet` the short forms, `readout/` the tabulated read-outs: `form` for complete "
+        "forms, `ability` for incomplete ones.",
+        "",
+        *[calibration_text(name, about) for name, about in card["benchmarks"].items()],
+        "",
+        *evaluation_text(tables["items"], forms),
+        "",
+    ]
+    without = card.get("without_task", [])
+    if len(without) < forms.groupby(["benchmark", "form"]).ngroups:
+        lines += [
+            "or, by the harness alone (`tasks/` holds the forms with frozen prompts):",
+            "",
+            "```",
+            "lm-eval run --model hf --model_args pretrained=MODEL --include_path BANK/tasks "
+            "--tasks itemwise_a --log_samples --output_path logs",
+            "itemwise score-model --bank BANK --samples logs",
+            "```",
+        ]
+    lines += [f"- no harness task for {reason}" for reason in without]
+    return "\n".join(lines) + "\n"
+
+
+def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:
+    """Say how a model is evaluated and scored: by the bank alone, where it knows enough."""
+    form = items[items["item"].isin(forms["item"])]
+    known = [name for name in ("task", "prompt") if name in form and form[name].notna().all()]
+    logs = ["From the logs of a run of the whole benchmark:", "", "```"]
+    logs += ["itemwise score-model --bank BANK --samples logs", "```"]
+    evaluate = [
+        "```",
+        "itemwise evaluate-model --lm MODEL --bank BANK --ledger ledger --out results.parquet",
+        "itemwise score-model --bank BANK --results results.parquet",
+        "```",
+    ]
+    if "prompt" in known:
+        local = (
+            f"The items are of {_tasks(form)} of lm-evaluation-harness. Where these are task files "
+            "of your own, and none that come with the harness, add `--include-path FOLDER` with "
+            "their folder."
+        )
+        evaluate += ["", local] if "task" in known else []
+        return ["Evaluate a model on the short form, and score it:", "", *evaluate]
+    if "task" in known:
+        return [
+            *logs,
+            "",
+            "The bank does not hold the prompts. The short form alone can be asked where "
+            f"lm-evaluation-harness knows {_tasks(form)} (`lm-eval ls tasks`; tasks of your own: "
+            "`--include-path`), with the harness's prompts, few-shot number and all, which must "
+            "be those of the calibration; scoring warns where they are others:",
+            "",
+            *evaluate,
+        ]
+    return [
+        "The bank knows neither the tasks nor the prompts of its items, so that it cannot ask them "
+        "itself. Ask the items of `forms.parquet` as those of the calibration were asked, write a "
+        "table with `subject`, `benchmark`, `item` and `response`, and score it:",
+        "",
+        "```",
+        "itemwise score-model --bank BANK --results results.parquet",
+        "```",
+        "",
+        "A bank asks by itself when it is made with `item_metadata` of tasks and prompts: "
+        "`itemwise list-documents` writes them.",
+    ]
+
+
+def _tasks(items: pd.DataFrame) -> str:
+    """Name the harness tasks of items."""
+    names = sorted(items["task"].unique())
+    return f"the task{'s' * (len(names) > 1)} {listed(names, 10)}"
+
+
+def calibration_text(name: str, about: dict) -> str:
+    """Say whether intervals hold the uncertainty of item parameters, and how much it is."""
+    share = about.get("calibration_error")
+    if share is None:
+        return (
+            f"- {name}: intervals do not hold the uncertainty of the item parameters, whose "
+            "covariances the calibration did not give."
+        )
+    return (
+        f"- {name}: the uncertainty of the item parameters makes {share:.2%} of the variance of "
+        "abilities from form A; intervals hold it."
+    )

@@ -1,0 +1,1 @@
+"""The command line: its commands, and options and messages that several of them share."""

@@ -1,0 +1,38 @@
+"""Short forms: what a selection is, and forms drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MAIN_FORM = "A"
+"""Name of the form that a selector chooses; random forms are `random1`, ..."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Items in their order of selection.
+
+    Attributes
+    ----------
+    positions : array of int
+        Columns of the information matrix.
+    information : array
+        Information for which each item was chosen.
+    theta : array
+        Ability at which that information is reached.
+    threshold : float or None
+        Information that an item had to reach; None where the selector knows none.
+    """
+
+    positions: np.ndarray
+    information: np.ndarray
+    theta: np.ndarray
+    threshold: float | None
+
+
+def random_forms(n_items: int, size: int, n_forms: int, seed: int) -> list[np.ndarray]:
+    """Draw subsets of `size` items at random, without replacement within each."""
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(n_items)[:size] for _ in range(n_forms)]

@@ -1,0 +1,1 @@
+"""R from Python: functions in a worker process, and stages as scripts."""

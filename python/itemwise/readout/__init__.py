@@ -1,0 +1,1 @@
+"""From a few items to full scores: fits, tables of fitted read-outs, and their errors."""

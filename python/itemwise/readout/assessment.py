@@ -1,0 +1,150 @@
+"""What short forms and read-outs are worth on subjects that took no part in making them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import Responses
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of the training subjects of one benchmark, and what it is judged by.
+
+    Attributes
+    ----------
+    name : str
+        Benchmark.
+    responses : Responses
+        All subjects, all items.
+    parameters, abilities, selection, terms, linear : data frame
+        Tables of the contract; `abilities` by form, `linear` the `linear_predictors`.
+    full_score : series
+        Points, by subject: of the subjects to predict, and of nobody else.
+    """
+
+    name: str
+    responses: Responses
+    parameters: pd.DataFrame
+    abilities: pd.DataFrame
+    selection: pd.DataFrame
+    terms: pd.DataFrame
+    linear: pd.DataFrame
+    full_score: pd.Series
+
+    def features(self, chosen_set: str) -> pd.DataFrame:
+        """Return the features of every form; table `features` of the contract."""
+        parameters = self.parameters.set_index("item", drop=False)
+        parts = []
+        for form, items in self.selection.groupby("form", sort=False):
+            linear = self.linear[self.linear["form"] == form]
+            known = self.abilities[self.abilities["form"] == form].set_index("subject")
+            known = known.dropna(subset=["theta", "se"])
+            ranked = items.sort_values("rank")["item"].tolist()
+            chosen = self.responses.select_items(ranked, "responses")
+            chosen = chosen.select_subjects(known.index.intersection(self.full_score.index))
+            if not len(chosen.subjects):
+                raise UserError(
+                    f"benchmark '{self.name}', form '{form}': no subject of set '{chosen_set}' "
+                    "has an ability and a full score; raise config key 'split.test' or add full "
+                    "scores"
+                )
+            columns = [c for c in ("theta", "se", "se_calibration") if c in known]
+            part = form_features(
+                known.loc[chosen.subjects, columns].reset_index(),
+                chosen,
+                parameters.loc[ranked],
+                linear.set_index("item")["coefficient"],
+            )
+            parts.append(part.assign(form=form))
+        table = pd.concat(parts, ignore_index=True)
+        return table.assign(
+            benchmark=self.name,
+            set=chosen_set,
+            fold=np.nan,
+            full_score=self.full_score[table["subject"]].to_numpy(),
+            complete=table["complete"].astype(int),
+        )
+
+
+def assess(made: Made, features: pd.DataFrame) -> pd.DataFrame:
+    """Predict by every form and both its read-outs.
+
+    Parameters
+    ----------
+    made : Made
+    features : data frame
+        From `made.features`.
+
+    Returns
+    -------
+    data frame
+        Table `reconstructions`.
+    """
+    n_items = made.selection.groupby("form").size()
+    readouts = dict(iter(made.terms.groupby(["form", "readout"], sort=False)))
+    parts = []
+    for (form, name), terms in readouts.items():
+        part = features[features["form"] == form].reset_index(drop=True)
+        readout = Readout(f"{made.name}, form {form}, {name}", terms)
+        parts.append(_reconstructed(readout, part, calibration_errors(part)).assign(
+            benchmark=made.name, readout=name, form=form, n_items=n_items[form]
+        ))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def assess_jointly(
+    terms: pd.DataFrame, features: dict[str, pd.DataFrame], n_items: int, form: str = MAIN_FORM
+) -> pd.DataFrame:
+    """Predict each benchmark, and the mean of all, with the help of the others.
+
+    Parameters
+    ----------
+    terms : data frame
+        Table `terms` of the joint read-out.
+    features : dict
+        Benchmark to its table `features`.
+    n_items : int
+        Items of all forms together.
+    form : str
+
+    Returns
+    -------
+    data frame
+        Table `reconstructions` of the subjects that every benchmark has; the mean of all
+        is benchmark `grand`.
+    """
+    parts = {name: part[part["form"] == form] for name, part in features.items()}
+    wide = joined_features(parts)
+    errors = {}
+    for name in parts:
+        errors |= calibration_errors(wide, f"{name}.")
+    scores = pd.DataFrame(
+        {name: part.set_index("subject")["full_score"] for name, part in parts.items()}
+    ).loc[wide["subject"]]
+    scores[GRAND] = scores.mean(axis=1)
+    tables = []
+    for target, rows in terms.groupby("benchmark", sort=False):
+        wide["full_score"] = scores[target].to_numpy()
+        wide["set"] = next(iter(parts.values()))["set"].iloc[0]
+        readout = Readout(f"{target}, form {form}, joint", rows)
+        tables.append(_reconstructed(readout, wide, errors).assign(
+            benchmark=target, readout="joint", form=form, n_items=n_items
+        ))  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def _reconstructed(readout: Readout, features: pd.DataFrame, errors: dict) -> pd.DataFrame:
+    """Return what the contract asks of reconstructions, less what the caller knows."""
+    predicted = readout.widen(readout.predict(features), features, errors)
+    return pd.concat(
+        [features[["subject", "set", "full_score"]], predicted[["predicted", "lower", "upper"]]],
+        axis=1,
+    ).assign(level=readout.level)

@@ -1,0 +1,1 @@
+"""Response matrices: read from tables of every kind, joined, and described."""

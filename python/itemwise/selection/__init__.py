@@ -1,0 +1,1 @@
+"""Which items make a short form: selectors, their balance, and the search over settings."""

@@ -1,0 +1,279 @@
+"""The selectors applied to a pool: short forms, and what other sizes would bring."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from itemwise.bank.power import minimum_detectable_difference
+from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM, Selected, random_forms
+from itemwise.irt.model import fill_expected, item_information
+from itemwise.irt.quadrature import LIMIT
+from itemwise.readout.accuracy import rmse
+from itemwise.responses.inputs import (
+    FEWEST_SUBJECTS,
+    benchmark_scores,
+    sub_domains,
+    training_responses,
+    training_subjects,
+)
+from itemwise.responses.matrix import read_responses
+from itemwise.selection.balance import Balance
+from itemwise.selection.information_filter import ability_grid, budget_filter, information_filter
+from itemwise.selection.selectors import (
+    by_anchor_points,
+    by_reconstruction,
+    by_test_information,
+    check_size,
+    cross_fitted,
+    penalised_size,
+    prefix_rmse,
+    prefixes_chosen_by,
+)
+from itemwise.tables.contract import read_table
+
+METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
+SIZES = (5, 10, 20, 40, 80, 160, 320)
+"""Numbers of items, besides that of the form, whose errors the record tells.
+
+A pool of at most the last is told to its end, a larger one to twice the form: ranking
+costs subjects x items a step, in each fold.
+"""
+TABULATED = 121
+"""Abilities at which the information table states each item's information."""
+
+
+def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
+    """Apply the selector that was asked for; return its items and how good other sizes are.
+
+    The latter where there are full scores: `optimism`, how much smaller errors look on
+    the subjects that chose the items (only `reconstruction` looks at full scores), and
+    `sizes`, from training subjects, cross-fitted.
+    """
+    if options.budget is None:
+        return _by_filter(options, pool), {"optimism": 1.0, "sizes": []}
+    check_size(options.budget, len(pool), options.forms)
+    size = options.budget * options.forms
+    domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
+    if options.method == "reconstruction":
+        return _by_reconstruction(options, pool, size, domains)
+    select = selector(options, pool, domains)
+    if options.full_scores is None or options.responses is None:
+        return select(size), {"optimism": 1.0, "sizes": []}
+    target, filled, folds = _rebuilding(options, pool)
+    if options.penalty is not None:
+        errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
+        size = max(penalised_size(errors, options.penalty), options.forms)
+    chosen = [select(n).positions for n in told_sizes(size, len(pool))]
+    # A selector may find fewer items than it is asked for: each size is told once.
+    forms = list({len(positions): positions for positions in chosen}.values())
+    predicted = cross_fitted(filled, target, folds, lambda seen: forms)
+    told = size_rows([len(positions) for positions in forms], predicted, target)
+    return select(size), {"optimism": 1.0, "sizes": told}
+
+
+def told_sizes(size: int, n_pool: int) -> list[int]:
+    """Return the numbers of items whose errors are told: that of the form and others."""
+    largest = n_pool if n_pool <= SIZES[-1] else min(2 * size, n_pool)
+    return sorted({n for n in SIZES if n < largest} | {size, largest})
+
+
+def size_rows(sizes: list[int], predicted: np.ndarray, target: np.ndarray) -> list[dict]:
+    """Return the RMSE and the smallest detectable difference at each size, in points."""
+    rows = []
+    for n, row in zip(sizes, predicted, strict=True):
+        table = pd.DataFrame({"full_score": target, "predicted": row})
+        rows.append(
+            {
+                "n_items": n,
+                "rmse": rmse(table["predicted"], table["full_score"]),
+                "detectable": minimum_detectable_difference(table)["difference"],
+            }
+        )
+    return rows
+
+
+def selector(options, pool: pd.DataFrame, domains: np.ndarray) -> Callable[[int], Selected]:
+    """Return the function from a number of items to the items, without full scores."""
+    if options.method == "information":
+        theta = ability_grid(_training_abilities(options), options.grid, options.bins)
+        information = item_information(pool, theta).T
+        return lambda size: budget_filter(theta, information, options.bins, size)
+    if options.method == "test-information":
+        theta = _training_abilities(options)
+        # Equally likely abilities stand for the sample; more change nothing.
+        target = np.quantile(theta, (np.arange(TABULATED) + 0.5) / TABULATED)
+
+        def positions(size: int) -> np.ndarray:
+            return by_test_information(pool, target, Balance(domains, size), size)
+
+    elif options.method == "anchors":
+
+        def positions(size: int) -> np.ndarray:
+            return by_anchor_points(pool, Balance(domains, size), size, options.seed)
+
+    else:
+
+        def positions(size: int) -> np.ndarray:
+            return _at_random(Balance(domains, size), size, options.seed)
+
+    return lambda size: _with_information(positions(size), pool)
+
+
+def selection_table(
+    options, items: np.ndarray, chosen: Selected, forms: list[np.ndarray]
+) -> pd.DataFrame:
+    """Return the chosen forms, `A` first, and the random forms of its size."""
+    parts = []
+    for name, ranks in zip(form_names(len(forms)), forms, strict=True):
+        part = _form(options.benchmark, name, items, chosen.positions[ranks])
+        part["information"] = chosen.information[ranks]
+        part["theta_at_maximum"] = chosen.theta[ranks]
+        parts.append(part)
+    drawn = random_forms(len(items), len(forms[0]), options.random_forms, options.seed)
+    width = len(str(len(drawn)))
+    for number, positions in enumerate(drawn, start=1):
+        parts.append(_form(options.benchmark, f"random{number:0{width}d}", items, positions))
+    return pd.concat(parts, ignore_index=True)
+
+
+def form_names(n_forms: int) -> list[str]:
+    """Name forms A, B, ..., Z, A2, B2, ..."""
+    letters = string.ascii_uppercase
+    names = [letters[i % 26] + (str(i // 26 + 1) if i >= 26 else "") for i in range(n_forms)]
+    assert names[0] == MAIN_FORM
+    return names
+
+
+def _by_filter(options, pool: pd.DataFrame) -> Selected:
+    """Apply metabench's information filter with a given threshold."""
+    theta = ability_grid(_training_abilities(options), options.grid, options.bins)
+    information = item_information(pool, theta).T
+    chosen = information_filter(theta, information, options.bins, options.threshold)
+    if len(chosen.positions) < options.forms:
+        raise UserError(
+            f"benchmark '{options.benchmark}': {len(chosen.positions) or 'no'} item reaches an "
+            f"information of {chosen.threshold:g} (the largest is {information.max():.3g}), for "
+            f"{options.forms} form(s); lower config key 'selection.threshold'"
+        )
+    return chosen
+
+
+def _by_reconstruction(
+    options, pool: pd.DataFrame, size: int, domains: np.ndarray
+) -> tuple[Selected, dict]:
+    """Select forward by full scores."""
+    target, filled, folds = _rebuilding(options, pool)
+    positions, errors = by_reconstruction(filled, target, Balance(domains, size), size)
+    if options.penalty is not None:
+        size = max(penalised_size(errors, options.penalty), options.forms)
+        positions = positions[:size]
+    told = told_sizes(size, len(pool))
+    form = told.index(size)
+    # Quotas depend on the size: with sub-domains, larger forms are ranked apart.
+    end = len(told) if len(pd.unique(domains)) == 1 else form + 1
+    honest = np.vstack(
+        [
+            _chosen_again(filled, target, folds, domains, sizes)
+            for sizes in (told[:end], told[end:])
+            if sizes
+        ]
+    )
+    own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
+    optimism = max(1.0, rmse(honest[form], target) / rmse(own, target))
+    judged = {"optimism": optimism, "sizes": size_rows(told, honest, target)}
+    return _with_information(positions, pool), judged
+
+
+def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) -> np.ndarray:
+    """Predict each fold from items that the others select, one row a size."""
+    again = prefixes_chosen_by(filled, target, Balance(domains, sizes[-1]), sizes)
+    return cross_fitted(filled, target, folds, again)
+
+
+def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return full scores, filled responses and folds of training subjects that have both."""
+    responses = read_responses(options.responses)
+    responses = training_responses(responses, options.splits)
+    responses = responses.select_items(pool["item"].tolist(), options.responses)
+    scores = benchmark_scores(options.full_scores, options.benchmark)
+    theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
+    theta = theta.reindex(responses.subjects).to_numpy()
+    known = np.isin(responses.subjects, scores.index.to_numpy(object)) & ~np.isnan(theta)
+    if known.sum() < FEWEST_SUBJECTS:
+        raise UserError(
+            f"{options.full_scores}: {known.sum()} training subjects of benchmark "
+            f"'{options.benchmark}' have a full score; selection by reconstruction, or with a "
+            f"penalty, needs at least {FEWEST_SUBJECTS}: add subjects or full scores, or choose "
+            "another config key 'selection.method'"
+        )
+    filled = fill_expected(responses.matrix[known], pool, theta[known])
+    subjects = responses.subjects[known]
+    return scores.loc[subjects].to_numpy(), filled, _folds(options, subjects)
+
+
+def _folds(options, subjects: np.ndarray) -> np.ndarray:
+    """Return the fold of each training subject; five in turn where there is no split."""
+    if options.splits is None:
+        return np.arange(len(subjects)) % 5
+    return read_table(options.splits, "splits").set_index("subject")["fold"][subjects].to_numpy()
+
+
+def _at_random(balance: Balance, size: int, seed: int) -> np.ndarray:
+    """Draw items at random within the quotas of their sub-domains."""
+    order = random_forms(len(balance.codes), len(balance.codes), 1, seed)[0]
+    place = pd.Series(balance.codes[order]).groupby(balance.codes[order]).cumcount()
+    return order[place.to_numpy() < balance.quota[balance.codes[order]]]
+
+
+def _with_information(positions: np.ndarray, pool: pd.DataFrame) -> Selected:
+    """Add each item's largest information, and where it is reached."""
+    theta = np.linspace(-LIMIT, LIMIT, TABULATED)
+    information = item_information(pool.iloc[positions], theta)
+    return Selected(positions, information.max(axis=1), theta[information.argmax(axis=1)], None)
+
+
+def information_table(benchmark: str, parameters: pd.DataFrame) -> pd.DataFrame:
+    """Return the information of every item over the range of ability, long."""
+    theta = np.linspace(-LIMIT, LIMIT, TABULATED)
+    return pd.DataFrame(
+        {
+            "benchmark": benchmark,
+            "item": np.repeat(parameters["item"].to_numpy(object), TABULATED),
+            "theta": np.tile(theta, len(parameters)),
+            "information": item_information(parameters, theta).ravel(),
+        }
+    )
+
+
+def _form(benchmark: str, form: str, items: np.ndarray, positions: np.ndarray) -> pd.DataFrame:
+    """Return the rows of one form."""
+    return pd.DataFrame(
+        {
+            "benchmark": benchmark,
+            "form": form,
+            "rank": np.arange(1, len(positions) + 1),
+            "item": items[positions],
+            "information": np.nan,
+            "theta_at_maximum": np.nan,
+        }
+    )
+
+
+def _training_abilities(options) -> np.ndarray:
+    """Return the abilities of training subjects from the whole pool."""
+    table = read_table(options.abilities, "abilities")
+    if options.splits is not None:
+        training = training_subjects(options.splits, table["subject"], options.abilities)
+        table = table[table["subject"].isin(training)]
+    theta = table["theta"].dropna().to_numpy()
+    if len(theta) < 2:
+        raise UserError(
+            f"{options.abilities}: {len(theta)} training subjects have an ability; at least 2 are "
+            "needed: check that the splits name the same models"
+        )
+    return theta

@@ -1,0 +1,1 @@
+"""Tables on disk: their contract, checked on read and on write, and whole files or none."""

@@ -1,0 +1,101 @@
+"""Tables in R's own file format (RDS): how R and Python exchange them without a parquet package.
+
+The file holds a named list: `columns`, the vectors by name, and `int64`, the names of those
+that are 64-bit integers, which R holds as doubles. The library `rdata` reads and writes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import rdata
+
+from itemwise.errors import UserError
+from itemwise.tables.files import atomic_path
+
+
+def write_rds(table: pa.Table, path: str | Path, source: str | Path) -> None:
+    """Write a table for R.
+
+    Parameters
+    ----------
+    table : Arrow table
+        Columns of texts, booleans, whole numbers, floating numbers, dates and times.
+    path : path
+        RDS file to write.
+    source : path
+        Where the table comes from, for messages.
+
+    Raises
+    ------
+    UserError
+        A column has another type.
+    """
+    columns, int64 = {}, []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        plain = _as_r_holds_it(column.combine_chunks(), f"{source}: column '{name}'")
+        if pa.types.is_int64(plain.type):
+            int64.append(name)
+        columns[name] = _vector(plain)
+    content = {"columns": columns, "int64": np.array(int64, dtype=str)}
+    with atomic_path(path) as temporary:
+        rdata.write_rds(temporary, content, compression=None)
+
+
+def read_rds(path: str | Path) -> pa.Table:
+    """Read a table that R wrote (`R/lib/parquet.R`); not-a-number is null."""
+    content = rdata.read_rds(path, default_encoding="utf-8")
+    int64 = set(content["int64"])
+    arrays = {
+        name: _array(values, name in int64) for name, values in content["columns"].items()
+    }  # fmt: skip
+    return pa.table(arrays)
+
+
+def _as_r_holds_it(column: pa.Array, where: str) -> pa.Array:
+    """Cast a column to text, boolean, int32, int64 or double."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _as_r_holds_it(column.dictionary_decode(), where)
+    if pa.types.is_null(kind) or pa.types.is_boolean(kind):
+        return column.cast(pa.bool_())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_date(kind):
+        return pc.strftime(column, format="%Y-%m-%d")
+    if pa.types.is_timestamp(kind):
+        return pc.strftime(column.cast(pa.timestamp("s"), safe=False), format="%Y-%m-%d %H:%M:%S")
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.float64())
+    if not pa.types.is_integer(kind):
+        raise UserError(f"{where}: holds {kind} values, which R cannot take; write them as text")
+    if kind.bit_width < 32 or pa.types.is_int32(kind):
+        return column.cast(pa.int32())
+    return column.cast(pa.int64())
+
+
+def _vector(column: pa.Array) -> np.ndarray:
+    """Return a column as the array that `rdata` makes an R vector of."""
+    if pa.types.is_string(column.type):
+        return np.array(column.to_pylist(), dtype=object if len(column) else str)
+    if pa.types.is_integer(column.type) and column.type.bit_width == 64:
+        column = column.cast(pa.float64(), safe=False)  # R refuses what this rounds
+    values = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
+    values = values.to_numpy(zero_copy_only=False)
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(column.type):
+        return np.where(null, np.nan, values)
+    return np.ma.masked_array(values, mask=null)
+
+
+def _array(values: np.ndarray, int64: bool) -> pa.Array:
+    """Return an R vector as a column."""
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data, mask=np.ma.getmaskarray(values))
+    if values.dtype.kind in "OU":
+        return pa.array(values.tolist(), pa.string())
+    column = pa.array(values, from_pandas=True)
+    return column.cast(pa.int64()) if int64 else column

@@ -1,0 +1,1 @@
+"""What the Snakemake workflow needs: configuration, the code of each stage, processes."""

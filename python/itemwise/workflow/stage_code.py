@@ -1,0 +1,88 @@
+"""Which source files a stage runs: they are inputs of its rule.
+
+Snakemake notices a changed `script:`, not what a command imports. So each rule lists
+its stage's code among its inputs, found by following the imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from itemwise.paths import ROOT
+
+PACKAGE = ROOT / "python" / "itemwise"
+R_SOURCE = re.compile(r'"(lib/\w+\.R)"')
+DATA_FILES = {
+    PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
+    ROOT / "R" / "lib" / "parquet.R": PACKAGE / "tables" / "rds.py",
+    ROOT / "R" / "lib" / "io.R": PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
+    ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
+    PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
+    PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
+    PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
+    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
+    PACKAGE / "stages" / "score_model.py": PACKAGE / "report" / "scores.html",
+}
+"""Files that source files read when they run."""
+
+
+@cache
+def stage_code(stage: str, language: str | None = None) -> list[str]:
+    """Return the files that a stage runs, relative to the clone, sorted.
+
+    Parameters
+    ----------
+    stage : str
+        `verb_noun`, for `stages/verb_noun.py` or `R/verb_noun.R`.
+    language : {"Python", "R"}, optional
+        Which of the two, for a stage that exists in both; default Python.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such stage.
+    """
+    module = PACKAGE / "stages" / f"{stage}.py"
+    if language == "R" or not module.exists():
+        script = ROOT / "R" / f"{stage}.R"
+        files = {script} | _r_libraries(script)
+    else:
+        files = _python_modules(module, set())
+    files |= {DATA_FILES[path] for path in files & DATA_FILES.keys()}
+    return sorted(str(path.relative_to(ROOT)) for path in files)
+
+
+def _r_libraries(script: Path) -> set[Path]:
+    """Return the libraries that an R script names."""
+    return {ROOT / "R" / name for name in R_SOURCE.findall(script.read_text(encoding="utf-8"))}
+
+
+def _python_modules(path: Path, seen: set[Path]) -> set[Path]:
+    """Return a module of the package and all that it imports from the package."""
+    if path in seen:
+        return seen
+    seen.add(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("itemwise"):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            found = _module_file(name)
+            if found:
+                _python_modules(found, seen)
+    return seen
+
+
+def _module_file(name: str) -> Path | None:
+    """Return the file of a module of the package; None for other packages and attributes."""
+    base = ROOT / "python" / Path(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.exists() and PACKAGE in candidate.parents:
+            return candidate
+    return None

@@ -1,0 +1,296 @@
+"""The bank: scores as R does, moves anywhere, and is whole or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from banks import FORMULAS, build, export
+
+from itemwise.bank import bank
+from itemwise.bank.card import evaluation_text
+from itemwise.errors import UserError
+from itemwise.readout.tabulated import Readout
+from itemwise.responses.matrix import Responses, read_responses
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import write_record
+
+TERMS = [
+    ("intercept", "intercept", "", "", 1, None, None, 50.0),
+    ("linear", "se", "se", "", 1, None, None, -2.0),
+    ("smooth", "s(theta)", "theta", "", 1, -1.0, None, -10.0),
+    ("smooth", "s(theta)", "theta", "", 2, 0.0, None, 0.0),
+    ("smooth", "s(theta)", "theta", "", 3, 1.0, None, 30.0),
+    ("surface", "te", "theta", "se", 1, -1.0, 0.0, 0.0),
+    ("surface", "te", "theta", "se", 2, -1.0, 1.0, 4.0),
+    ("surface", "te", "theta", "se", 3, 1.0, 0.0, 0.0),
+    ("surface", "te", "theta", "se", 4, 1.0, 1.0, 8.0),
+    ("range", "theta", "theta", "", 1, -1.0, 1.0, 0.0),
+    ("range", "se", "se", "", 1, 0.0, 1.0, 0.0),
+    ("scale", "scale", "predicted", "", 1, 40.0, None, 1.0),
+    ("scale", "scale", "predicted", "", 2, 60.0, None, 3.0),
+    ("quantile", "quantile", "", "", 1, 0.9, None, 2.0),
+]
+COLUMNS = ["kind", "term", "variable", "variable2", "node", "x", "x2", "value"]
+
+
+def test_terms_by_hand():
+    readout = Readout("b, form A, form", pd.DataFrame(TERMS, columns=COLUMNS))
+    at = pd.DataFrame({"theta": [0.5, -9.0, 0.0], "se": [0.5, 0.0, 1.0]})
+    found = readout.predict(at)
+    # 50 - 2 se + smooth + surface; a theta of -9 is held at -1.
+    expected = [50 - 1 + 15 + 0.5 * (1 + 0.75 * 4 + 3), 40, 50 - 2 + 0 + 6]
+    expected[0] = 50 - 1 + 15 + 0.5 * (4 + 0.75 * 4)
+    np.testing.assert_allclose(found["predicted"], expected)
+    assert found["extrapolated"].tolist() == [False, True, False]
+    half = 2 * np.interp(expected, [40, 60], [1, 3])
+    np.testing.assert_allclose(found["upper"] - found["predicted"], half)
+    assert readout.level == 0.9
+    with pytest.raises(UserError, match="predictor 'se' is missing"):
+        readout.predict(at[["theta"]])
+
+
+def test_less_known_abilities_widen_as_much_at_the_ends_of_the_training_range():
+    """By hand: the linear predictor of theta rises by 15 a unit; z of 90 % is 1.645."""
+    line = [
+        ("intercept", "intercept", "", "", 1, None, None, 50.0),
+        ("smooth", "s", "theta", "", 1, -2.0, None, -30.0),
+        ("smooth", "s", "theta", "", 2, 2.0, None, 30.0),
+        ("range", "theta", "theta", "", 1, -2.0, 2.0, 0.0),
+        ("scale", "scale", "predicted", "", 1, 0.0, None, 1.0),
+        ("quantile", "quantile", "", "", 1, 0.9, None, 3.0),
+    ]
+    readout = Readout("x", pd.DataFrame(line, columns=COLUMNS))
+    at = pd.DataFrame({"theta": [0.0, 1.99, 2.0, 2.5, -9.0]})
+    wide = readout.widen(readout.predict(at), at, {"theta": np.full(5, 0.5)})
+    half = np.minimum(wide["upper"] - wide["predicted"], 100)
+    np.testing.assert_allclose(half, np.hypot(3, 1.6449 * 15 * 0.5), rtol=1e-4)
+
+
+def test_an_infinite_interval_is_the_whole_range():
+    terms = pd.DataFrame(TERMS, columns=COLUMNS)
+    terms.loc[terms["kind"] == "quantile", "value"] = 1e12
+    found = Readout("x", terms).predict(pd.DataFrame({"theta": [0.0], "se": [0.0]}))
+    assert (found["lower"][0], found["upper"][0]) == (0, 100)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a folder with all tables of two small benchmarks, read out by R."""
+    if shutil.which("Rscript") is None:
+        pytest.skip("Rscript is not installed")
+    folder = tmp_path_factory.mktemp("made")
+    for number, name in enumerate(("one", "two")):
+        build(folder, name, number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(made):
+    assert export(made, made / "bank") == 0
+    return made / "bank"
+
+
+BY_R = """
+root <- Sys.getenv("ITEMWISE_ROOT")
+for (lib in c("options", "io", "parquet", "linear", "readout_data", "readout")) {
+  source(file.path(root, "R/lib", paste0(lib, ".R")))
+}
+source(file.path(root, "tests/testthat/helper-readout.R"))
+table <- function(what, name) {
+  read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
+}
+abilities <- table("forms", "abilities")
+items <- table("selection", "selection")
+items <- items$item[items$form == "A"]
+parameters <- table("parameters", "parameters")
+data <- Reduce(merge, list(
+  abilities[abilities$form == "A", c("subject", "theta", "se")],
+  table("scores", "full_scores")[c("subject", "full_score")],
+  table("splits", "splits")
+))
+x <- responses_matrix(table("responses", "responses"))[, items]
+parameters <- parameters[match(items, parameters$item), ]
+made <- add_form_features(in_set(data, "train"), x, parameters)
+fit <- fit_readout(made$data, stats::as.formula(Sys.getenv("FORMULA")))
+others <- in_set(data, "test")
+answers <- fill_expected(x[others$subject, ], parameters, others$theta)
+others$linear <- predict_ridge(made$fit, answers)
+others$sub_score <- 100 * rowMeans(answers)
+write.csv(predict_others(fit, others), Sys.getenv("OUT"), row.names = FALSE)
+"""
+"""Predicts the test subjects in R, by the model and not by its tables."""
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "unsaid"),
+    [
+        ({"task": "t", "prompt": "p"}, ["evaluate-model --lm MODEL"], "--samples logs"),
+        ({"task": "t"}, ["score-model --bank BANK --samples", "knows the task t "], "frozen"),
+        ({"task": ["t", None]}, ["neither the tasks nor the prompts", "list-docu"], "evaluate-mod"),
+        ({}, ["neither the tasks nor the prompts", "--results"], "evaluate-model"),
+    ],
+    ids=["prompts", "tasks", "some tasks", "nothing"],
+)
+def test_the_card_advises_only_what_the_bank_can_do(known, said, unsaid):
+    items = pd.DataFrame({"item": ["a", "b"]}).assign(**known)
+    text = "\n".join(evaluation_text(items, pd.DataFrame({"item": ["a", "b"]})))
+    for words in said:
+        assert words in text
+    assert unsaid not in text
+
+
+@pytest.mark.parametrize("readout", FORMULAS)
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_path):
+    """Test rows, which the model of all training subjects predicts: features and read-out."""
+    done = rscript(
+        BY_R, MADE=str(made / name), FORMULA=FORMULAS[readout], OUT=str(tmp_path / "r.csv")
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = pd.read_csv(tmp_path / "r.csv")
+    bought = bank.read_bank(folder)
+    responses = read_responses(made / f"{name}.responses.parquet")
+    features = bought.features(responses, name, "A").set_index("subject", drop=False)
+    features = features.loc[theirs["subject"]].reset_index(drop=True)
+    np.testing.assert_allclose(features["linear"], theirs["linear"], atol=1e-6)
+    found = bought.readout(name, "A", readout).predict(features)
+    for column in ("predicted", "lower", "upper"):
+        np.testing.assert_allclose(found[column], theirs[column], atol=1e-3)
+    # What assess_readout wrote of them is what the bank says of the complete forms.
+    assessed = read_table(made / "test.parquet", "reconstructions")
+    assessed = assessed[(assessed["benchmark"] == name) & (assessed["readout"] == readout)]
+    assessed = assessed[assessed["form"] == "A"].set_index("subject").loc[theirs["subject"]]
+    np.testing.assert_allclose(assessed["predicted"], found["predicted"], atol=1e-9)
+
+
+def test_only_the_assessment_knows_test_subjects(made, folder):
+    test = set(read_table(made / "one.splits.parquet", "splits").query("set == 'test'")["subject"])
+    for file, table in (("readout", "reconstructions"), ("features", "features")):
+        written = set(read_table(made / f"one.{file}.parquet", table)["subject"])
+        assert written
+        assert not written & test
+    for file, table in (("test", "reconstructions"), ("test.features", "features")):
+        assert set(read_table(made / f"{file}.parquet", table)["subject"]) == test
+    assert json.loads((made / "test.json").read_text())["n_subjects"] == len(test)
+    card = bank.read_bank(folder).card["benchmarks"]["one"]["accuracy"]["form"]
+    assert set(card) == {"train", "test"}
+
+
+def test_intervals_hold_the_uncertainty_of_items(made, folder):
+    """half^2 = (what the read-out does not know)^2 + (z df/dtheta error)^2."""
+    bought = bank.read_bank(folder)
+    assert 0 < bought.card["benchmarks"]["one"]["calibration_error"] < 0.2
+    assert "the uncertainty of the item parameters makes" in (folder / "README.md").read_text()
+    responses = read_responses(made / "one.responses.parquet")
+    features = bought.features(responses, "one", "A")
+    features = features[features["complete"]].reset_index(drop=True)
+    readout = bought.readout("one", "A", "form")
+    plain = readout.predict(features)
+    at = features["theta"].clip(*np.add(readout.span("theta"), (0.05, -0.05)))
+    sides = [
+        readout.predict(features.assign(theta=at + step))["predicted"] for step in (0.05, -0.05)
+    ]
+    slope = (sides[0] - sides[1]) / 0.1
+    half = np.hypot(
+        readout.half_width(plain["predicted"]), 1.6448536 * slope * features["se_calibration"]
+    )
+    found = bought.score(responses.select_subjects(features["subject"]))
+    inside = found["upper"] < 100
+    np.testing.assert_allclose(
+        (found["upper"] - found["predicted"])[inside], half[inside], rtol=1e-6
+    )
+    np.testing.assert_allclose(found["se"], np.hypot(features["se"], features["se_calibration"]))
+    bare = dataclasses.replace(bought, parameters=bought.parameters.drop(columns=["cov_ad"])).score(
+        responses.select_subjects(features["subject"])
+    )
+    assert (bare["upper"] <= found["upper"]).all()
+    np.testing.assert_allclose(bare["upper"], plain["upper"])
+
+
+def test_incomplete_forms_go_through_ability(made, folder):
+    bought = bank.read_bank(folder)
+    table = bought.score(read_responses(made / "one.responses.parquet"))
+    complete = table["n_items"] == 12
+    assert set(table["readout"][complete]) == {"form"}
+    assert set(table["readout"][~complete]) == {"ability"}
+    assert (~complete).any()
+    assert set(table["benchmark"]) == {"one"}
+    stranger = Responses(np.array(["m"], object), np.array(["x"], object), np.ones((1, 1), "int8"))
+    with pytest.raises(UserError, match="hold no item of form 'A'"):
+        bought.score(stranger)
+
+
+def test_a_moved_bank_scores_alike_and_names_no_place(made, folder, tmp_path):
+    responses = read_responses(made / "two.responses.parquet")
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    before, after = (bank.read_bank(place).score(responses) for place in (folder, moved))
+    pd.testing.assert_frame_equal(before, after)
+    for path in folder.rglob("*"):
+        assert path.is_dir() or str(made).encode() not in path.read_bytes()
+    assert "random1" not in set(bank.read_bank(folder).selection["form"])
+    assert "one" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: (f / "forms.parquet").unlink(), "forms.parquet: is missing"),
+        (lambda f: (f / "items.parquet").write_bytes(b"PAR1"), "was changed or cut off"),
+        (lambda f: (f / "bank.json").write_text("{"), "holds no readable bank.json"),
+        (lambda f: newer(f / "bank.json"), "bank of format 99"),
+    ],
+    ids=["missing", "truncated", "no card", "newer"],
+)
+def test_a_broken_bank_is_refused(harm, message, folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / "bank")
+    harm(broken)
+    with pytest.raises(UserError, match=message):
+        bank.read_bank(broken)
+
+
+def newer(path) -> None:
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, "format_version": 99}))
+
+
+def test_an_interrupted_export_leaves_the_old_bank(made, folder, tmp_path, monkeypatch):
+    old = shutil.copytree(folder, tmp_path / "bank")
+
+    def fails(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bank, "write_record", fails)
+    assert export(made, old) == 130
+    bank.read_bank(old)
+    assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_mistakes_are_refused(made, tmp_path, capsys):
+    record = json.loads((made / "one.readout.json").read_text())
+    reason = {"s(theta,se,linear)": "too curved for a grid of 513 x 513 nodes"}
+    record["forms"]["A"]["form"]["unsupported_terms"] = reason
+    write_record(record, tmp_path / "record.json")
+    records = [str(tmp_path / "record.json"), str(made / "two.readout.json")]
+    same = [str(made / "one.parameters.parquet")] * 2
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    for out, changed, message in [
+        (
+            "new",
+            {"readout-records": records},
+            "term s(theta,se,linear) cannot be tabulated: too curved",
+        ),
+        ("new", {"parameters": same}, "occurs in two benchmarks"),
+        ("new", {"terms": same[:1]}, "--terms: 1 given for 2 benchmarks"),
+        ("new", {"joint-terms": same[:1]}, "--joint-terms needs --joint-record"),
+        ("full", {}, "is not empty and no bank"),
+    ]:
+        assert export(made, tmp_path / out, **changed) == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "new").exists()
+    assert (tmp_path / "full" / "thesis.txt").exists()

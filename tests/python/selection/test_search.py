@@ -1,0 +1,200 @@
+"""The search: nothing leaks between folds, and a killed search ends as an undisturbed one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itemwise.errors import UserError
+from itemwise.irt.population import simulate_population
+from itemwise.responses.matrix import write_responses
+from itemwise.selection import search
+from itemwise.selection.search import (
+    Candidate,
+    Data,
+    Space,
+    inner_and_outer,
+    inner_error,
+    outer_error,
+)
+from itemwise.stages import search_selection
+from itemwise.tables.contract import read_table, write_table
+
+N_SUBJECTS, N_ITEMS = 180, 36
+
+
+@pytest.fixture(scope="module")
+def population():
+    return simulate_population("q", 0, N_SUBJECTS, N_ITEMS, 0.0, 0.05, seed=1)
+
+
+@pytest.fixture
+def data(population):
+    responses = population.responses
+    right = np.where(responses.administered, responses.matrix, np.nan)
+    return Data(responses, 100 * np.nanmean(right, axis=1), np.arange(N_SUBJECTS) % 6 + 1,
+                np.zeros(N_ITEMS, int))  # fmt: skip
+
+
+@pytest.fixture
+def files(population, data, tmp_path):
+    """Write the tables that the stage reads, and return its options."""
+    names = {
+        name: tmp_path / f"{name}.parquet" for name in ("responses", "items", "splits", "full")
+    }
+    write_responses(population.responses, names["responses"])
+    items = population.responses.items
+    write_table(
+        pd.DataFrame({"benchmark": "q", "item": items, "n": 100, "mean": 0.5, "sd": 0.5,
+                      "item_total_correlation": 0.5, "keep": 1, "reason": None}),
+        names["items"], "items",
+    )  # fmt: skip
+    subjects = population.responses.subjects
+    splits = pd.DataFrame({"subject": subjects, "set": "train", "fold": data.folds})
+    write_table(splits, names["splits"], "splits")
+    scores = pd.DataFrame({"subject": subjects, "benchmark": "q", "full_score": data.full_score})
+    write_table(scores, names["full"], "full_scores")
+    return [
+        *("--responses", names["responses"], "--items", names["items"]),
+        *("--splits", names["splits"], "--full-scores", names["full"], "--benchmark", "q"),
+        *("--irt-models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
+        *("--budget", 8, "--penalty", 0.2, "--trials", 8, "--inner-folds", 3),
+    ]
+
+
+@given(st.lists(st.integers(1, 7), min_size=30, max_size=60), st.integers(2, 4))
+@settings(deadline=None, max_examples=30)
+def test_folds_stay_whole_and_the_outer_one_outside(folds, inner):
+    folds = np.array([*folds, *range(1, 8)])
+    for held_out, parts in inner_and_outer(folds, inner, 2):
+        assert set(parts[folds == held_out]) == {-1}
+        assert set(parts[folds != held_out]) == set(range(inner))
+        assert pd.DataFrame({"f": folds, "p": parts}).groupby("f")["p"].nunique().max() == 1
+
+
+def test_too_few_folds_are_refused():
+    with pytest.raises(UserError, match=r"split\.folds"):
+        inner_and_outer(np.arange(30) % 5, 5, 1)
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        Candidate("1PL", "MAP", "test-information", 8),
+        Candidate("2PL", "EAP", "reconstruction", 8),
+        Candidate("2PL", "EAP", "information", 8, 16, "subjects"),
+    ],
+)
+def test_the_outer_fold_does_not_enter_inner_errors(candidate, data):
+    ((_, parts),) = inner_and_outer(data.folds, 3, 1)
+    before = inner_error(candidate, data, parts)
+    outside = parts < 0
+    rng = np.random.default_rng(1)
+    matrix = data.responses.matrix.copy()
+    matrix[outside] = rng.permuted(matrix[outside], axis=1)
+    score = np.where(outside, 50.0, data.full_score)
+    changed = Data(
+        search.Responses(data.responses.subjects, data.responses.items, matrix),
+        score, data.folds, data.domains,
+    )  # fmt: skip
+    assert inner_error(candidate, changed, parts) == before
+    # Scores span 100 points; eight of 36 items must tell far more than the mean does.
+    assert before < 0.6 * data.full_score.std()
+    assert outer_error(candidate, data, parts) < 0.7 * data.full_score.std()
+
+
+def test_proposals_learn_and_go_on_alike():
+    """A made-up objective: 2PL by anchors is best; after the start the search dwells there."""
+    space = Space(("1PL", "2PL", "3PL"), ("MAP", "EAP"), search.METHODS, (4, 40))
+    past, seen = [], []
+    for number in range(40):
+        candidate, params, distributions = search.propose(space, past, number, 1)
+        value = 3.0 - (candidate.model == "2PL") - (candidate.method == "anchors")
+        past.append((params, distributions, value + abs(candidate.size - 20) / 20))
+        seen.append(candidate)
+    assert search.propose(space, past[:25], 25, 1)[0] == seen[25]
+    found = sum(c.model == "2PL" and c.method == "anchors" for c in seen[-15:])
+    assert found >= 5  # 1.25 at random
+
+
+def interrupted(monkeypatch, after: int):
+    """Let the objective die after some trials; return the list of candidates evaluated."""
+    calls, real = [], search.inner_error
+
+    def dying(candidate, data, parts):
+        if len(calls) == after:
+            raise KeyboardInterrupt
+        calls.append(candidate)
+        return real(candidate, data, parts)
+
+    monkeypatch.setattr(search_selection, "inner_error", dying)
+    return calls
+
+
+def test_killed_search_ends_as_an_undisturbed_one(files, itemwise, tmp_path, monkeypatch):
+    journal = tmp_path / "journal.jsonl"
+    outputs = ["--out-settings", tmp_path / "won.yaml", "--record", tmp_path / "search.json"]
+    whole = itemwise("search-selection", *files, *outputs, "--out", tmp_path / "whole.parquet")
+    assert whole.status == 0, whole.err
+    won = (tmp_path / "won.yaml").read_text()
+    record = (tmp_path / "search.json").read_text()
+
+    done = interrupted(monkeypatch, after=3)
+    options = [*files, *outputs, "--journal", journal, "--out", tmp_path / "resumed.parquet"]
+    assert itemwise("search-selection", *options).status == 130
+    assert not (tmp_path / "resumed.parquet").exists()
+    with open(journal, "a", encoding="utf-8") as file:
+        file.write('{"trial": [1, 3, "Cand')  # what a kill in the middle of a line leaves
+    monkeypatch.undo()
+    again = interrupted(monkeypatch, after=100)
+    assert itemwise("search-selection", *options).status == 0
+    assert not set(again) & set(done)
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "resumed.parquet", "trials"),
+        read_table(tmp_path / "whole.parquet", "trials"),
+    )
+    assert (tmp_path / "won.yaml").read_text() == won
+    assert (tmp_path / "search.json").read_text() == record
+    assert not journal.exists()
+
+
+def test_journal_of_another_search_is_not_used(files, itemwise, tmp_path, monkeypatch):
+    options = [*files, "--journal", tmp_path / "j", "--out", tmp_path / "t.parquet"]
+    interrupted(monkeypatch, after=2)
+    assert itemwise("search-selection", *options).status == 130
+    monkeypatch.undo()
+    calls = interrupted(monkeypatch, after=100)
+    assert itemwise("search-selection", *options, "--seed", 2).status == 0
+    assert len(calls) == read_table(tmp_path / "t.parquet", "trials")["value"].nunique()
+
+
+def test_winner_is_a_configuration_and_has_the_smallest_objective(files, itemwise, tmp_path):
+    done = itemwise("search-selection", *files, "--out-settings", tmp_path / "won.yaml",
+                    "--out", tmp_path / "trials.parquet")  # fmt: skip
+    assert done.status == 0
+    trials = read_table(tmp_path / "trials.parquet", "trials")
+    assert trials["trial"].nunique() == 8
+    best = trials[trials["value"] == trials["value"].min()].set_index("parameter")["setting"]
+    won = yaml.safe_load((tmp_path / "won.yaml").read_text())["benchmarks"]["q"]
+    assert won["irt"]["model"] == best[["model"]].iloc[0]
+    assert won["selection"]["budget"] == int(best[["size"]].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--budget", 37], "37 items of 36"),
+        (["--inner-folds", 6], "6 folds cannot give 6 inner folds"),
+        (["--benchmark", "other"], "no full scores of benchmark 'other'"),
+        (["--balance", "topic"], "leave 'information' out"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(change, message, files, itemwise, tmp_path):
+    done = itemwise("search-selection", *files, *change, "--out", tmp_path / "trials.parquet")
+    assert done.status == 2
+    assert message in done.err
+    assert not (tmp_path / "trials.parquet").exists()

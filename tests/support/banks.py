@@ -1,0 +1,104 @@
+"""Banks of small benchmarks, made by the stages."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pandas as pd
+
+from itemwise.cli.main import main
+from itemwise.irt.population import simulate_population
+from itemwise.paths import ROOT
+from itemwise.responses.matrix import write_responses
+from itemwise.tables.contract import write_table
+from itemwise.tables.files import write_record
+
+
+def build(folder, name: str, number: int, responses=None, known=None, size: int = 12) -> None:
+    """Calibrate, select and read out one benchmark of 200 subjects; simulated by default."""
+    if responses is None:
+        responses = simulate_population(name, number, 200, 30, 0.0, 0.01, 1).responses
+
+    def path(what: str):
+        return folder / f"{name}.{what}"
+
+    write_responses(responses, path("responses.parquet"))
+    items = pd.DataFrame({"benchmark": name, "item": responses.items})
+    if known is not None:
+        items = items.merge(known, on="item")
+    write_table(items, path("items.parquet"), "items")
+    write_record({"metric": None, "filter": None, "harness": []}, path("build.json"))
+    share = np.where(responses.administered, responses.matrix, np.nan)
+    scores = pd.DataFrame({"subject": responses.subjects, "benchmark": name})
+    scores["full_score"] = 100 * np.nanmean(share, axis=1)
+    write_table(scores, path("scores.parquet"), "full_scores")
+    splits = pd.DataFrame({"subject": responses.subjects})
+    splits["set"] = np.where(np.arange(200) < 150, "train", "test")
+    splits["fold"] = np.where(np.arange(200) < 150, np.arange(200) % 5 + 1, np.nan)
+    write_table(splits, path("splits.parquet"), "splits")
+    stage("fit-irt", folder, name, "responses", "splits", out="parameters", record="fit.json")
+    stage("score-subjects", folder, name, "responses", "parameters", out="abilities")
+    tables = ("responses", "splits", "parameters", "abilities")
+    options = ["--full-scores", path("scores.parquet"), "--benchmark", name, "--budget", size]
+    options += ["--method", "reconstruction", "--random-forms", 1]
+    stage("select-items", folder, name, *tables, more=options, out="selection")
+    options = ["--selection", path("selection.parquet")]
+    stage("score-subjects", folder, name, "responses", "parameters", more=options, out="forms")
+    command = ["Rscript", "--vanilla", ROOT / "R" / "fit_readout.R", "--benchmark", name]
+    command += ["--abilities", path("forms.parquet"), "--full-scores", path("scores.parquet")]
+    for table in ("selection", "responses", "parameters", "splits"):
+        command += [f"--{table}", path(f"{table}.parquet")]
+    for table in ("features", "terms", "linear"):
+        command += [f"--out-{table}", path(f"{table}.parquet")]
+    command += ["--form-formula", FORMULAS["form"], "--formula", FORMULAS["ability"]]
+    command += ["--out", path("readout.parquet"), "--record", path("readout.json")]
+    subprocess.run([str(part) for part in command], check=True)
+
+
+def stage(name, folder, benchmark, *tables, more=(), out, record=None) -> None:
+    words = [name, *more, "--out", folder / f"{benchmark}.{out}.parquet"]
+    for table in tables:
+        words += [f"--{table}", folder / f"{benchmark}.{table}.parquet"]
+    words += ["--record", folder / f"{benchmark}.{record}"] if record else []
+    assert main([str(word) for word in words]) == 0
+
+
+FORMULAS = {
+    "form": "full_score ~ s(linear, k = 6) + te(theta, se, k = 3)",
+    "ability": "full_score ~ s(theta, k = 8) + se",
+}
+
+
+def assess(made, names) -> None:
+    """Predict the test subjects."""
+    files = {"responses": "responses", "parameters": "parameters", "form-abilities": "forms",
+             "selections": "selection", "full-scores": "scores", "terms": "terms",
+             "linear": "linear"}  # fmt: skip
+    words = ["assess-readout", "--benchmarks", *names, "--readout-records"]
+    words += [made / f"{name}.readout.json" for name in names]
+    for option, file in files.items():
+        words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]
+    words += ["--splits", made / f"{names[0]}.splits.parquet", "--out", made / "test.parquet"]
+    words += ["--out-features", made / "test.features.parquet", "--record", made / "test.json"]
+    assert main([str(word) for word in words]) == 0
+
+
+def export(made, out, names=("one", "two"), **changed) -> int:
+    if not (made / "test.parquet").exists():
+        assess(made, names)
+    files = {
+        "items": "items.parquet", "builds": "build.json", "form-abilities": "forms.parquet",
+        "parameters": "parameters.parquet", "fits": "fit.json",
+        "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
+        "reconstructions": "readout.parquet", "readout-records": "readout.json",
+    }  # fmt: skip
+    words = ["export-bank", "--benchmarks", *names, "--methods", *["EAP"] * len(names)]
+    words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
+    words += ["--source", "made up", "--licence", "none"]
+    for option, file in files.items():
+        paths = [str(made / f"{name}.{file}") for name in names]
+        words += [f"--{option}", *changed.pop(option, paths)]
+    for option, paths in changed.items():
+        words += [f"--{option}", *paths]
+    return main(words)

@@ -1,0 +1,117 @@
+"""A copy of the clone to run Snakemake in, so that tests may edit and kill what they like."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from itemwise.workflow.stage_code import stage_code
+
+COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]
+TINY = "tests/config/tiny.yaml"
+
+
+class Project:
+    """A clone in a folder of its own; its commands run its own code."""
+
+    def __init__(self, root: Path, folder: Path):
+        self.folder = folder
+        for name in COPIED:
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
+            copy(root / name, folder / name)
+        (folder / TINY).parent.mkdir(parents=True)
+        shutil.copy2(root / TINY, folder / TINY)
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(folder / "python"),
+            "ITEMWISE_ROOT": "",
+            "XDG_CACHE_HOME": str(folder / "cache"),  # Snakemake keeps copies of sources there
+        }
+
+    def command(self, *options: str) -> list[str]:
+        files = [] if "--configfile" in options else ["--configfile", TINY]
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *files, *options]
+
+    def run(self, command: list[str], timeout: float = 300) -> subprocess.CompletedProcess:
+        """Run a command in the project; what it printed is in `stdout`."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+
+    def snakemake(self, *options: str) -> subprocess.CompletedProcess:
+        return self.run(self.command(*options))
+
+    def planned(self, *options: str) -> dict[str, int]:
+        """Return how often each rule would run."""
+        finished = self.snakemake("--dry-run", *options)
+        assert finished.returncode == 0, finished.stdout
+        return job_counts(finished.stdout)
+
+    def start(self) -> subprocess.Popen:
+        """Start a run and return when some of its stages are done and others are not."""
+        process = subprocess.Popen(
+            self.command(),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        give_up = time.monotonic() + 120
+        while not (self.folder / "results/tiny/logs/screen_items/sums.log").exists():
+            assert process.poll() is None, "the run ended before it could be interrupted"
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        return process
+
+    def tables(self) -> dict[str, object]:
+        """Return every table of the run by its path."""
+        results = self.folder / "results" / "tiny"
+        return {
+            str(path.relative_to(results)): pq.read_table(path)
+            for path in sorted(results.rglob("*.parquet"))
+        }
+
+
+def job_counts(printed: str) -> dict[str, int]:
+    """Read the table of jobs that Snakemake prints."""
+    counts, lines = {}, iter(printed.splitlines())
+    for line in lines:
+        if line.split() == ["job", "count"]:
+            next(lines)
+            for row in lines:
+                if not row.strip():
+                    break
+                name, count = row.split()
+                counts[name] = int(count)
+            break
+    counts.pop("total", None)
+    return counts
+
+
+def shell_jobs(printed: str) -> list[tuple[set[str], str, list[str]]]:
+    """Return of each job in a plan, printed with its commands: inputs, command, its code."""
+    jobs = re.findall(r"^    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S)
+    found = []
+    for inputs, command in jobs:
+        if command == "None":  # rule all
+            continue
+        stage = re.match(r"itemwise ([\w-]+) |Rscript --vanilla R/(\w+)\.R ", command)
+        code = stage_code((stage[1] or stage[2]).replace("-", "_"))
+        if "--engine mirt" in command:
+            code = [*code, *stage_code("fit_irt", "R")]
+        if stage[1] == "adapt-checkpoints":  # which runs adapt-model
+            code = [*code, *stage_code("adapt_model")]
+        found.append((set(inputs.split(", ")), command, code))
+    return found
