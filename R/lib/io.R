@@ -320,8 +320,10 @@ read_table <- function(path, table) {
   }
   columns <- tryCatch(
     read_columns(path),
-    user_error = stop,
     error = \(e) {
+      if (inherits(e, "user_error")) {
+        stop(e)
+      }
       said <- strsplit(conditionMessage(e), "\n")[[1]][1]
       whole <- normalizePath(path, mustWork = FALSE)
       if (startsWith(said, whole)) {

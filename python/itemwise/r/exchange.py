@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from itemwise.rds import read_rds, write_rds
 from itemwise.tables.contract import arrow_type, open_parquet, write_parquet
 from itemwise.tables.files import write_text
+from itemwise.tables.rds import read_rds, write_rds
 
 
 def main() -> None:
