@@ -1,5 +1,5 @@
 # make demo   set up, then train tiny models and run the pipeline on them
-# make test   set up, then run every test
+# make test   set up, then run the tests; make test-slow runs those that take long
 # make lint | docs | site | bench | prove | unlock | clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ PY := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo demo-simulated test test-python test-r lint docs site bench prove unlock clean
+.PHONY: help setup demo demo-simulated test test-package test-workflow test-r test-slow lint docs site bench prove unlock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,15 +31,20 @@ demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
 	$(PY)/snakemake --cores $(CORES) --configfile config/simulated.yaml
 	@$(PY)/itemwise summarize-run --results results/simulated
 
-test: setup test-r test-python ## run every test
+test: setup ## run the tests, some minutes
+	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-workflow test-package test-r
 
-test-python: ## both halves side by side: whole runs of the workflow, and the rest
-	@log=$$(mktemp); $(PY)/pytest tests/workflow > $$log 2>&1 & workflow=$$!; \
-	  $(PY)/pytest tests/python; rest=$$?; wait $$workflow; workflow=$$?; \
-	  cat $$log; rm $$log; exit $$((rest || workflow))
+test-package: ## test the Python package
+	$(PY)/pytest tests/python -m "not slow"
 
-test-r: ## run the tests of the R library and stages
+test-workflow: ## test whole runs of the workflow
+	$(PY)/pytest tests/workflow -m "not slow"
+
+test-r: ## test the R library and stages
 	Rscript tests/testthat.R
+
+test-slow: setup ## run the tests that take long
+	$(PY)/pytest tests -m slow
 
 lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Before NumPy is imported: threads of BLAS would fight over the cores of the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# R stages that tests start by hand convert tables by the Python that runs the tests.
+os.environ.setdefault("ITEMWISE_PYTHON", sys.executable)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ local({
   if (length(sourced) == 0) {
     stop("read this file by source(\"R/lib/load.R\"), not line by line")
   }
-  folder <- normalizePath(dirname(sourced[[length(sourced)]]))
+  folder <- dirname(sourced[[length(sourced)]])
   # On the search path, so that the workspace holds what the user makes.
   if ("itemwise" %in% search()) {
     detach("itemwise", character.only = TRUE)
@@ -24,6 +24,6 @@ local({
     sys.source(file.path(folder, file), library, keep.source = TRUE)
   }
   registerS3method("print", "itemwise_run", library$print.itemwise_run)
-  options(itemwise.root = dirname(dirname(folder)))
-  library$use_utf8()
+  library$use_utf8() # before the path, which may hold any character
+  options(itemwise.root = dirname(dirname(normalizePath(folder))))
 })

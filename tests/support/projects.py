@@ -17,17 +17,22 @@ TINY = "tests/config/tiny.yaml"
 
 
 class Project:
-    """A clone in a folder of its own; its commands run its own code."""
+    """A clone in a folder of its own; its commands run its own code.
+
+    As on a bare machine, the path has a blank and an accent, and the locale is C.
+    """
 
     def __init__(self, root: Path, folder: Path):
-        self.folder = folder
+        self.folder = folder = folder / "a clone, né"
+        folder.mkdir()
         for name in COPIED:
             copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
             copy(root / name, folder / name)
         (folder / TINY).parent.mkdir(parents=True)
         shutil.copy2(root / TINY, folder / TINY)
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "LANG"},
+            "LC_ALL": "C",
             "PYTHONPATH": str(folder / "python"),
             "ITEMWISE_ROOT": "",
             "XDG_CACHE_HOME": str(folder / "cache"),  # Snakemake keeps copies of sources there
