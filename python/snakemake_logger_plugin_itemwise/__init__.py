@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,8 +107,9 @@ class Screen:
         threading.Thread(target=self._keep_ticking, daemon=True).start()
 
     def _keep_ticking(self) -> None:
-        while not self.over.wait(1):
-            self.tick()
+        with suppress(OSError, ValueError):  # the terminal is gone
+            while not self.over.wait(1):
+                self.tick()
 
     def tick(self) -> None:
         """Draw the bar again."""
@@ -362,7 +364,6 @@ class LogHandler(LogHandlerBase):
                 self.ended = True
                 self.screen.close()
                 self.say_end()
-            self.screen.close()
         except Exception:
             note(traceback.format_exc())
         super().close()
