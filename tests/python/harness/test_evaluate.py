@@ -37,6 +37,25 @@ def table_of(loaded, suite, documents, ledger, chunk=64) -> pd.DataFrame:
     return tabulate(documents, ledger, provenance(*loaded, suite))
 
 
+def test_documents_that_the_data_set_holds_twice_are_all_evaluated(loaded, tmp_path):
+    """Under the names that imported logs give them, so that the mean is the harness's score."""
+    from tiny import make_tasks
+
+    from itemwise.harness.ledger import Ledger
+    from itemwise.harness.model import provenance
+    from itemwise.harness.suite import Suite
+
+    folder = make_tasks(tmp_path / "tasks", 4)
+    data = (folder / "sums.jsonl").read_text().splitlines(keepends=True)
+    (folder / "sums.jsonl").write_text("".join([*data[:3], data[0]]))
+    suite = Suite(["sums"], include_path=folder)
+    names = [d.item for d in suite.documents]
+    assert names[3] == f"{names[0]}-2"
+    ledger = Ledger(tmp_path / "ledger", provenance(*loaded, suite))
+    table = table_of(loaded, suite, suite.documents, ledger)
+    assert table.groupby("filter")["item"].nunique().unique().tolist() == [4]
+
+
 def test_equals_the_bare_harness_item_by_item(loaded, suite, ledger, tasks):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
