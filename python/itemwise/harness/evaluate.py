@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -126,7 +127,12 @@ def tabulate(documents: Sequence[Document], ledger: Ledger, provenance: dict) ->
             "batch_size": provenance["batch_size"],
         }
         rows += [
-            {**known, "filter": filter_name, "metric": metric, "response": value}
+            {
+                **known,
+                "filter": filter_name,
+                "metric": metric,
+                "response": value if math.isfinite(value) else math.nan,
+            }
             for filter_name, metrics in answer.items()
             for metric, value in metrics.items()
         ]

@@ -55,6 +55,11 @@ def warnings(found: Imported) -> list[str]:
         "own, as in the harness's score (item-2, ...)"
         for task, n in found.held_twice.items()
     ]
+    messages += [
+        f"{benchmark}: {_count(n, 'document')} in several of its tasks ({listed(tasks)}): each "
+        "counts once, the last answer"
+        for benchmark, (n, tasks) in found.in_several_tasks.items()
+    ]
     messages += [_shuffled_text(name, *counts) for name, counts in found.shuffled.items()]
     if found.repeated:
         messages.append(_repeated(found.repeated))

@@ -102,6 +102,8 @@ class Imported:
         taken for the item's name.
     held_twice : dict
         By task, how many documents the data set holds again.
+    in_several_tasks : dict
+        Benchmarks whose tasks share documents: number of these, and the tasks.
     shuffled : dict
         Benchmarks whose models share questions but no items: number of items, of questions.
     """
@@ -114,6 +116,7 @@ class Imported:
     repeated: list[dict] = field(default_factory=list)
     no_ids: list[str] = field(default_factory=list)
     held_twice: dict[str, int] = field(default_factory=dict)
+    in_several_tasks: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     shuffled: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -164,7 +167,8 @@ def import_samples(
     check_identity(table, "samples")
     superseded = table.duplicated(KEY, keep="last")
     found.superseded = int(superseded.sum())
-    found.repeated = _repeated(table, superseded)
+    found.repeated = _repeated(table)
+    found.in_several_tasks = _in_several_tasks(table)
     found.table = table[~superseded].drop(columns=["run", "log"]).reset_index(drop=True)
     found.items = items.table(found.table)
     found.shuffled = _shuffled(found.table, found.items)
@@ -210,11 +214,21 @@ def _item_names(table: pd.DataFrame, found: Imported) -> np.ndarray:
     return documents["name"].sort_index().to_numpy()[number]
 
 
-def _repeated(table: pd.DataFrame, superseded: pd.Series) -> list[dict]:
+def _in_several_tasks(table: pd.DataFrame) -> dict[str, tuple[int, list[str]]]:
+    """Return what `Imported.in_several_tasks` says."""
+    placed = table[["benchmark", "item", "task"]].drop_duplicates()
+    shared = placed[placed.duplicated(["benchmark", "item"], keep=False)]
+    return {
+        benchmark: (rows["item"].nunique(), sorted(rows["task"].unique()))
+        for benchmark, rows in shared.groupby("benchmark")
+    }
+
+
+def _repeated(table: pd.DataFrame) -> list[dict]:
     """Return what `Imported.repeated` says of rows of which later ones replace earlier ones."""
-    if not superseded.any():
+    again = table[table.duplicated([*KEY, "task"], keep=False)]
+    if again.empty:
         return []
-    again = table[table.duplicated(KEY, keep=False)]
     differs = again.groupby(KEY)["response"].transform("nunique") > 1
     return [
         {

@@ -56,6 +56,17 @@ def test_documents_that_the_data_set_holds_twice_are_all_evaluated(loaded, tmp_p
     assert table.groupby("filter")["item"].nunique().unique().tolist() == [4]
 
 
+def test_a_metric_without_a_finite_value_is_not_administered(loaded, suite, ledger, tmp_path):
+    from itemwise.tables.contract import write_table
+
+    documents = suite.documents[:2]
+    table_of(loaded, suite, documents, ledger)
+    ledger.answers[documents[1].key] = {"none": {"acc": float("-inf"), "acc_norm": 1.0}}
+    table = table_of(loaded, suite, documents, ledger)
+    write_table(table, tmp_path / "e.parquet", "evaluations")
+    assert table.groupby("metric")["response"].count().to_dict() == {"acc": 1, "acc_norm": 2}
+
+
 def test_equals_the_bare_harness_item_by_item(loaded, suite, ledger, tasks):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager

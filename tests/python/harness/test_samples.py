@@ -249,6 +249,18 @@ def test_a_data_set_that_holds_a_document_twice_was_run_once(tmp_path, itemwise)
     assert names.tolist()[::5] == [first, f"{first}-2", f"{first}-3"]
 
 
+def test_documents_of_several_tasks_of_a_benchmark_are_no_second_run(tmp_path, itemwise):
+    for task, shared in (("capitals", 0), ("rivers", 5)):
+        lines = [row(i, text=f"q{i + shared}", acc=1.0) for i in range(6)]
+        write_log(tmp_path / "a__m", task, NEW, lines)
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet",
+                    "--benchmark-of", "capitals=quiz", "rivers=quiz")  # fmt: skip
+    assert "quiz: 1 document in several of its tasks (capitals, rivers): each counts" in done.err
+    assert "more than once" not in done.err
+    assert "twice" not in done.err
+    assert "1 model with 11 items" in done.out
+
+
 def test_a_copied_log_is_no_second_run(tmp_path, itemwise):
     for folder in ("first", "copy"):
         write_log(tmp_path / folder / "a__m", "t", NEW, [row(0, acc=1.0)])
