@@ -31,8 +31,8 @@ def fresh_clone() -> None:
     rows = pd.DataFrame({"command": COMMANDS, "minutes": [f"{took / 60:.1f}" for took, _ in runs]})
     tests = runs[3][1]
     parts = [
-        f"A clone of commit {head.strip()} in a folder whose name has a blank and an accent; R with what "
-        "Debian has (no mirt, catR or nanoparquet), no virtual environment on `PATH`, "
+        f"A clone of commit {head.strip()} in a folder whose name has a blank and an accent; R "
+        "with what Debian has (no mirt, catR or nanoparquet), no virtual environment on `PATH`, "
         "`LC_ALL=C`, CRAN not asked (`.ci/bare`). The second run of a command sets nothing up.",
         markdown(rows),
         f"{os.cpu_count()} cores; load over the last 1, 5 and 15 minutes at the end: "
