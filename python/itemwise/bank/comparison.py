@@ -87,6 +87,7 @@ def compare_models(
             raise UserError(f"model '{name}' has no results; there are {known}")
     rows = evaluations[evaluations["subject"].isin([first, second])]
     rows = rows if "run" in rows else rows.assign(run=0)
+    asked = rows
     if bank is not None:
         rows = matched(bank, rows)
     found, said, apart = [], [], []
@@ -97,7 +98,7 @@ def compare_models(
         part, metric = _one_metric(benchmark, part, bank, metrics or {}, filters or {})
         part = part.assign(response=binary(part, binarize))
         check_answered_once(part, ("subject", "run", "item"))
-        apart += [(benchmark, text) for text in unmatched(part, first, second)]
+        apart += [(benchmark, text) for text in unmatched(part, asked, first, second)]
         part = _common(part)
         if part.empty:
             continue

@@ -166,7 +166,9 @@ def test_options_shuffled_in_each_run_are_said():
 
 
 def test_items_of_one_model_alone_are_said():
-    table = answers([1, 0, 1, 0], [1, 0, np.nan, 0]).drop(7)
+    table = answers([1, 0, 1, 0], [1, 0, np.nan, 0]).assign(doc_id=[*range(4)] * 2).drop(7)
+    another = answers([1, 0, 1, 0], [1, 0, 1, 0], "c").assign(doc_id=[*range(4)] * 2)
+    table = pd.concat([table, another], ignore_index=True)  # the same rows of another data set
     found = compare_models(table, "lab/one", "lab/two")
     assert found.table.loc[0, "n_items"] == 2
     assert found.warnings == [
@@ -303,6 +305,15 @@ def test_what_scoring_by_the_bank_warns_of_is_said(bank):
     assert any("lab/one: better or worse than all models" in text for text in compared)
     assert sorted(text.replace(", b: ", ": ") for text in scored) == sorted(
         text.replace("b: lab/", "lab/") for text in compared
+    )
+
+
+def test_options_shuffled_in_each_run_are_said_of_items_that_a_bank_does_not_know(bank):
+    table = both().assign(task="gpqa", doc_id=list(range(8)) * 2)
+    table.loc[(table["subject"] == "lab/two") & (table["doc_id"] >= 4), "item"] += ".other"
+    found = compare_models(table, "lab/one", "lab/two", bank)
+    assert found.warnings[0].startswith(
+        "b: 4 of 8 items of lab/one are not compared: 4 the same rows of the data set with other"
     )
 
 
