@@ -123,6 +123,8 @@ def tabulate(documents: Sequence[Document], ledger: Ledger, provenance: dict) ->
             "transformers": provenance["transformers"],
             "model_hash": provenance["model_hash"],
             "dtype": provenance["dtype"],
+            "num_fewshot": provenance["num_fewshot"][document.task],
+            "chat_template": "yes" if provenance["prompting"]["chat_template"] else "no",
             "device": provenance["device"],
             "batch_size": provenance["batch_size"],
         }

@@ -176,6 +176,10 @@ class Suite:
         metadata = self.tasks[task].get_config("metadata") or {}
         return str(metadata.get("version", "not stated"))
 
+    def shots(self, task: str) -> int:
+        """Return how many worked examples the prompts of a task hold."""
+        return int(self.tasks[task].get_config("num_fewshot") or 0)
+
     def pick(self, items: Iterable[str], source: str) -> list[Document]:
         """Return the documents of the named items.
 

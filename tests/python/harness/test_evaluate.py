@@ -357,6 +357,8 @@ def test_the_command_writes_table_documents_and_record(command, tmp_path):
     assert set(table["subject"]) == {"lab/m@7"}
     assert set(table["benchmark"]) == {"arithmetic"}
     assert set(table["filter"]) == {"strict", "flexible"}
+    assert set(table["chat_template"]) == {"no"}
+    assert set(table["num_fewshot"]) == {0}
     record = json.loads((tmp_path / "r.json").read_text())
     assert (record["documents"], record["asked_now"], record["dtype"]) == (8, 8, "float32")
     assert len(record["model_hash"]) == 64
