@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.special import ndtri
 
 from itemwise.bank.bank import Bank
 from itemwise.bank.model_scores import (
@@ -96,10 +96,12 @@ def paired(first: np.ndarray, second: np.ndarray, level: float) -> dict[str, flo
     level : float
         Of the interval.
     """
+    from scipy.stats import binomtest
+
     n = len(first)
     gap = first - second
     error = gap.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    half = norm.ppf((1 + level) / 2) * error
+    half = ndtri((1 + level) / 2) * error
     only_first, only_second = int((gap > 0).sum()), int((gap < 0).sum())
     discordant = only_first + only_second
     return {
