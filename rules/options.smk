@@ -56,22 +56,26 @@ def evaluation_settings():
     return f"{loading_settings('include_path', 'num_fewshot')} {chat}".strip()
 
 
-def training_settings(wildcards):
-    """Return how a run of the zoo is trained, as options."""
-    run = CONFIG["zoo"]["runs"][wildcards.training_run]
-    single = ("width", "layers", "learning_rate", "share", "seed")
-    parts = [option_text(name.replace("_", "-"), run[name]) for name in single]
-    return " ".join([*parts, option_list("left-out", run["left_out"])]).strip()
+def training_runs():
+    """Return the runs of the zoo as JSON, with what makes each differ."""
+    keys = ("width", "layers", "learning_rate", "share", "left_out", "seed")
+    runs = CONFIG["zoo"]["runs"].items()
+    return [json.dumps({"name": name, **{key: run[key] for key in keys}}) for name, run in runs]
 
 
-def checkpoint_folder(wildcards):
-    """Return the folder of a run's checkpoints."""
-    return f"{RUN}/train_zoo/{wildcards.training_run}"
+def side_by_side():
+    """Return how many runs of the zoo one job takes on at once; no more than there are cores."""
+    return min(16, max(1, len(CONFIG["zoo"]["runs"])))
 
 
-def checkpoints(wildcards):
+def checkpoints(name):
     """Return the folders of a run's checkpoints, in the order of training."""
-    return [f"{checkpoint_folder(wildcards)}/step-{n}" for n in CONFIG["zoo"]["checkpoints"]]
+    return [f"{RUN}/train_zoo/{name}/step-{n}" for n in CONFIG["zoo"]["checkpoints"]]
+
+
+def evaluated_runs():
+    """Return the checkpoints of all runs, as options: one for each run."""
+    return " ".join(option_list("lms", checkpoints(name)) for name in CONFIG["zoo"]["runs"])
 
 
 def benchmark_of_tasks():
@@ -156,7 +160,7 @@ def item_metadata(wildcards):
     """Return the table of what is known of the items: that given, or the evaluated prompts."""
     given = CONFIG["benchmarks"][wildcards.benchmark]["item_metadata"]
     if given is None and wildcards.benchmark in EVALUATED:
-        first = f"evaluate_model/{LMS[0]}" if LMS else f"evaluate_run/{next(iter(ZOO))}"
+        first = f"evaluate_model/{LMS[0]}" if LMS else "evaluate_run/zoo"
         return f"{RUN}/{first}.documents.parquet"
     if given is None and wildcards.benchmark in COLLECTED:
         return f"{RUN}/scrape_leaderboard/{wildcards.benchmark}.items.parquet"

@@ -24,64 +24,66 @@ rule write_suite:
 
 
 rule train_zoo:
-    # The checkpoints are no output: Snakemake would remove them before a restart.
+    # All runs in one job, since starting Python takes as long as training one. The
+    # checkpoints are no output: Snakemake would remove them before a restart.
     input:
         code=stage_code("train_zoo"),
     output:
-        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
-        record=f"{RUN}/train_zoo/{{training_run}}.json",
+        subjects=expand(f"{RUN}/train_zoo/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
+        records=expand(f"{RUN}/train_zoo/{{run}}.json", run=CONFIG["zoo"]["runs"]),
     log:
-        f"{RUN}/logs/train_zoo/{{training_run}}.log",
+        f"{RUN}/logs/train_zoo/zoo.log",
     benchmark:
-        f"{RUN}/benchmarks/train_zoo/{{training_run}}.tsv"
+        f"{RUN}/benchmarks/train_zoo/zoo.tsv"
     conda:
         "../envs/evaluate.yaml"
+    threads: side_by_side()
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(8000),
         runtime=growing(240),
     params:
-        settings=training_settings,
+        runs=training_runs(),
         lines=CONFIG["zoo"]["lines"],
         steps=CONFIG["zoo"]["checkpoints"],
-        folder=checkpoint_folder,
+        folder=f"{RUN}/train_zoo",
         seed=CONFIG["seed"],
     shell:
-        "itemwise train-zoo --name {wildcards.training_run} {params.settings}"
-        " --lines {params.lines} --steps {params.steps} --world-seed {params.seed}"
-        " --out-checkpoints {params.folder:q} --out {output.subjects:q} --record {output.record:q}"
-        " > {log:q} 2>&1"
+        "itemwise train-zoo --runs {params.runs:q} --lines {params.lines} --steps {params.steps}"
+        " --world-seed {params.seed} --threads {threads} --out {params.folder:q} > {log:q} 2>&1"
 
 
 rule evaluate_run:
+    # Those of all runs in one job, as they are trained.
     input:
-        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
+        subjects=expand(f"{RUN}/train_zoo/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
         suite=SUITE,
         code=stage_code("evaluate_run"),
     output:
-        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
-        documents=f"{RUN}/evaluate_run/{{training_run}}.documents.parquet",
-        record=f"{RUN}/evaluate_run/{{training_run}}.json",
+        evaluations=expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
+        documents=f"{RUN}/evaluate_run/zoo.documents.parquet",
+        records=expand(f"{RUN}/evaluate_run/{{run}}.json", run=CONFIG["zoo"]["runs"]),
     log:
-        f"{RUN}/logs/evaluate_run/{{training_run}}.log",
+        f"{RUN}/logs/evaluate_run/zoo.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate_run/{{training_run}}.tsv"
+        f"{RUN}/benchmarks/evaluate_run/zoo.tsv"
     conda:
         "../envs/evaluate.yaml"
+    threads: 1 if CONFIG["evaluate"]["gpus"] else side_by_side()
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
-        mem_mb=growing(8000),
+        mem_mb=growing(16000),
         runtime=growing(720),
     params:
-        lms=checkpoints,
+        lms=evaluated_runs(),
         tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
         benchmarks=benchmark_of_tasks(),
         settings=evaluation_settings(),
         ledger=f"{RUN}/evaluate_run/ledger",
     shell:
-        "itemwise evaluate-run --lms {params.lms:q} --tasks {params.tasks} {params.benchmarks}"
-        " --include-path {input.suite:q} {params.settings} --ledger {params.ledger:q}"
-        " --out {output.evaluations:q} --out-documents {output.documents:q}"
-        " --record {output.record:q} > {log:q} 2>&1"
+        "itemwise evaluate-run {params.lms} --tasks {params.tasks} {params.benchmarks}"
+        " --include-path {input.suite:q} {params.settings} --threads {threads}"
+        " --ledger {params.ledger:q} --out {output.evaluations:q}"
+        " --out-documents {output.documents:q} --record {output.records:q} > {log:q} 2>&1"
 
 
 rule score_model:
@@ -112,7 +114,7 @@ rule adapt_checkpoints:
         subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
         suite=SUITE,
         bank=f"{RUN}/bank",
-        code=sorted({*stage_code("adapt_checkpoints"), *stage_code("adapt_model")}),
+        code=stage_code("adapt_checkpoints"),
     output:
         scores=f"{RUN}/adapt_checkpoints/{{training_run}}.parquet",
         measures=f"{RUN}/adapt_checkpoints/{{training_run}}.measures.parquet",
@@ -128,7 +130,7 @@ rule adapt_checkpoints:
         mem_mb=growing(8000),
         runtime=growing(720),
     params:
-        lms=checkpoints,
+        lms=lambda wildcards: checkpoints(wildcards.training_run),
         rule=CONFIG["zoo"]["rule"],
         settings=loading_settings(),
         ledger=f"{RUN}/adapt_checkpoints/ledger",

@@ -122,7 +122,5 @@ def shell_jobs(printed: str) -> list[tuple[set[str], str, list[str]]]:
         code = stage_code((stage[1] or stage[2]).replace("-", "_"))
         if "--engine mirt" in command:
             code = [*code, *stage_code("fit_irt", "R")]
-        if stage[1] == "adapt-checkpoints":  # which runs adapt-model
-            code = [*code, *stage_code("adapt_model")]
         found.append((set(inputs.split(", ")), command, code))
     return found

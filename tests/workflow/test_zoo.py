@@ -7,6 +7,7 @@ from record_keys import check_run
 
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 CONFIG = {
     "run": "mini",
@@ -22,7 +23,7 @@ CONFIG = {
     "irt": {"reference": "never"},
 }  # fmt: skip
 OPTIONS = ["--configfile", "mini.yaml"]
-FOLLOWED = {"train_zoo", "evaluate_run", "score_model", "adapt_checkpoints", "follow_run"}
+FOLLOWED = {"score_model", "adapt_checkpoints", "follow_run"}
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +58,34 @@ def test_records_are_as_described(project):
 
 def test_held_out_run_calibrates_nothing_and_is_followed(project):
     planned = project.planned(*OPTIONS)
-    assert planned.keys() >= FOLLOWED
-    assert {planned[rule] for rule in FOLLOWED} == {1}  # the run that calibrates is done
-    assert "build_responses" not in planned
+    assert {rule: planned.get(rule) for rule in FOLLOWED} == dict.fromkeys(FOLLOWED, 1)
+    assert not planned.keys() & {"train_zoo", "evaluate_run", "build_responses"}  # done for all
+
+
+def test_a_further_run_is_trained_alone(project):
+    """The others are kept, and so are their answers: what was made of them is not made again."""
+    config = yaml.safe_load((project.folder / "mini.yaml").read_text())
+    config["zoo"]["runs"]["three"] = {"width": 16, "layers": 1, "held_out": True, "seed": 2}
+    (project.folder / "more.yaml").write_text(yaml.safe_dump(config))
+    state = project.folder / "results/mini/train_zoo/one/state.pt"
+    written = state.stat().st_mtime_ns
+    options = ["--configfile", "more.yaml"]
+    finished = project.snakemake(*options, "--", "results/mini/evaluate_run/three.parquet")
+    assert finished.returncode == 0, finished.stdout
+    assert state.stat().st_mtime_ns == written
+    records = project.folder / "results/mini/evaluate_run"
+    asked = {
+        name: sum(one["asked_now"] for one in read_record(records / f"{name}.json")["checkpoints"])
+        for name in ("one", "two", "three")
+    }
+    assert asked == {"one": 0, "two": 0, "three": 60}
+    assert "build_responses" not in project.planned(*options)
 
 
 def test_every_job_lists_the_code_that_it_runs(project):
     printed = project.snakemake("--dry-run", "--forceall", "--printshellcmds", *OPTIONS).stdout
     jobs = shell_jobs(printed)
     commands = [command.split()[1] for _, command, _ in jobs]
-    assert commands.count("train-zoo") == commands.count("evaluate-run") == 2
+    assert commands.count("train-zoo") == commands.count("evaluate-run") == 1
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command

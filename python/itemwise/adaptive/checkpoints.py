@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, spearmanr
 
 
 def total_variation(values: np.ndarray) -> float:
@@ -24,6 +23,8 @@ def total_variation(values: np.ndarray) -> float:
 
 def monotonicity(values: np.ndarray) -> float:
     """Return Spearman's correlation with the order of checkpoints (against saturation)."""
+    from scipy.stats import spearmanr  # takes longer to import than many stages work
+
     values = np.asarray(values, float)
     if len(values) < 2 or np.ptp(values) == 0:
         return float("nan")
@@ -35,6 +36,8 @@ def rank_distance(first: np.ndarray, second: np.ndarray) -> float:
 
     (1 / N) sum |r_first - r_second|; smaller is more valid.
     """
+    from scipy.stats import rankdata
+
     return float(np.abs(rankdata(first) - rankdata(second)).mean())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from itemwise.adaptive.calibrate import Calibration
 from itemwise.adaptive.choice import Chooser
@@ -84,7 +84,7 @@ class ScoreScale:
             Items asked.
         """
         slope = np.gradient(self.extended, self.nodes)
-        half = np.hypot(self.half_width, norm.ppf((1 + self.level) / 2) * slope * spread)
+        half = np.hypot(self.half_width, ndtri((1 + self.level) / 2) * slope * spread)
         return (
             half if self.calibration is None else self.calibration.apply(n, self.expected, half)[1]
         )
@@ -105,7 +105,7 @@ class ScoreScale:
         mean = weights @ self.expected
         spread = weights @ self.extended**2 - (weights @ self.extended) ** 2
         spread = np.sqrt(np.maximum(spread, 0))
-        half = np.hypot(weights @ self.half_width, norm.ppf((1 + self.level) / 2) * spread)
+        half = np.hypot(weights @ self.half_width, ndtri((1 + self.level) / 2) * spread)
         if self.calibration is None:
             return mean, half
         return self.calibration.apply(n, mean, half)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.special import stdtr, stdtrit
 
 
 def clustered_error(values: np.ndarray, clusters: np.ndarray | None = None) -> tuple[float, int]:
@@ -57,7 +57,7 @@ def paired(
     gap = first - second
     error, n_clusters = clustered_error(gap, clusters)
     known = n_clusters > 1
-    half = t.ppf((1 + level) / 2, n_clusters - 1) * error if known else np.nan
+    half = stdtrit(n_clusters - 1, (1 + level) / 2) * error if known else np.nan
     only_first, only_second = int((gap > 0).sum()), int((gap < 0).sum())
     exact = clusters is None and bool(np.isin([first, second], (0, 1)).all())
     return {
@@ -70,7 +70,7 @@ def paired(
         "lower": 100 * (gap.mean() - half) if known else -100.0,
         "upper": 100 * (gap.mean() + half) if known else 100.0,
         "level": level,
-        "p_value": 2 * t.sf(abs(gap.mean()) / error, n_clusters - 1) if error > 0 else np.nan,
+        "p_value": 2 * stdtr(n_clusters - 1, -abs(gap.mean()) / error) if error > 0 else np.nan,
         "only_first": only_first,
         "only_second": only_second,
         "p_mcnemar": _mcnemar(only_first, only_second) if exact else np.nan,
@@ -79,6 +79,8 @@ def paired(
 
 def _mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p value of McNemar's test."""
+    from scipy.stats import binomtest  # takes half a second to import
+
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from itemwise.errors import UserError
 
@@ -38,7 +38,7 @@ def minimum_detectable_difference(
     error = (ordered["predicted"] - ordered["full_score"]).to_numpy()
     gap = np.diff(error)
     spread = float(np.sqrt(np.mean(gap**2))) if len(gap) else float("nan")
-    factor = norm.ppf(1 - alpha / 2) + norm.ppf(power)
+    factor = ndtri(1 - alpha / 2) + ndtri(power)
     return {
         "difference": float(factor * spread),
         "standard_deviation": spread,
@@ -81,6 +81,6 @@ def items_needed(
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise UserError(f"--{name} {value:g}: must lie between 0 and 1")
-    z = norm.ppf(1 - alpha / 2) * math.sqrt(discordance)
-    z += norm.ppf(power) * math.sqrt(discordance - d**2)
+    z = ndtri(1 - alpha / 2) * math.sqrt(discordance)
+    z += ndtri(power) * math.sqrt(discordance - d**2)
     return math.ceil((z / d) ** 2)

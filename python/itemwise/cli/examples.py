@@ -22,6 +22,10 @@ itemwise evaluate-model --lm org/model --revision step1000 --tasks arc_challenge
     "evaluate-run": """
 itemwise evaluate-run --lms runs/mine/step-100 runs/mine/step-200 --tasks arc_challenge \\
     --device cuda --ledger ledger --out run.parquet
+# two runs side by side
+itemwise evaluate-run --lms zoo/small/step-80 zoo/small/step-800 --lms zoo/slow/step-80 \\
+    --tasks zoo_facts --include-path tasks --device cpu --threads 2 --ledger ledger \\
+    --out small.parquet slow.parquet
 """,
     "import-samples": """
 itemwise import-samples --samples logs --out results.parquet --out-items items.parquet \\
@@ -175,8 +179,9 @@ itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
 itemwise write-suite --n-items 120 --out tasks
 """,
     "train-zoo": """
-itemwise train-zoo --name small --width 32 --steps 80 375 800 --out-checkpoints zoo/small \\
-    --out small.parquet
+itemwise train-zoo --runs '{"name": "small", "width": 32}' \\
+    '{"name": "slow", "learning_rate": 0.002, "left_out": ["facts"]}' \\
+    --steps 80 375 800 --threads 2 --out zoo
 """,
     "summarize-run": """
 itemwise summarize-run --results results/mine

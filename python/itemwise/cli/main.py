@@ -24,7 +24,7 @@ PHASES = {
     "collect item-wise results": {
         "scrape-leaderboard": "collect item-wise results from the hub's leaderboards",
         "evaluate-model": "evaluate a model item by item through lm-evaluation-harness",
-        "evaluate-run": "evaluate the checkpoints of a training run in one process",
+        "evaluate-run": "evaluate the checkpoints of training runs, in one process a run",
         "import-samples": "read sample logs of lm-evaluation-harness",
         "list-documents": "list the documents of harness tasks with their prompts",
         "simulate-population": "simulate a leaderboard-like population with known truth",
@@ -76,7 +76,7 @@ PHASES = {
     },
     "demo": {
         "write-suite": "write the demo's benchmark suite of a made-up world",
-        "train-zoo": "train one tiny language model of that world, with checkpoints",
+        "train-zoo": "train tiny language models of that world, with checkpoints",
     },
     "tools": {
         "doctor": "say what is installed, what it is for, and how to get what is missing",

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import form_documents
-from itemwise.cli.options import add, add_loading_options, key_values, literals, whole_number
+from itemwise.cli.options import add_loading_options, key_values, literals, whole_number
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
@@ -23,7 +23,7 @@ from itemwise.harness.suite import Document, Prompting, Suite
 
 
 def add_question_options(parser) -> None:
-    """Declare what is asked, and where answers go."""
+    """Declare what is asked, and where answers are kept."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
     what.add_argument("--item-list", help="text file with one item id a line")
@@ -37,7 +37,6 @@ def add_question_options(parser) -> None:
         default=CHUNK,
         help=f"documents between two writes (default: {CHUNK})",
     )
-    add(parser, "out", help="evaluations table to write")
     parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
 from itemwise.tables.files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEEDED = ("task", "prompt", "target", "settings")
 LOADER = '''"""Documents of the bank's forms, found beside this file wherever the bank lies."""

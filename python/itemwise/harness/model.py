@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import os
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -119,6 +120,27 @@ class LanguageModel:
                 f"--lm {self.name}{at}: does not load ({type(error).__name__}: {text}); check the "
                 "path or hub id, --revision, --dtype and --device"
             ) from error
+
+
+def load_libraries(model: LanguageModel) -> None:
+    """Import what a model needs, for forked processes that load it or its like.
+
+    Nothing is computed and no GPU is touched. Where something is missing, loading the model
+    says so.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if model.backend not in ("hf", "huggingface"):  # others may start more than a library
+        return
+    with contextlib.suppress(Exception):
+        import torch
+        import transformers
+
+        torch.set_num_threads(1)  # threads do not survive a fork; workers share the cores
+        transformers.utils.logging.disable_progress_bar()  # one for every model, into the log
+        if Path(model.name).is_dir():
+            config = transformers.AutoConfig.from_pretrained(model.name)
+            with torch.device("meta"):  # no weights
+                transformers.AutoModelForCausalLM.from_config(config)
 
 
 def fingerprint(model: LanguageModel, lm) -> str:

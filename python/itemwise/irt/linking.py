@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import least_squares
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
@@ -235,6 +234,8 @@ def _population(likelihood, beta, mean: float, sd: float) -> tuple[float, float,
 
 def _stocking_lord(one: np.ndarray, two: np.ndarray, start=(1.0, 0.0)) -> np.ndarray:
     """Return (A, B) that bring the second test characteristic curve onto the first."""
+    from scipy.optimize import least_squares
+
     grid = normal_grid(61)
     weights = np.exp(grid.log_weights / 2)
     target = probabilities(one, grid.nodes)[0].sum(axis=0)

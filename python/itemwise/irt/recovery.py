@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kstest
 
 from itemwise.irt.calibration import fit
 from itemwise.irt.likelihood import MarginalLikelihood
@@ -146,6 +145,8 @@ def posterior_ranks(design: Design, replications: int, seed: int) -> np.ndarray:
 
 def uniformity(ranks: np.ndarray) -> float:
     """Return the p value of the Kolmogorov-Smirnov test that ranks are uniform."""
+    from scipy.stats import kstest
+
     return float(kstest(ranks, "uniform").pvalue)
 
 

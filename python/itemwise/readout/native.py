@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 
 from itemwise.readout.splines import basis
 
@@ -111,6 +109,9 @@ def fit_additive(x: np.ndarray, y: np.ndarray, n_bases: tuple[int, ...] = BASES)
         B-splines of each predictor, at least 4.
     """
     n = len(y)
+    from scipy.linalg import cho_factor, cho_solve
+    from scipy.optimize import minimize
+
     ranges = np.column_stack([x.min(axis=0), x.max(axis=0)])
     rows = [
         basis(column, low, high, k)

@@ -7,7 +7,6 @@ Cubic P-splines with a second-difference penalty (Eilers & Marx 1996, Statistica
 from __future__ import annotations
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 DEGREE = 3
 LAMBDAS = 10.0 ** np.arange(-4, 7.01, 0.5)
@@ -21,6 +20,8 @@ def basis(x: np.ndarray, low: float, high: float, n_bases: int) -> np.ndarray:
 
     Values outside [low, high] are held at its ends.
     """
+    from scipy.interpolate import BSpline
+
     step = (high - low) / (n_bases - DEGREE)
     knots = low + step * np.arange(-DEGREE, n_bases + 1)
     # The right end belongs to the last interval.

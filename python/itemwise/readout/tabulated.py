@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from itemwise.errors import UserError
 
@@ -101,7 +101,7 @@ class Readout:
             abilities that are no predictors are passed over.
         """
         more = np.zeros(len(features))
-        z = norm.ppf((1 + self.level) / 2)
+        z = ndtri((1 + self.level) / 2)
         held, _ = self._held(features)
         for variable in errors.keys() & set(self.variables):
             low, high = self.span(variable)

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-from scipy.stats import spearmanr
 
 from itemwise.bank.follow import ADAPTIVE, FORM, FULL, errors
 from itemwise.readout.accuracy import accuracy, clustered_se
@@ -86,6 +85,8 @@ def error_rows(table: pd.DataFrame) -> list[dict]:
 
 def story(table: pd.DataFrame, measure: str) -> dict:
     """Return how well a short measure tells the mean of all benchmarks."""
+    from scipy.stats import spearmanr
+
     short = errors(table)
     part = short[(short["measure"] == measure) & (short["benchmark"] == GRAND)]
     full = table[(table["measure"] == FULL) & (table["benchmark"] == GRAND)]["n_items"]

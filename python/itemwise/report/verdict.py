@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-from scipy.stats import binomtest
 
 FEWEST_FORMS = 20
 """Random forms from which on 5 and 95 % quantiles say something."""
@@ -88,5 +87,7 @@ def _intervals(row: dict) -> str:
 
 def plausible(share: float, n: int) -> tuple[float, float]:
     """Return the exact binomial 95 % interval (Clopper-Pearson) of a share of n models."""
+    from scipy.stats import binomtest
+
     interval = binomtest(round(share * n), n).proportion_ci()
     return float(interval.low), float(interval.high)

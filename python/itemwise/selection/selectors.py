@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.vq import kmeans2
 
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information
@@ -248,6 +247,8 @@ def by_anchor_points(
 
 def _anchors(values: np.ndarray, members: np.ndarray, size: int, seed: int) -> list:
     """Return (cluster size, item) of `size` different items of one sub-domain."""
+    from scipy.cluster.vq import kmeans2
+
     centres, labels = kmeans2(values, size, minit="++", rng=seed, missing="warn")
     distance = ((values[:, None, :] - centres[None]) ** 2).sum(axis=2)
     weights = np.bincount(labels, minlength=size)

@@ -1,15 +1,17 @@
 """Follow a training run adaptively: one adaptive evaluation a checkpoint, in their order.
 
-Every checkpoint is loaded in a process of its own. Each benchmark's first items are chosen
-at the ability of the checkpoint before. A checkpoint that fails is left out and named, the
-others go on, and the exit status is 1. Options that are not listed here go to adapt-model.
+Every checkpoint is loaded in a process of its own, forked once the tasks are built. Each
+benchmark's first items are chosen at the ability of the checkpoint before. A checkpoint that
+fails is left out and named, the others go on, and the exit status is 1. Options mean what they
+mean in adapt-model.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,17 +22,17 @@ from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import odd_patterns
-from itemwise.cli.model_options import task_names
+from itemwise.cli.model_options import language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.harness.ledger import check_folder
-from itemwise.harness.model import LanguageModel
-from itemwise.harness.suite import find_tasks
+from itemwise.harness.model import LanguageModel, load_libraries
+from itemwise.stages import adapt_model
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
-from itemwise.workflow.child_process import run_child
+from itemwise.workflow.forks import Failure, run_forked
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,20 @@ def run(options) -> None:
     """Evaluate one checkpoint after the other."""
     chosen = from_table(options) if options.checkpoints else from_names(options)
     check(options, chosen)
+    first = model_options(options, chosen[0], {})
+    suite = make_suite(first, None)
+    load_libraries(language_model(first))
     done, failed = [], {}
     theta: dict[str, float] = {}
     for one in tqdm(chosen, unit="checkpoint", disable=None):
-        trace = Path(options.traces) / f"{one.subject.replace('/', '__')}.parquet"
-        scores = trace.with_suffix(".scores.parquet")
-        words = command(options, one, theta, trace, scores)
-        finished = run_child(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if finished.returncode:
-            failed[one.subject] = (finished.stderr.strip().splitlines() or ["no message"])[-1]
-            print(f"left out {one.subject}: {failed[one.subject]}", file=sys.stderr)
+        each = model_options(options, one, theta)
+        task = {one.subject: partial(adapt_model.run, each, suite)}
+        ((_, ended),) = run_forked(task, quiet=True)
+        if isinstance(ended, Failure):
+            failed[one.subject] = ended.message
+            print(f"left out {one.subject}: {ended.message}", file=sys.stderr, flush=True)
             continue
+        scores = each.out_scores
         table = read_table(scores, "scores")
         known = table.dropna(subset=["theta"])
         theta = dict(zip(known["benchmark"], known["theta"], strict=True))
@@ -145,22 +150,19 @@ def from_table(options) -> list[Checkpoint]:
 def check(options, chosen: list[Checkpoint]) -> None:
     """Refuse, before anything is loaded, what no checkpoint could be evaluated with."""
     parse_rule(options.rule)
-    bank = read_bank(options.bank)
+    read_bank(options.bank)
     check_folder(options.ledger)
     for one in chosen:
         LanguageModel(one.lm, backend=options.backend or "hf").check_folder()
-    names, source = task_names(options, bank)
-    find_tasks(names, options.include_path, source)
 
 
-def command(
-    options, one: Checkpoint, theta: dict[str, float], trace: Path, scores: Path
-) -> list[str]:
-    """Return the command that evaluates one checkpoint, started at abilities known so far."""
-    words = [sys.executable, "-m", "itemwise", "adapt-model", "--lm", one.lm,
-             "--subject", one.subject, "--bank", options.bank, "--ledger", options.ledger,
-             "--rule", options.rule, "--seed", str(options.seed), "--out", str(trace),
-             "--out-scores", str(scores)]  # fmt: skip
+def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespace:
+    """Return the options of adapt-model for one checkpoint, started at abilities known so far."""
+    trace = Path(options.traces) / f"{one.subject.replace('/', '__')}.parquet"
+    scores = trace.with_suffix(".scores.parquet")
+    words = ["--lm", one.lm, "--subject", one.subject, "--bank", options.bank,
+             "--ledger", options.ledger, "--rule", options.rule, "--seed", str(options.seed),
+             "--out", str(trace), "--out-scores", str(scores)]  # fmt: skip
     words += ["--revision", one.revision] if one.revision else []
     words += ["--dtype", one.dtype] if one.dtype else []
     if theta:
@@ -171,4 +173,6 @@ def command(
     for option in ("tasks", "lm_args"):
         values = getattr(options, option)
         words += ["--" + option.replace("_", "-"), *values] if values else []
-    return words
+    parser = ArgumentParser(prog="itemwise adapt-checkpoints", allow_abbrev=False)
+    adapt_model.add_options(parser)
+    return parser.parse_args(words)

@@ -41,6 +41,7 @@ from itemwise.cli.score_table import text_table
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
+from itemwise.harness.suite import Suite
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import atomic_path, write_record
 
@@ -78,15 +79,15 @@ def add_options(parser) -> None:
     add(parser, "record")
 
 
-def run(options) -> None:
-    """Ask, estimate, write."""
+def run(options, suite: Suite | None = None) -> None:
+    """Ask, estimate, write; tasks that are built already may be handed in."""
     bank = read_bank(options.bank)
     rule = parse_rule(options.rule)
     clock = Clock()
     if options.replay:
         answer, subject, tests, about = replay(options, bank, rule)
     else:
-        answer, subject, tests, about = live(options, bank, rule, clock)
+        answer, subject, tests, about = live(options, bank, rule, clock, suite)
     start = time.perf_counter()
     with tqdm(unit="item", desc=subject, disable=None) as bar:
         trace = run_tests(tests, answer, subject, options.budget, lambda t: show(bar, t))
@@ -152,7 +153,9 @@ class Clock:
         self.calls += 1
 
 
-def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
+def live(
+    options, bank: Bank, rule: Rule, clock: Clock, suite: Suite | None = None
+) -> tuple[Answer, str, list[BenchmarkTest], dict]:
     """Build the tasks, plan the tests, load the model once; answer by asking it."""
     from itemwise.harness.evaluate import ask_documents
     from itemwise.harness.ledger import Ledger
@@ -166,8 +169,8 @@ def live(options, bank: Bank, rule: Rule, clock: Clock) -> tuple:
         documents.update(documents_of(bank, suite.documents))
         tests.extend(planned(options, bank, rule, set(documents)))
 
-    lm, suite, about = prepare(options, plan)
-    if not tests:  # a chat template needs the model before the tasks
+    lm, suite, about = prepare(options, plan, suite)
+    if not tests:  # the tasks were built before, or a chat template needed the model first
         plan(suite)
     ledger = Ledger(options.ledger, about)
     warn_of_documents(bank, documents, about["harness"])

@@ -25,6 +25,7 @@ def add_options(parser) -> None:
     add_identity_options(parser)
     add_model_options(parser)
     add_question_options(parser)
+    add(parser, "out", help="evaluations table to write")
     add(parser, "record")
 
 

@@ -41,7 +41,12 @@ def end_with_parent() -> None:
     """Where this process was started by `run_child`, end it when its parent has ended."""
     parent = os.environ.pop(PARENT, None)  # what this process starts has another parent
     if parent is not None:
-        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+        end_with(int(parent))
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent, a process of that number, has ended."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -66,17 +66,21 @@ def _python_modules(path: Path, seen: set[Path]) -> set[Path]:
     if path in seen:
         return seen
     seen.add(path)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("itemwise"):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            found = _module_file(name)
-            if found:
-                _python_modules(found, seen)
+    for imported in _imports(path):
+        _python_modules(imported, seen)
     return seen
+
+
+@cache
+def _imports(path: Path) -> list[Path]:
+    """Return what a module imports from the package."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("itemwise"):
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [found for name in names if (found := _module_file(name))]
 
 
 def _module_file(name: str) -> Path | None:

@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -96,12 +98,13 @@ def train(
         parameters and, as `group`, the run.
     """
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # one for every checkpoint
     torch.manual_seed(run.seed)
     torch.set_num_threads(1)  # the networks are too small for more
-    text = training_text(run.lines, world_seed, run.left_out)
+    text, codes = encoded_text(run.lines, world_seed, run.left_out)
     made_by = identity(run, text)
-    codes = encode(text)
     codes = codes[: max(BATCH, round(run.share * len(codes)))]
     model = new_model(run)
     optimizer = torch.optim.AdamW(
@@ -126,6 +129,28 @@ def train(
             save(folder, made_by, step, tokens, model, optimizer)
         progress(1)
     return describe(run, folder, sum(p.numel() for p in model.parameters()))
+
+
+@cache
+def encoded_text(
+    lines: int, world_seed: int, left_out: tuple[str, ...]
+) -> tuple[list[str], np.ndarray]:
+    """Return the training text and its word numbers, made once for all runs that share it."""
+    text = training_text(lines, world_seed, left_out)
+    return text, encode(text)
+
+
+def prepare(runs: Sequence[TrainingRun], world_seed: int) -> None:
+    """Import libraries and make texts that several trainings need, before they are forked."""
+    import torch
+
+    torch.set_num_threads(1)  # before a fork none may have started
+    tokenizer()
+    model = new_model(TrainingRun("none", (1,), width=16, layers=1))
+    torch.optim.AdamW(model.parameters(), fused=True)  # imports much on first use
+    for text, n_runs in Counter((run.lines, world_seed, run.left_out) for run in runs).items():
+        if n_runs > 1:  # others are made side by side
+            encoded_text(*text)
 
 
 def identity(run: TrainingRun, text: list[str]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from itemwise.errors import UserError
 from itemwise.tables.contract import check_table, read_table
+from itemwise.tables.files import read_record
 from itemwise.zoo.tasks import write_suite
 from itemwise.zoo.train import TrainingRun, checkpoint, encode, rate_factor, train, words
 
@@ -105,6 +110,118 @@ def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise
     )  # fmt: skip
     assert again.status == 2
     assert "is named twice" in again.err
+
+
+def test_several_runs_are_evaluated_as_each_alone(trained, itemwise, tmp_path):
+    folder, _ = trained
+    write_suite(tmp_path / "suite", 12, seed=1)
+    runs = [[checkpoint(folder, 5), checkpoint(folder, 300)], [checkpoint(folder, 20)]]
+    given = ["--tasks", "zoo_facts", "zoo_sorting", "--include-path", tmp_path / "suite",
+             "--device", "cpu", "--batch-size", 64]  # fmt: skip
+
+    def evaluate(name: str, *options):
+        return itemwise("evaluate-run", *options, *given, "--ledger", tmp_path / name)
+
+    both = [word for lms in runs for word in ("--lms", *lms)]
+    places = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    done = evaluate("both", *both, "--threads", 2, "--out", *places, "--record",
+                    tmp_path / "a.json", tmp_path / "b.json",
+                    "--out-documents", tmp_path / "d.parquet")  # fmt: skip
+    assert done.status == 0, done.err
+    assert "0 of 2 runs to go" in done.out
+    for lms, path in zip(runs, places, strict=True):
+        alone = evaluate("alone", "--lms", *lms, "--out", tmp_path / "alone.parquet",
+                         "--out-documents", tmp_path / "alone.d.parquet")  # fmt: skip
+        assert alone.status == 0, alone.err
+        assert read_table(path, "evaluations").equals(
+            read_table(tmp_path / "alone.parquet", "evaluations")
+        )
+        assert read_table(tmp_path / "d.parquet", "documents").equals(
+            read_table(tmp_path / "alone.d.parquet", "documents")
+        )
+    assert len(read_record(tmp_path / "a.json")["checkpoints"]) == 2
+    again = evaluate("both", *both, "--out", tmp_path / "a.parquet")
+    assert again.status == 2
+    assert "--out: 1 files for 2 runs" in again.err
+
+
+def test_a_run_that_cannot_be_evaluated_is_named_and_the_others_are_kept(
+    trained, itemwise, tmp_path
+):
+    write_suite(tmp_path / "suite", 12, seed=1)
+    (tmp_path / "broken").mkdir()
+    done = itemwise(
+        "evaluate-run", "--lms", tmp_path / "broken", "--lms", checkpoint(trained[0], 5),
+        "--tasks", "zoo_facts", "--include-path", tmp_path / "suite", "--device", "cpu",
+        "--ledger", tmp_path / "ledger", "--out", tmp_path / "a.parquet", tmp_path / "b.parquet",
+    )  # fmt: skip
+    assert done.status == 2
+    assert f"run '{tmp_path / 'a.parquet'}': --lm {tmp_path / 'broken'}: does not load" in done.err
+    assert not (tmp_path / "a.parquet").exists()
+    assert len(read_table(tmp_path / "b.parquet", "evaluations")) == 12
+
+
+RUNS = [
+    {"name": "little", "width": 32, "layers": 1, "left_out": OTHERS, "seed": 3},
+    {"name": "other", "width": 16, "layers": 1, "share": 0.5},
+]
+SHORT = ["--steps", 5, 20, 300, "--lines", 600]
+
+
+def test_runs_are_trained_as_each_alone_however_many_at_once(trained, itemwise, tmp_path):
+    runs = [json.dumps(run) for run in RUNS]
+    for name, threads in (("one", 1), ("two", 2)):
+        done = itemwise("train-zoo", "--runs", *runs, *SHORT, "--threads", threads,
+                        "--out", tmp_path / name)  # fmt: skip
+        assert done.status == 0, done.err
+        assert "little: 300 steps" in done.out
+        assert weights(tmp_path / name / "little", 300) == weights(trained[0], 300)
+        assert read_table(tmp_path / name / "little.parquet", "subjects").equals(trained[1])
+    assert weights(tmp_path / "one/other", 300) == weights(tmp_path / "two/other", 300)
+    record = read_record(tmp_path / "two/other.json")
+    assert (record["share"], record["width"], record["checkpoints"]) == (0.5, 16, [5, 20, 300])
+
+
+def test_killed_zoo_goes_on_and_ends_with_the_same_weights(trained, itemwise, tmp_path):
+    command = [sys.executable, "-m", "itemwise", "train-zoo", "--runs", json.dumps(RUNS[0]),
+               *map(str, SHORT), "--out", str(tmp_path)]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+        while not (tmp_path / "little" / "state.pt").exists():
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.kill()
+        running.stdout.read()  # until the child has ended too
+    assert not (tmp_path / "little.parquet").exists()
+    done = itemwise("train-zoo", "--runs", json.dumps(RUNS[0]), *SHORT, "--out", tmp_path)
+    assert done.status == 0, done.err
+    assert weights(tmp_path / "little", 300) == weights(trained[0], 300)
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise, tmp_path):
+    runs = ['{"name": "odd", "width": 50}', '{"name": "even", "width": 16}']
+    done = itemwise("train-zoo", "--runs", *runs, "--steps", 1, "--lines", 100, "--out", tmp_path)
+    assert done.status == 2
+    assert "run 'odd': width 50 does not divide" in done.err
+    assert "odd: failed" in done.out
+    assert not (tmp_path / "odd.parquet").exists()
+    assert len(read_table(tmp_path / "even.parquet", "subjects")) == 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        (["{"], "--runs: {: is not JSON"),
+        (["[1]"], "is not an object with a name"),
+        (['{"width": 16}'], "is not an object with a name"),
+        (['{"name": "a", "widht": 16}'], "run 'a': 'widht' is no setting of a run; did you mean"),
+        (['{"name": "a"}', '{"name": "a"}'], "'a' is named twice"),
+    ],
+)
+def test_mistakes_in_runs_are_told_before_anything_is_trained(runs, message, itemwise, tmp_path):
+    done = itemwise("train-zoo", "--runs", *runs, "--steps", 1, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert message in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_text_becomes_the_numbers_of_its_words():
