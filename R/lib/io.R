@@ -318,6 +318,18 @@ read_table <- function(path, table) {
       ": no such file; check the path, or run the stage that writes it"
     )
   }
+  if (endsWith(path, ".csv")) {
+    user_error(
+      path,
+      ": is a CSV, and R stages read parquet; convert it by itemwise ",
+      "convert-table --in ",
+      path,
+      " --out ",
+      sub("csv$", "parquet", path),
+      " --table ",
+      table
+    )
+  }
   columns <- tryCatch(
     read_columns(path),
     error = \(e) {
