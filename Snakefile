@@ -32,4 +32,4 @@ rule all:
 
 
 onerror:
-    print(space_left(), end="", file=sys.stderr)
+    logger.warning(space_left())

@@ -13,6 +13,7 @@ from itemwise.errors import UserError
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 try:
     CONFIG = resolve(config)
@@ -34,6 +35,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 RUN = f"results/{CONFIG['run']}"
+logger.info("", extra={"itemwise_results": RUN})  # for our logger; empty ones are not printed
 BENCHMARKS = list(CONFIG["benchmarks"])
 
 # Stages are commands of the environment that runs Snakemake; where a rule's own
@@ -115,7 +117,7 @@ def space_left():
         return ""
     return (
         f"{folder}: {free / 1e6:.1f} MB left on its disk. A full disk takes no message either: "
-        "if a log is empty, free space and run the same command again.\n"
+        "if a log is empty, free space and run the same command again."
     )
 
 

@@ -25,6 +25,7 @@ class Project:
     def __init__(self, root: Path, folder: Path):
         self.folder = folder = folder / "a clone, né"
         folder.mkdir()
+        self.printed = ""  # by its first run, where a fixture made one
         for name in COPIED:
             copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
             copy(root / name, folder / name)
@@ -87,6 +88,11 @@ class Project:
             str(path.relative_to(results)): pq.read_table(path)
             for path in sorted(results.rglob("*.parquet"))
         }
+
+
+def phases(printed: str) -> list[str]:
+    """Return the rules of which a run printed a line, in their order."""
+    return re.findall(r"^(\w+) {2,}.* {2}(?:\d+ s|< 1 s|[\d:]+)$", printed, re.MULTILINE)
 
 
 def job_counts(printed: str) -> dict[str, int]:

@@ -22,6 +22,7 @@ def finished_run(new_project):
     project = new_project()
     finished = project.snakemake()
     assert finished.returncode == 0, finished.stdout
+    project.printed = finished.stdout
     return project
 
 

@@ -68,6 +68,9 @@ def test_damaged_table_is_named_and_rebuilt(copy_of_run):
     assert refused.returncode != 0
     message = rf"error: {RESULTS}/fit_irt/sums.parquet: is damaged, .*; delete it and run again"
     assert re.search(message, refused.stdout), refused.stdout  # show-failed-logs
+    assert "error: score_subjects (benchmark sums) failed\n" in refused.stdout
+    assert "\n  its command: itemwise score-subjects --responses " in refused.stdout
+    assert "\nNot finished: 1 job failed, 0 of 1 done" in refused.stdout
     table.unlink()
     mended = copy_of_run.snakemake("--", reader)
     assert mended.returncode == 0, mended.stdout

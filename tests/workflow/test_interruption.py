@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from projects import job_counts
+from projects import phases
 
 UNLOCK = [sys.executable, "-m", "itemwise", "unlock-run"]
 REPORT = "results/tiny/report.html"
@@ -22,7 +22,7 @@ def resumed(project) -> set[str]:
     """Finish a run by the same command and return the rules that were still to do."""
     again = project.snakemake()
     assert again.returncode == 0, again.stdout
-    return set(job_counts(again.stdout))
+    return set(phases(again.stdout))
 
 
 def test_stopped_run_is_not_unlocked_but_finished(new_project, finished_run, stop):

@@ -177,6 +177,8 @@ itemwise train-zoo --name small --width 32 --steps 80 375 800 --out-checkpoints 
 """,
     "summarize-run": """
 itemwise summarize-run --results results/mine
+# jobs, time and memory of each phase as well
+itemwise summarize-run --results results/mine --phases
 """,
     "list-checkpoints": """
 itemwise list-checkpoints --family pythia --size 1.4b-deduped --count 12 --out pythia.parquet

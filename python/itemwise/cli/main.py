@@ -70,7 +70,7 @@ PHASES = {
         "build-trajectories": "gather all measures of checkpoints against training tokens",
     },
     "report": {
-        "summarize-run": "say what each phase of a run took, and what came out",
+        "summarize-run": "say what came out of a run, and what it took",
         "write-profile": "write the 360 page of training runs",
         "write-report": "write one self-contained HTML report of a run",
     },

@@ -1,4 +1,4 @@
-"""What people see on a terminal: colour where it shows, and warnings."""
+"""What people see on a terminal: colour where it shows, warnings, numbers in words."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ def styled(text: str, *styles: str, stream=None) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return text
     return f"\033[{';'.join(CODES[style] for style in styles)}m{text}\033[0m"
+
+
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number with its noun: `1 item`, `2 items`."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: `3 s`, `1:41`, `1:02:03`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s" if whole > 0 else "< 1 s"
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def warn(messages: Iterable[str]) -> None:

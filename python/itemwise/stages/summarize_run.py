@@ -1,9 +1,10 @@
-"""Say what each phase of a run took, and what came out."""
+"""Say what came out of a run and how long it took; with --phases, what each phase took."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from itemwise.cli.terminal import duration
 from itemwise.report.content import load_benchmark, summary
 from itemwise.report.followed import held_out_errors
 from itemwise.tables.files import read_record
@@ -13,13 +14,18 @@ from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--results", required=True, help="folder of the run: results/<run>")
+    parser.add_argument(
+        "--phases", action="store_true", help="add a table of jobs, time and memory by phase"
+    )
 
 
 def run(options) -> None:
     """Read and print."""
     folder = Path(options.results)
     jobs = read_jobs(folder)
-    print("\n".join([*phase_lines(jobs), "", *result_lines(folder), ""]))
+    table = [*phase_lines(jobs), ""] if options.phases else []
+    print("\n".join([*table, *result_lines(folder)]))
+    print(f"Time with a job at work: {duration(time_at_work(jobs))}")
     print(f"The report: {folder / 'report.html'}")
 
 
@@ -34,7 +40,7 @@ def phase_lines(jobs) -> list[str]:
         )
     lines.append(f"{'all':<20} {len(jobs):>4}  {jobs['seconds'].sum():>15.1f}"
                  f"  {phases['cpu'].sum():>10.1f}")  # fmt: skip
-    return [*lines, f"Time with a job at work: {time_at_work(jobs) / 60:.1f} minutes"]
+    return lines
 
 
 def result_lines(folder: Path) -> list[str]:
@@ -43,15 +49,14 @@ def result_lines(folder: Path) -> list[str]:
     for name in read_record(folder / "bank" / "bank.json")["benchmarks"]:
         row = summary(load_benchmark(folder, name, simulated=False, reference=False))
         lines.append(
-            f"{row['name']}: {row['subjects']} models, {row['items']} items, {row['kept']} after "
-            f"screening, {row['selected']} selected; RMSE {row['rmse']:.2f} points (SE "
-            f"{row['se']:.2f} by {row['clustered_by']}) on {row['test_subjects']} test models, "
-            f"{100 * row['coverage']:.0f} % of the {100 * row['level']:.0f} % intervals hold"
+            f"{row['name']}: {row['selected']} of {row['items']} items, RMSE {row['rmse']:.2f} "
+            f"points (SE {row['se']:.2f}) on {row['test_subjects']} test models, "
+            f"{100 * row['coverage']:.0f} % of {100 * row['level']:.0f} % intervals hold"
         )
     for row in held_out_errors(folder):
         lines.append(
             f"held-out runs, {row['benchmark']}, {row['measure']}: {row['n_items']:.1f} of "
             f"{row['n_full']} items, RMSE {row['rmse']:.2f} on {row['n']} checkpoints, "
-            f"{100 * row['coverage']:.0f} % of the {100 * row['level']:.0f} % intervals hold"
+            f"{100 * row['coverage']:.0f} % of {100 * row['level']:.0f} % intervals hold"
         )
     return lines
