@@ -16,6 +16,7 @@ from itemwise.responses.matrix import MISSING, Responses
 from itemwise.responses.names import clean
 from itemwise.responses.sources import Reading, held, matches, read_source, source_files
 from itemwise.tables.contract import check_table, contract, open_parquet, read_table
+from itemwise.tables.delimited import csv_columns, delimiter
 
 
 @dataclass
@@ -273,7 +274,10 @@ def describe_items(items: np.ndarray, benchmark: str, metadata: str | Path | Non
 
 def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
     """Read a table with one row for each value of `key`."""
-    table = open_parquet(path).to_pandas()
+    if str(path).endswith(".csv"):
+        table = _read_csv_metadata(path, key)
+    else:
+        table = open_parquet(path).to_pandas()
     if key not in table.columns:
         raise UserError(
             f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); "
@@ -292,6 +296,16 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
             f"{path}: row {row + 1}: {key} '{table[key].iloc[row]}' occurs twice; keep one row"
         )
     return table
+
+
+def _read_csv_metadata(path: str | Path, key: str) -> pd.DataFrame:
+    """Read a CSV whose column `key` is of texts, the others as they look."""
+    csv_columns(Path(path))  # says what is wrong with a file that is no CSV
+    try:
+        mark = delimiter(Path(path))
+        return pd.read_csv(path, sep=mark, dtype={key: "str"}, skipinitialspace=True)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as CSV ({error}); write it again") from error
 
 
 def _narrowed(reading: Reading) -> str:

@@ -74,10 +74,8 @@ def add_options(parser) -> None:
         help="leave out the subjects at or below this quantile of the full scores (metabench: "
         "0.001; default: 0, none)",
     )
-    parser.add_argument("--item-metadata", help="parquet table with a column 'item'")
-    parser.add_argument(
-        "--subject-metadata", nargs="+", help="parquet tables with a column 'subject'"
-    )
+    parser.add_argument("--item-metadata", help="table with a column 'item'")
+    parser.add_argument("--subject-metadata", nargs="+", help="tables with a column 'subject'")
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")
     parser.add_argument("--out-full-scores", required=True, help="full_scores table to write")

@@ -92,12 +92,22 @@ def test_full_scores_of_others_are_told(build, tmp_path):
     assert read_table(out / "f.parquet", "full_scores")["subject"].tolist() == ["a", "c"]
 
 
-def test_metadata_is_joined_without_blanks(build, tmp_path):
-    pd.DataFrame({"item": ["q1 ", "q2"], "text": ["one", "two"]}).to_parquet(tmp_path / "i.parquet")
-    _, out = build(
-        written(tmp_path / "wide.csv", WIDE), **{"item-metadata": [tmp_path / "i.parquet"]}
-    )
-    assert read_table(out / "i.parquet", "items")["text"].tolist() == ["one", "two"]
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_metadata_is_joined_without_blanks(suffix, build, tmp_path):
+    frame = pd.DataFrame({"item": ["q1 ", "q2"], "text": ["one", "two"], "year": [1, 2]})
+    path = tmp_path / f"items.{suffix}"
+    frame.to_csv(path, sep=";", index=False) if suffix == "csv" else frame.to_parquet(path)
+    finished, out = build(written(tmp_path / "wide.csv", WIDE), **{"item-metadata": [path]})
+    assert finished.status == 0, finished.err
+    items = read_table(out / "i.parquet", "items")
+    assert items[["text", "year"]].to_numpy().tolist() == [["one", 1], ["two", 2]]
+
+
+def test_metadata_that_is_no_csv_is_refused(build, tmp_path):
+    path = written(tmp_path / "items.csv", "item,text\nq1,a,b\n")
+    finished, _ = build(written(tmp_path / "wide.csv", WIDE), **{"item-metadata": [path]})
+    assert finished.status == 2
+    assert "items.csv: cannot be read as CSV" in finished.err
 
 
 def test_look_alikes_by_case_blanks_and_forms_of_letters():
