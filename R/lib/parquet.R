@@ -142,7 +142,10 @@ read_by_python <- function(path) {
   on.exit(unlink(rds))
   ask_python(from = normalizePath(path), to = rds)
   content <- readRDS(rds)
-  columns <- Map(plain_column, content$columns, names(content$columns), path)
+  columns <- lapply(content$columns, \(x) {
+    if (is.list(x)) x$levels[x$codes] else x
+  })
+  columns <- Map(plain_column, columns, names(columns), path)
   mark_int64(columns, content$int64, path)
 }
 
@@ -156,11 +159,25 @@ read_by_python <- function(path) {
 write_by_python <- function(columns, int64, path, table) {
   rds <- tempfile(fileext = ".rds")
   on.exit(unlink(rds))
-  content <- list(columns = lapply(columns, as.vector), int64 = int64)
+  content <- list(columns = lapply(columns, as_written), int64 = int64)
   # The bytes of saveRDS(), which would not notice that the disk is full.
   write_bytes(serialize(content, NULL), rds)
   to <- file.path(normalizePath(dirname(path)), basename(path))
   ask_python(from = rds, to = to, table = table)
+}
+
+#' Prepare a column for Python
+#'
+#' @param values Vector.
+#' @return The vector without attributes; texts as list of `levels`, each once,
+#'   and `codes`.
+as_written <- function(values) {
+  values <- as.vector(values)
+  if (!is.character(values)) {
+    return(values)
+  }
+  levels <- unique(values[!is.na(values)])
+  list(levels = levels, codes = match(values, levels))
 }
 
 #' Have Python convert a table

@@ -46,8 +46,11 @@ CHATTER = (
 SHARED_DISK = "Assuming unrestricted shared filesystem usage"
 """Start of the message that goes before a run's beginning."""
 
-STOPPING = ("Terminating processes on user request", "Will exit after finishing currently running")
-"""Starts of what Snakemake says after Ctrl-C and after the signal TERM; it has no event."""
+STOPPING = {
+    "Terminating processes on user request": "Stopping the jobs at work ...",
+    "Will exit after finishing currently running": "Stopping when the jobs at work are done ...",
+}
+"""Starts of what Snakemake says after Ctrl-C and the signal TERM, without event, and our words."""
 
 SAID_ALREADY = (
     "Exiting because a job execution failed",
@@ -308,8 +311,8 @@ class LogHandler(LogHandlerBase):
         if record.levelno >= logging.WARNING:
             if not self.repeats(text):
                 self.pass_on(record)
-        elif text.startswith(STOPPING):
-            self.say_stopping()
+        elif text.startswith(tuple(STOPPING)):
+            self.say_stopping(text)
         elif text.startswith("Nothing to be done"):
             self.say_nothing_to_do(text)
         elif self.is_chatter(text):
@@ -351,11 +354,13 @@ class LogHandler(LogHandlerBase):
         asked = f"Nothing to be done: all that was asked for in {self.results} is up to date"
         self.screen.say(asked if self.results else text)
 
-    def say_stopping(self) -> None:
-        """Say once that the run is ending, and what then."""
+    def say_stopping(self, text: str) -> None:
+        """Say once that the run is being stopped."""
         if not self.stopped:
             self.stopped = True
-            self.screen.say("Stopping the jobs at work ...")
+            self.screen.say(
+                next(ours for theirs, ours in STOPPING.items() if text.startswith(theirs))
+            )
 
     def close(self) -> None:
         """Say how the run ended, once."""

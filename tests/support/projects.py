@@ -92,7 +92,7 @@ class Project:
 
 def phases(printed: str) -> list[str]:
     """Return the rules of which a run printed a line, in their order."""
-    return re.findall(r"^(\w+) {2,}.* {2}(?:\d+ s|< 1 s|[\d:]+)$", printed, re.MULTILINE)
+    return re.findall(r"^(\w+) {2,}.* {2}(?:\d+ s|< 1 s|\d+:[\d:]+)$", printed, re.MULTILINE)
 
 
 def job_counts(printed: str) -> dict[str, int]:

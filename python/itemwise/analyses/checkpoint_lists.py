@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from itemwise.analyses.checkpoint_names import Told, read_folder, read_name
 from itemwise.errors import UserError, listed
 from itemwise.tables.contract import check_table, read_table
 
@@ -27,15 +29,14 @@ CRYSTAL = {1: ((55_500,), 0.0), 2: ((214_387,), 345e9), 3: ((27_728,), 1272e9)}
 """Phase to the steps whose names are known, and the tokens before the phase."""
 CRYSTAL_BATCH = {1: 927e9 / 214_387, 2: 927e9 / 214_387, 3: 110e9 / 27_728}
 """Tokens of a step by phase: 927B in 214,387 steps, 110B in 27,728; that of phase 1 as of 2."""
-STEP = re.compile(r"(\d+)(?!.*\d)")
-"""The last number of a name."""
-NAMES = (
-    re.compile(r"CrystalCoder_phase(?P<phase>\d)_checkpoint_(?P<step>\d+)"),
-    re.compile(r"(?:stage\d+-)?step-?(?P<step>\d+)-(?:tokens)?(?P<billions>\d+)BT?"),
-    re.compile(r"ckpt_(?P<step>\d+)"),
-    re.compile(r"(?:global_?)?step[-_]?(?P<step>\d+)|checkpoint[-_](?P<only>\d+)"),
-)
-"""Names of checkpoints that tell their step."""
+DISAGREEMENT = 1.1
+"""Ratio of tokens from which names and steps are said to disagree; below, names are rounded."""
+STAGES_NOTE = "several stages of training: steps and tokens may begin anew in each (unverified)"
+Notice = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """Say nothing."""
 
 
 def amber() -> pd.DataFrame:
@@ -111,36 +112,37 @@ def family(name: str, size: str | None = None) -> pd.DataFrame:
 
 
 def named(model: str, revisions: list[str]) -> pd.DataFrame:
-    """Return checkpoints whose names tell their step, in its order; other names have none."""
-    rows = []
-    for name in revisions:
-        step = tokens = None
-        for pattern in NAMES:
-            found = pattern.fullmatch(name)
-            if not found:
-                continue
-            parts = found.groupdict()
-            step = int(parts.get("step") or parts["only"])
-            if parts.get("billions"):
-                tokens = float(parts["billions"]) * 1e9
-            if parts.get("phase"):
-                phase = int(parts["phase"])
-                tokens = CRYSTAL[phase][1] + step * CRYSTAL_BATCH[phase]
-            break
-        rows.append((name, step, tokens))
-    table = pd.DataFrame(rows, columns=["revision", "step", "tokens"])
-    table = table.sort_values(["tokens", "step"], kind="stable", na_position="last")
-    return _frame(model, table["revision"].tolist(), table["step"].tolist(),
-                  table["tokens"].tolist())  # fmt: skip
+    """Return checkpoints in the order that their names tell; names that tell none come last."""
+    told = {name: _of_crystal(read_name(name), name) for name in revisions}
+    return _placed(model, told)
 
 
-def from_hub(model: str) -> pd.DataFrame:
-    """Return the branches and tags of a hub model that name a step.
+def _of_crystal(told: Told, name: str) -> Told:
+    """Add the tokens of a checkpoint of CrystalCoder, which its phase and step tell."""
+    phase = dict(told.stage).get("phase")
+    if not name.startswith("CrystalCoder_") or phase not in CRYSTAL or told.step is None:
+        return told
+    return replace(told, tokens=CRYSTAL[phase][1] + told.step * CRYSTAL_BATCH[phase])
+
+
+def _placed(model: str, told: dict[str, Told]) -> pd.DataFrame:
+    """Return checkpoints by revision in the order of training."""
+    told = dict(sorted(told.items(), key=lambda entry: entry[1].order))
+    table = _frame(model, list(told), [t.step for t in told.values()],
+                   [t.tokens for t in told.values()])  # fmt: skip
+    stages = {t.stage for t in told.values() if t.known}
+    if len(stages) > 1:
+        table["note"] = STAGES_NOTE
+    return table
+
+
+def from_hub(model: str, notice: Notice = silent) -> pd.DataFrame:
+    """Return the branches and tags of a hub model whose names tell their step or tokens.
 
     Raises
     ------
     UserError
-        The hub cannot be reached, or no name tells a step.
+        The hub cannot be reached, no name tells a step, or two tell the same.
     """
     from huggingface_hub import list_repo_refs
 
@@ -152,20 +154,36 @@ def from_hub(model: str) -> pd.DataFrame:
             f"--hub {model}: its revisions cannot be listed ({type(error).__name__}: {text}); "
             "check the id and the network, or use --family or a table of your own"
         ) from error
-    table = named(model, [ref.name for ref in [*refs.branches, *refs.tags]])
-    table = table[table["step"].notna()].reset_index(drop=True)
-    if table.empty:
-        raise UserError(f"--hub {model}: no branch or tag names a step; write a table of your own")
-    return table
+    names = dict.fromkeys(ref.name for ref in [*refs.branches, *refs.tags])
+    told = {name: _of_crystal(read_name(name), name) for name in names}
+    source, remedy = f"--hub {model}", "list the ones that you want in a table (--table)"
+    left_out = [name for name, known in told.items() if not known.known]
+    if len(left_out) == len(told):
+        raise UserError(f"{source}: no branch or tag names a step; write a table of your own")
+    if left_out:
+        notice(f"{source}: left out, since their names tell no step: {listed(left_out)}")
+    told = {name: known for name, known in told.items() if known.known}
+    _check_one_a_step(told, source, remedy)
+    return _placed(model, told)
 
 
-def from_folder(folder: str | Path, tokens_per_step: float | None = None) -> pd.DataFrame:
-    """Return the checkpoints in the folders of a training run, by the last number of the name.
+def from_folder(
+    folder: str | Path, tokens_per_step: float | None = None, notice: Notice = silent
+) -> pd.DataFrame:
+    """Return the checkpoints in the folders of a training run.
+
+    Parameters
+    ----------
+    folder : path
+    tokens_per_step : float, optional
+        Counts before the tokens that names tell.
+    notice : callable
+        Told what is left out, and what contradicts itself.
 
     Raises
     ------
     UserError
-        No folder inside holds a model, or a name has no number.
+        No folder inside holds a model, none of several tells its step, or two the same.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -173,17 +191,74 @@ def from_folder(folder: str | Path, tokens_per_step: float | None = None) -> pd.
     found = sorted(path.parent for path in folder.glob("*/config.json"))
     if not found:
         raise UserError(f"{folder}: no folder in it holds a config.json; is it a training run?")
-    steps = []
-    for path in found:
-        number = STEP.search(path.name)
-        if number is None:
-            raise UserError(f"{path}: its name has no number that could be the step; rename it")
-        steps.append(int(number[1]))
-    tokens = [None if tokens_per_step is None else step * tokens_per_step for step in steps]
-    model = "/".join(folder.resolve().parts[-2:])
-    table = _frame(model, [path.name for path in found], steps, tokens)
-    table["location"] = [str(path.resolve()) for path in found]
-    return table.sort_values("step", kind="stable").reset_index(drop=True)
+    told = _with_place({path.name: read_folder(path) for path in found}, folder, notice)
+    remedy = "move one away, or list the ones that you want in a table (--table)"
+    _check_one_a_step(told, str(folder), remedy)
+    if tokens_per_step is not None:
+        told = _with_tokens(told, tokens_per_step, folder, notice)
+    table = _placed("/".join(folder.resolve().parts[-2:]), told)
+    table["location"] = [str((folder / name).resolve()) for name in table["revision"]]
+    return table
+
+
+def _with_place(told: dict[str, Told], folder: Path, notice: Notice) -> dict[str, Told]:
+    """Leave out folders without a place in the training, unless there is but one folder.
+
+    So is one like `final` whose `trainer_state.json` tells the step of another folder.
+    """
+    if len(told) == 1:
+        return told
+    if not any(known.known for known in told.values()):
+        raise UserError(
+            f"{folder}: none of the folders {listed(told)} tells its training step; call them "
+            "step<number>, or list them with their steps in a table (--table)"
+        )
+    named = {read_name(name).step: name for name in told if read_name(name).known}
+    kept = {}
+    for name, known in told.items():
+        if not known.known:
+            notice(
+                f"{folder / name}: left out, since neither its name nor a trainer_state.json in "
+                "it tells its training step; call it step<number>, or list it in a table (--table)"
+            )
+        elif not read_name(name).known and known.step in named:
+            notice(
+                f"{folder / name}: left out, since it is of step {known.step} as "
+                f"{named[known.step]}"
+            )
+        else:
+            kept[name] = known
+    return kept
+
+
+def _check_one_a_step(told: dict[str, Told], source: str, remedy: str) -> None:
+    """Refuse two checkpoints of the same step, or without it of the same tokens, and stage."""
+    seen: dict[tuple, str] = {}
+    for name, known in told.items():
+        place = known.stage, known.step, known.tokens if known.step is None else None
+        other = seen.setdefault(place, name)
+        if other != name:
+            what = f"{known.tokens:g} tokens" if known.step is None else f"step {known.step}"
+            raise UserError(f"{source}: '{other}' and '{name}' are both of {what}; {remedy}")
+
+
+def _with_tokens(
+    told: dict[str, Told], tokens_per_step: float, folder: Path, notice: Notice
+) -> dict[str, Told]:
+    """Count tokens by steps, and say where the names tell others by more than rounding."""
+    both = {name: t for name, t in told.items() if t.tokens and t.step}
+    if both:  # the rounding of names matters least where there are most tokens
+        name = max(both, key=lambda name: both[name].tokens)
+        counted, stated = both[name].step * tokens_per_step, both[name].tokens
+        if not 1 / DISAGREEMENT < counted / stated < DISAGREEMENT:
+            notice(
+                f"{folder / name}: --tokens-per-step {tokens_per_step:g} makes {counted:g} tokens, "
+                f"its name tells {stated:g}; the option counts: check it, or leave it out"
+            )
+    return {
+        name: known if known.step is None else replace(known, tokens=known.step * tokens_per_step)
+        for name, known in told.items()
+    }
 
 
 def from_file(path: str | Path) -> pd.DataFrame:
@@ -205,7 +280,7 @@ def from_file(path: str | Path) -> pd.DataFrame:
     return table.reindex(columns=COLUMNS).astype(dict.fromkeys(COLUMNS[4:], object))
 
 
-def from_entries(entries: list[dict]) -> pd.DataFrame:
+def from_entries(entries: list[dict], notice: Notice = silent) -> pd.DataFrame:
     """Return the checkpoints of entries of the configuration, nulls as None.
 
     Raises
@@ -221,7 +296,7 @@ def from_entries(entries: list[dict]) -> pd.DataFrame:
                 f"checkpoints: entry {entry} must name one of {', '.join(SOURCES)}; it names "
                 f"{listed(sources) or 'none'}"
             )
-        table = SOURCES[sources[0]](entry)
+        table = SOURCES[sources[0]](entry, notice)
         tables.append(subset(table, entry.get("count"), entry.get("every_tokens")))
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
@@ -234,7 +309,7 @@ def from_entries(entries: list[dict]) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), None)
 
 
-def _single(entry: dict) -> pd.DataFrame:
+def _single(entry: dict, notice: Notice) -> pd.DataFrame:
     """Return one checkpoint that is given in full; a folder is called by its last parts."""
     local = Path(entry["lm"]).is_dir()
     model = "/".join(Path(entry["lm"]).resolve().parts[-2:]) if local else entry["lm"]
@@ -305,10 +380,12 @@ def join(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
-SOURCES: dict[str, Callable[[dict], pd.DataFrame]] = {
-    "family": lambda entry: family(entry["family"], entry.get("size")),
-    "table": lambda entry: from_file(entry["table"]),
-    "folder": lambda entry: from_folder(entry["folder"], entry.get("tokens_per_step")),
+SOURCES: dict[str, Callable[[dict, Notice], pd.DataFrame]] = {
+    "family": lambda entry, notice: family(entry["family"], entry.get("size")),
+    "table": lambda entry, notice: from_file(entry["table"]),
+    "folder": lambda entry, notice: from_folder(
+        entry["folder"], entry.get("tokens_per_step"), notice
+    ),
     "lm": _single,
 }
 """What an entry of the configuration may name."""

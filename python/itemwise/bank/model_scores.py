@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.bank.bank import Bank
+from itemwise.bank.conditions import metric_text, unlike_calibration
 from itemwise.errors import UserError, listed, suggestion
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.names import main_metric
@@ -78,7 +79,8 @@ def score_models(
         mine, said = with_main_metric(bank, name, mine, metrics or {}, filters or {})
         used[name] = said
         mine = mine.assign(response=binary(mine, binarize))
-        warnings += differences(bank, name, mine, said, metrics or {})
+        found = unlike_calibration(bank, name, mine, said, metrics or {})
+        warnings += [f"{name}: {text}" for text in found]
         parts.append(mine)
     if not parts:
         raise no_item(bank, evaluations, form)
@@ -161,12 +163,6 @@ def with_main_metric(
     return kept, metric_text({"metric": chosen[1], "filter": chosen[0]})
 
 
-def metric_text(about: dict) -> str:
-    """Return a metric with its filter as text: `exact_match (strict-match)`."""
-    plain = about.get("filter") in (None, "none")
-    return about["metric"] if plain else f"{about['metric']} ({about['filter']})"
-
-
 def binary(rows: pd.DataFrame, binarize: float | None) -> pd.Series:
     """Return responses as 0 and 1; null stays null."""
     values = rows["response"]
@@ -181,50 +177,6 @@ def binary(rows: pd.DataFrame, binarize: float | None) -> pd.Series:
             "--binarize, the value from which a response counts as right"
         )
     return values
-
-
-def differences(bank: Bank, name: str, rows: pd.DataFrame, said: str, metrics: dict) -> list[str]:
-    """Say how the results were made otherwise than the bank's calibration data."""
-    about = bank.card["benchmarks"][name]
-    found = []
-    if about.get("metric") is None and name not in metrics and said != "response":
-        found.append(
-            f"{name}: the bank does not say which metric it was calibrated on; took {said}"
-        )
-    elif about.get("metric") is not None and said not in ("response", metric_text(about)):
-        found.append(f"{name}: scored by {said}, the bank was calibrated on {metric_text(about)}")
-    found += [f"{name}: {text}" for text in other_documents(bank, rows)]
-    versions = set(about.get("harness") or [])
-    now = set(rows["harness"].dropna()) if "harness" in rows else set()
-    if versions and now - versions:
-        found.append(
-            f"{name}: evaluated by harness {listed(sorted(now))}, calibrated with "
-            f"{listed(sorted(versions))}"
-        )
-    return found
-
-
-def other_documents(bank: Bank, rows: pd.DataFrame) -> list[str]:
-    """Say how many prompts are not those of the calibration; documents where no prompt is known.
-
-    The same prompt may come from another form of the document: the bank's own tasks freeze
-    prompts.
-    """
-    known = bank.items.drop_duplicates("item").set_index("item")
-    found, compared = [], np.zeros(len(rows), bool)
-    for column, what, why in (
-        ("prompt_hash", "prompts differ", "other shots, chat template or system instruction"),
-        ("doc_hash", "documents differ", "another version of the data set under the same ids"),
-    ):
-        if column not in known or column not in rows:
-            continue
-        expected = rows["item"].map(known[column])
-        both = (expected.notna() & rows[column].notna()).to_numpy() & ~compared
-        other = (both & (expected != rows[column]).to_numpy()).sum()
-        if other:
-            found.append(f"{other} of {both.sum()} {what} from the calibration's ({why})")
-        compared |= both
-    return found
 
 
 def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
@@ -282,9 +234,9 @@ def responses_of(
     return by_item.loc[list(items)].astype(int).tolist()
 
 
-def check_answered_once(rows: pd.DataFrame) -> None:
+def check_answered_once(rows: pd.DataFrame, key: Sequence[str] = ("subject", "item")) -> None:
     """Refuse results of one metric that answer an item twice."""
-    twice = rows.duplicated(["subject", "item"])
+    twice = rows.duplicated(list(key))
     if twice.any():
         first = rows[twice].iloc[0]
         raise UserError(

@@ -151,6 +151,9 @@ itemwise adapt-model --replay model.parquet --bank results/mine/bank \\
 """,
     "compare-models": """
 itemwise compare-models --results a.parquet b.parquet --bank results/mine/bank
+# questions on one passage belong together; a was run twice
+itemwise compare-models --results a1.parquet a2.parquet b.parquet --cluster passage \\
+    --items items.csv
 """,
     "plan-comparison": """
 itemwise plan-comparison --difference 2 --discordance 0.2

@@ -17,9 +17,11 @@ from itemwise.collect.remote import CHUNK, RemoteFile
 from itemwise.collect.runs import TIME, agree, parse_results, run_key
 from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError
-from itemwise.harness.names import main_metric
+from itemwise.harness.json_text import of_lines
+from itemwise.harness.names import main_metric, name_items
+from itemwise.harness.results_files import mapping_at, text_at
 from itemwise.harness.sample_items import item_content
-from itemwise.harness.samples import read_samples
+from itemwise.harness.samples import Skipped, read_samples
 
 LOG = re.compile(rf"(?:(?P<folder>.*)/)?samples_(?P<task>.+)_(?P<time>{TIME})\.jsonl")
 RESULTS = re.compile(rf"(?:(?P<folder>.*)/)?results_(?P<time>{TIME})\.json")
@@ -84,7 +86,7 @@ class V2:
             files[task], runs[task] = found[best], best
             stated = self._read_results(best)
             published[task] = _published(stated, task, benchmark.score)
-            facts = stated.get("config", {}) or facts
+            facts = mapping_at(stated, "config") or facts
         several = len({*runs.values()}) > 1
         why = "most documents, then latest" + (", task by task" if several else "")
         return Selection(
@@ -92,8 +94,8 @@ class V2:
             why,
             files,
             published,
-            facts.get("model_sha") or None,
-            facts.get("model_dtype") or None,
+            text_at(facts, "model_sha"),
+            text_at(facts, "model_dtype"),
         )
 
     def asked(self, benchmark: Benchmark) -> list[HubFile]:
@@ -117,14 +119,14 @@ class V2:
         lines = io.TextIOWrapper(remote, encoding="utf-8", errors="replace")
         match = LOG.fullmatch(file.path)
         results = self._read_results(run_key(match["time"]))
-        skipped: list[str] = []
+        skipped: list[Skipped] = []
         rows = []
         available = set()
-        for sample, known, values in read_samples(
-            lines, file.path, benchmark.name, task, results, skipped
+        for sample in read_samples(
+            of_lines(lines), file.path, benchmark.name, task, results, skipped
         ):
-            available |= {(known["filter"], metric) for metric in values}
-            rows.append((known, values, item_content(sample)))
+            available |= {(sample.known["filter"], metric) for metric in sample.values}
+            rows.append((sample.known, sample.values, item_content(sample.record)))
         if skipped:
             raise Trouble("bad_schema", f"{skipped[0]} ({len(skipped)} such lines)")
         if not rows:
@@ -143,7 +145,11 @@ class V2:
         if not np.isin(responses, (0, 1)).all():
             raise Trouble("bad_schema", f"metric '{metric}' holds other values than 0 and 1")
         golds = [facts["gold"] for _, _, facts in kept]
-        names = number_duplicates([known["item"] for known, _, _ in kept], golds)
+        known = [row[0] for row in kept]
+        names = name_items(
+            benchmark.name, [k["item"] for k in known], [k["doc_hash"] for k in known]
+        )
+        names = number_duplicates(names, golds)
         sheet = Sheet(
             [
                 {
@@ -164,10 +170,10 @@ class V2:
         """Whether a run is of the commit and precision asked for; looked up among several."""
         if candidates == 1:
             return True
-        stated = self._read_results(time).get("config", {})
+        stated = mapping_at(self._read_results(time), "config")
         pairs = (
-            (self._model.revision, stated.get("model_sha")),
-            (self._model.precision, stated.get("model_dtype")),
+            (self._model.revision, text_at(stated, "model_sha")),
+            (self._model.precision, text_at(stated, "model_dtype")),
         )
         return all(agree(wanted, said) for wanted, said in pairs if wanted and said)
 
@@ -175,8 +181,8 @@ class V2:
         """Return how many documents a run had of a task, as its results file says."""
         if candidates == 1:
             return 0
-        counts = self._read_results(time).get("n-samples", {}).get(task, {})
-        return int(counts.get("effective", 0))
+        count = mapping_at(self._read_results(time), "n-samples", task).get("effective")
+        return count if isinstance(count, int) else 0
 
     def _read_results(self, time: str) -> dict:
         """Return the content of a run's results file, empty where it has none."""
@@ -192,7 +198,7 @@ class V2:
 def _published(results: dict, task: str, metric: str | None) -> dict[str, float | None]:
     """Return the published scores of a task (0-1) by metric, of one filter alone."""
     stated: dict[str, float | None] = {}
-    for key, value in results.get("results", {}).get(task, {}).items():
+    for key, value in mapping_at(results, "results", task).items():
         name, _, _ = key.partition(",")
         if metric not in (None, name) or not isinstance(value, int | float):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -97,8 +98,6 @@ def tabulate(documents: Sequence[Document], ledger: Ledger, provenance: dict) ->
     for document in sorted(documents, key=lambda d: (d.benchmark, d.task, d.doc_id)):
         other = seen.setdefault(document.item, document)
         if other is not document:
-            if other.doc_hash == document.doc_hash and other.task == document.task:
-                continue  # the data set holds the document twice
             raise UserError(
                 f"item '{document.item}' stands for document {other.doc_id} of {other.task} and "
                 f"{document.doc_id} of {document.task}; give the documents a unique column 'item'"
@@ -124,11 +123,18 @@ def tabulate(documents: Sequence[Document], ledger: Ledger, provenance: dict) ->
             "transformers": provenance["transformers"],
             "model_hash": provenance["model_hash"],
             "dtype": provenance["dtype"],
+            "num_fewshot": provenance["num_fewshot"][document.task],
+            "chat_template": "yes" if provenance["prompting"]["chat_template"] else "no",
             "device": provenance["device"],
             "batch_size": provenance["batch_size"],
         }
         rows += [
-            {**known, "filter": filter_name, "metric": metric, "response": value}
+            {
+                **known,
+                "filter": filter_name,
+                "metric": metric,
+                "response": value if math.isfinite(value) else math.nan,
+            }
             for filter_name, metrics in answer.items()
             for metric, value in metrics.items()
         ]

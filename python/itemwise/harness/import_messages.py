@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from itemwise.errors import listed
-from itemwise.harness.samples import Imported
+from itemwise.harness.samples import Imported, told
+
+MOST = 5
+"""Reasons for skipping that are printed."""
 
 
 def summary(table: pd.DataFrame) -> list[str]:
@@ -29,15 +34,33 @@ def summary(table: pd.DataFrame) -> list[str]:
 
 def warnings(found: Imported) -> list[str]:
     """Return what may be wrong with an import: lines passed over, names, repeated runs."""
-    messages = [f"skipped {line}" for line in found.skipped[:5]]
-    if len(found.skipped) > 5:
-        messages.append(f"skipped {len(found.skipped) - 5} more lines")
+    skipped = told(found.skipped)
+    messages = [f"skipped {line}" for line in skipped[:MOST]]
+    if len(skipped) > MOST:
+        messages.append(f"skipped more in {len(skipped) - MOST} other places (which: --record)")
     if found.named_by_folder:
         messages.append(
             f"named by their folder, which states no organization: "
             f"{listed(sorted(found.named_by_folder))}; no results_<time>.json beside the logs says "
-            "otherwise. Is that no model's name? Give --subject organization/model"
+            "otherwise. Is that no model's name? Give --subject organization/model, or, of several "
+            "models, put the logs of each into a folder organization__model"
         )
+    messages += [
+        f"{task}: the documents have a column that names several of them alike; it is not taken "
+        "for the item's id: items are named by the hash of the document"
+        for task in found.no_ids
+    ]
+    messages += [
+        f"{task}: the data set holds {_count(n, 'document')} again; each counts as an item of its "
+        "own, as in the harness's score (item-2, ...)"
+        for task, n in found.held_twice.items()
+    ]
+    messages += [
+        f"{benchmark}: {_count(n, 'document')} in several of its tasks ({listed(tasks)}): each "
+        "counts once, the last answer"
+        for benchmark, (n, tasks) in found.in_several_tasks.items()
+    ]
+    messages += [_shuffled_text(name, *counts) for name, counts in found.shuffled.items()]
     if found.repeated:
         messages.append(_repeated(found.repeated))
     return messages
@@ -48,10 +71,13 @@ def _repeated(repeated: list[dict]) -> str:
     tasks: dict[str, list[str]] = {}
     for entry in repeated:
         tasks.setdefault(entry["subject"], []).append(entry["task"])
+    if all(len(entry["runs"]) == 1 for entry in repeated):
+        return _within_a_run(tasks)
     who = "; ".join(f"{subject}: {listed(names, 3)}" for subject, names in list(tasks.items())[:3])
     more = "; ..." if len(tasks) > 3 else ""
     last = {entry["runs"][-1][:10] for entry in repeated}
-    day = f"the run of {last.pop()}" if len(last) == 1 and last != {""} else "the later run"
+    dated = len(last) == 1 and re.fullmatch(r"[\d-]{10}", *last)
+    day = f"the run of {last.pop()}" if dated else "the later run"
     differing = sum(len(entry["different"]) for entry in repeated)
     return (
         f"{_count(len(tasks), 'model')} evaluated more than once ({who}{more}); {day} counts; "
@@ -59,5 +85,23 @@ def _repeated(repeated: list[dict]) -> str:
     )
 
 
+def _within_a_run(tasks: dict[str, list[str]]) -> str:
+    """Say which models' logs answer documents twice within one run."""
+    who = listed([f"{subject}: {listed(names, 3)}" for subject, names in tasks.items()], 3)
+    return (
+        f"{_count(len(tasks), 'model')} with documents answered twice within one run ({who}): a "
+        "copy of a log, or lines appended to it? The last line counts (which: --record)"
+    )
+
+
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def _shuffled_text(benchmark: str, n_items: int, n_questions: int) -> str:
+    """Say that models share the questions of a benchmark but hardly an item."""
+    return (
+        f"{benchmark}: the models share hardly an item although their questions agree: "
+        f"{n_questions} questions are {n_items} items, since the documents differ from run to run "
+        "(options shuffled?); evaluate all models with the options in one order"
+    )

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from itemwise.errors import UserError
 
-LOCAL = ("device_name", "task_versions")
-"""Provenance that is recorded without making another ledger; a document's key knows its task."""
+LOCAL = ("device_name", "task_versions", "num_fewshot")
+"""Provenance that is recorded without making another ledger; a document's key knows its task
+and prompt."""
 
 
 class Ledger:

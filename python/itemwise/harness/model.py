@@ -149,6 +149,7 @@ def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
         "device_name": _device_name(device),
         "prompting": asdict(suite.prompting),
         "task_versions": {name: suite.version(name) for name in suite.tasks},
+        "num_fewshot": {name: suite.shots(name) for name in suite.tasks},
         "harness": package_version("lm_eval"),
         "transformers": package_version("transformers"),
         "torch": package_version("torch"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from itemwise.errors import UserError
 
@@ -30,12 +31,45 @@ def benchmark_of(task: str) -> str:
     return found["benchmark"] if found else task
 
 
-def item_of(benchmark: str, doc: dict, doc_hash: str) -> str:
+def item_of(benchmark: str, doc: object, doc_hash: str) -> str:
     """Return the item id of a document: what names it, else its content hash."""
-    for column in ID_COLUMNS:
-        if column in doc:
-            return str(doc[column]) if column == "item" else f"{benchmark}.{doc[column]}"
+    for column in ID_COLUMNS if isinstance(doc, dict) else ():
+        name = doc.get(column)
+        if isinstance(name, str | int) and not isinstance(name, bool) and name != "":
+            return str(name) if column == "item" else f"{benchmark}.{name}"
+    return item_by_hash(benchmark, doc_hash)
+
+
+def item_by_hash(benchmark: str, doc_hash: str) -> str:
+    """Return the item id of a document that nothing names."""
     return f"{benchmark}.{doc_hash[:16]}"
+
+
+def are_ids(items: Iterable[str], doc_hashes: Iterable[str]) -> bool:
+    """Return whether the items of one log or task each stand for one document.
+
+    Data sets have columns `item` that name goods, not items.
+    """
+    first: dict[str, str] = {}
+    pairs = zip(items, doc_hashes, strict=True)
+    return all(first.setdefault(item, doc_hash) == doc_hash for item, doc_hash in pairs)
+
+
+def name_items(benchmark: str, items: Sequence[str], doc_hashes: Sequence[str]) -> list[str]:
+    """Return what the documents of one log or task are called: ids only where they are some."""
+    if are_ids(items, doc_hashes):
+        return list(items)
+    return [item_by_hash(benchmark, doc_hash) for doc_hash in doc_hashes]
+
+
+def number_repeated(items: Iterable[str]) -> list[str]:
+    """Return the items of a data set, those it holds again as `item-2`, `item-3`, ..."""
+    turn: Counter = Counter()
+    numbered = []
+    for item in items:
+        turn[item] += 1
+        numbered.append(item if turn[item] == 1 else f"{item}-{turn[item]}")
+    return numbered
 
 
 def hash_text(text: str) -> str:
@@ -43,7 +77,7 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def hash_document(doc: dict) -> str:
+def hash_document(doc: object) -> str:
     """Return the harness's `doc_hash` of a document."""
     return hash_text(json.dumps(doc, indent=2, default=_plain, ensure_ascii=False))
 

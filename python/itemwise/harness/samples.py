@@ -1,33 +1,80 @@
-"""Sample logs of lm-evaluation-harness, of every layout since 2023, as evaluations.
+"""Sample logs of lm-evaluation-harness, of every layout since 0.4.0, as evaluations.
 
-One line a document and filter; before 0.4.7 lines name neither filter nor metrics.
+One record a document and filter; before 0.4.7 records name neither filter nor metrics.
 Log-likelihoods and texts stay in the logs: only metric values are taken.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError, did_you_mean, listed
-from itemwise.harness.names import OLD_FILTERS, benchmark_of, hash_document, hash_text, item_of
+from itemwise.harness.foreign import foreign, foreign_file
+from itemwise.harness.json_text import read_records
+from itemwise.harness.logs import Log, find_logs
+from itemwise.harness.names import (
+    OLD_FILTERS,
+    are_ids,
+    benchmark_of,
+    hash_document,
+    hash_text,
+    item_by_hash,
+    item_of,
+    number_repeated,
+)
+from itemwise.harness.results_files import mapping_at, stated_filters, text_at
 from itemwise.harness.sample_items import Items
+from itemwise.responses.apart import APART
 
-FILE_NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.\-]+)\.jsonl")
-KNOWN_METRICS = (
-    "acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "f1", "mc1", "mc2",
-    "pass@1", "pass_at_1", "brier_score", "likelihood_diff", "pct_stereotype",
-    "prompt_level_strict_acc", "prompt_level_loose_acc",
-)  # fmt: skip
-"""Metrics looked for in lines that do not list theirs."""
+FIELDS = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
+          "doc_hash", "prompt_hash", "target_hash"}  # fmt: skip
+"""What a record holds beside its metrics, which old records do not list."""
 KEY = ["subject", "benchmark", "item", "filter", "metric"]
 """What a model answered once; of several rows the last counts."""
+LARGEST = 2**63 - 1
+"""Number of a document that fits into tables."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What could not be read: a file, or a place in it where one is named."""
+
+    source: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.source, self.place, self.reason)))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A record of a log.
+
+    Attributes
+    ----------
+    place : str
+        Line or number of the record.
+    record : dict
+        As logged.
+    known : dict
+        Columns of the table `evaluations`.
+    values : dict
+        Metrics that are numbers, some of them perhaps not finite.
+    """
+
+    place: str
+    record: dict
+    known: dict
+    values: dict[str, float]
 
 
 @dataclass
@@ -38,10 +85,10 @@ class Imported:
     ----------
     table : data frame
         Table `evaluations`.
-    items : Items
-        What the logs say of the items.
-    skipped : list of str
-        Files and lines that could not be read, with the reason.
+    items : data frame
+        Table `items`: what the logs say of the items.
+    skipped : list of Skipped
+        Files, records and values that could not be read, with the reason.
     named_by_folder : set of str
         Models without an organization whose name is that of their folder alone.
     superseded : int
@@ -50,38 +97,27 @@ class Imported:
         `subject` and `task` that were evaluated more than once: `runs`, their time stamps,
         of which the last counts; `items`, how many were answered again; `different`, those
         answered differently.
+    no_ids : list of str
+        Tasks whose documents have a column that names several documents alike: it is not
+        taken for the item's name.
+    held_twice : dict
+        By task, how many documents the data set holds again.
+    in_several_tasks : dict
+        Benchmarks whose tasks share documents: number of these, and the tasks.
+    shuffled : dict
+        Benchmarks whose models share questions but no items: number of items, of questions.
     """
 
     table: pd.DataFrame
-    items: Items = field(default_factory=Items)
-    skipped: list[str] = field(default_factory=list)
+    items: pd.DataFrame = field(default_factory=pd.DataFrame)
+    skipped: list[Skipped] = field(default_factory=list)
     named_by_folder: set[str] = field(default_factory=set)
     superseded: int = 0
     repeated: list[dict] = field(default_factory=list)
-
-
-def sample_files(paths: list[str | Path]) -> list[Path]:
-    """Return the sample logs named and inside folders, in the order of their time stamps.
-
-    Raises
-    ------
-    UserError
-        A path does not exist, or no sample log is found.
-    """
-    files = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            files += [p for p in path.rglob("*.jsonl") if FILE_NAME.fullmatch(p.name)]
-        elif path.exists():
-            files.append(path)
-        else:
-            raise UserError(f"{path}: no such file or folder; check the path")
-    if not files:
-        raise UserError(
-            f"{listed(paths)}: no file named samples_<task>_<time>.jsonl; give the folder that "
-            "lm-eval wrote with --log_samples --output_path"
-        )
-    return sorted(files, key=lambda path: (_time_of(path), str(path)))
+    no_ids: list[str] = field(default_factory=list)
+    held_twice: dict[str, int] = field(default_factory=dict)
+    in_several_tasks: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    shuffled: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def import_samples(
@@ -94,42 +130,48 @@ def import_samples(
 
     A later run of the same model and task replaces the earlier one item by item: of two
     rows with the same subject, item, filter and metric the one with the later time stamp
-    counts, within a file the later line.
+    counts, within a file the later line. Documents that a data set holds several times
+    are items of their own, numbered.
 
     Parameters
     ----------
     paths : list of path
         Files, or folders to look through.
     subject : str, optional
-        Name of the model; by default that of the folder that holds the log, `__` read
-        as `/` as the harness writes it, or of the results file beside it.
+        Name of the model; by default that of the results file beside the log, or of the
+        folder that holds it, `__` read as `/` as the harness writes it.
     benchmarks : dict, optional
         Benchmark of each task, where it is not metabench's or the task's own name.
     progress : callable, optional
-        Wraps the list of files.
+        Wraps the list of logs.
 
     Raises
     ------
     UserError
-        No log, no usable line, a log that names no model, or a benchmark given for a task
-        that no log is of.
+        No log, no usable line, a log that names no model, one name for the logs of several
+        models, or a benchmark given for a task that no log is of.
     """
-    files, benchmarks = sample_files(paths), benchmarks or {}
-    _check_tasks(benchmarks, {_task_of(path) for path in files})
-    found = Imported(pd.DataFrame())
+    logs, benchmarks = find_logs(paths), benchmarks or {}
+    _check_tasks(benchmarks, {log.task for log in logs})
+    _check_subject(subject, logs)
+    found, items = Imported(pd.DataFrame()), Items()
     parts = []
-    for path in progress(files):
-        rows = read_log(path, subject, benchmarks, found)
+    for log in progress(logs):
+        rows = read_log(log, subject, benchmarks, found, items)
         if rows:
             parts.append(pd.DataFrame(rows))
     if not parts:
-        raise UserError(f"no usable line in the logs: {listed(found.skipped)}")
+        raise UserError(f"no usable line in the logs: {listed(told(found.skipped))}")
     table = pd.concat(parts, ignore_index=True)
+    table["item"] = _item_names(table, found)
     check_identity(table, "samples")
     superseded = table.duplicated(KEY, keep="last")
     found.superseded = int(superseded.sum())
-    found.repeated = _repeated(table, superseded)
-    found.table = table[~superseded].drop(columns="run").reset_index(drop=True)
+    found.repeated = _repeated(table)
+    found.in_several_tasks = _in_several_tasks(table)
+    found.table = table[~superseded].drop(columns=["run", "log"]).reset_index(drop=True)
+    found.items = items.table(found.table)
+    found.shuffled = _shuffled(found.table, found.items)
     return found
 
 
@@ -143,11 +185,50 @@ def _check_tasks(benchmarks: dict[str, str], tasks: set[str]) -> None:
             )
 
 
-def _repeated(table: pd.DataFrame, superseded: pd.Series) -> list[dict]:
+def _check_subject(subject: str | None, logs: list[Log]) -> None:
+    """Refuse one name for what the results files say are several models."""
+    stated = sorted({log.stated for log in logs if log.stated})
+    if subject and len(stated) > 1:
+        raise UserError(
+            f"--subject {subject}: the logs are of {len(stated)} models: {listed(stated)}; leave "
+            "--subject out, or import the logs of one model at a time"
+        )
+
+
+def _item_names(table: pd.DataFrame, found: Imported) -> np.ndarray:
+    """Return the items' names: ids only where they are some, repeated documents numbered."""
+    number = table.groupby(["log", "doc_id", "item", "doc_hash"], sort=False).ngroup()
+    documents = table[~number.duplicated()].reset_index(drop=True)
+    for task, rows in documents.groupby("task"):
+        if not all(are_ids(r["item"], r["doc_hash"]) for _, r in rows.groupby("log")):
+            found.no_ids.append(task)
+    pairs = zip(documents["benchmark"], documents["doc_hash"], strict=True)
+    hashed = pd.Series([item_by_hash(*pair) for pair in pairs], documents.index, dtype=object)
+    documents["name"] = documents["item"].where(~documents["task"].isin(found.no_ids), hashed)
+    documents = documents.sort_values(["log", "doc_id"], kind="stable")
+    again = documents.duplicated(["log", "name"])
+    for task, rows in documents[again].groupby("task"):
+        found.held_twice[task] = int(rows.groupby("log").size().max())
+    for _, rows in documents[documents.duplicated(["log", "name"], keep=False)].groupby("log"):
+        documents.loc[rows.index, "name"] = number_repeated(rows["name"])
+    return documents["name"].sort_index().to_numpy()[number]
+
+
+def _in_several_tasks(table: pd.DataFrame) -> dict[str, tuple[int, list[str]]]:
+    """Return what `Imported.in_several_tasks` says."""
+    placed = table[["benchmark", "item", "task"]].drop_duplicates()
+    shared = placed[placed.duplicated(["benchmark", "item"], keep=False)]
+    return {
+        benchmark: (rows["item"].nunique(), sorted(rows["task"].unique()))
+        for benchmark, rows in shared.groupby("benchmark")
+    }
+
+
+def _repeated(table: pd.DataFrame) -> list[dict]:
     """Return what `Imported.repeated` says of rows of which later ones replace earlier ones."""
-    if not superseded.any():
+    again = table[table.duplicated([*KEY, "task"], keep=False)]
+    if again.empty:
         return []
-    again = table[table.duplicated(KEY, keep=False)]
     differs = again.groupby(KEY)["response"].transform("nunique") > 1
     return [
         {
@@ -161,6 +242,22 @@ def _repeated(table: pd.DataFrame, superseded: pd.Series) -> list[dict]:
     ]
 
 
+def _shuffled(table: pd.DataFrame, items: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return the items and questions of benchmarks whose documents differ between runs.
+
+    Then no model answers two items of one question, though several models together do.
+    """
+    asked = table[["subject", "benchmark", "item"]].drop_duplicates()
+    asked = asked.merge(items[["benchmark", "item", "text"]], on=["benchmark", "item"])
+    found = {}
+    for benchmark, rows in asked.groupby("benchmark"):
+        n_items, n_questions = rows["item"].nunique(), rows["text"].nunique()
+        own = rows.groupby("subject").nunique()
+        if n_items >= APART * n_questions and own["item"].sum() < APART * own["text"].sum():
+            found[benchmark] = n_items, n_questions
+    return found
+
+
 def check_identity(rows: pd.DataFrame, source: str) -> None:
     """Refuse an item id that two documents share."""
     hashes = rows.dropna(subset=["doc_hash"]).groupby("item")["doc_hash"].nunique()
@@ -172,149 +269,155 @@ def check_identity(rows: pd.DataFrame, source: str) -> None:
         )
 
 
+def told(skipped: list[Skipped]) -> list[str]:
+    """Return what was skipped in few words: places of one file and reason, files of one reason."""
+    groups: dict[tuple, list[Skipped]] = {}
+    for entry in skipped:
+        groups.setdefault((entry.reason, entry.place and entry.source), []).append(entry)
+    lines = []
+    for (reason, _), (first, *others) in groups.items():
+        more = f" and {len(others)} more" if others else ""
+        lines.append(": ".join(filter(None, (first.source, first.place))) + f"{more}: {reason}")
+    return lines
+
+
 def read_log(
-    path: Path, subject: str | None, benchmarks: dict[str, str], found: Imported
+    log: Log, subject: str | None, benchmarks: dict[str, str], found: Imported, items: Items
 ) -> list[dict]:
-    """Return the rows of one log, with its time stamp as `run`; the rest is noted in `found`."""
-    task = _task_of(path)
-    benchmark = benchmarks.get(task, benchmark_of(task))
-    results = _results_beside(path)
-    who = subject or _subject_of(path, results)
-    if not (subject or _stated_name(results) or "/" in who):
+    """Return the rows of one log, with its `run` and `log`; the rest is noted in `found`."""
+    source = str(log.path)
+    said = foreign_file(log.path)
+    if said:
+        found.skipped.append(Skipped(source, "", said))
+        return []
+    benchmark = benchmarks.get(log.task, benchmark_of(log.task))
+    records = read_records(log.path)
+    rows: list[dict] = []
+    who = subject
+    for sample in read_samples(records, source, benchmark, log.task, log.results, found.skipped):
+        who = who or log.subject()
+        items.meet(sample.record, sample.known)
+        known = {"subject": who, "run": log.run, "log": source, **sample.known}
+        for metric, value in sample.values.items():
+            if math.isfinite(value):
+                rows.append({**known, "metric": metric, "response": value})
+            else:
+                reason = f"'{metric}' is {json.dumps(value)}, no finite number"
+                found.skipped.append(Skipped(source, sample.place, reason))
+    if rows and not (subject or log.stated or "/" in who):
         found.named_by_folder.add(who)
-    rows = []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        samples = read_samples(lines, str(path), benchmark, task, results, found.skipped)
-        for sample, known, values in samples:
-            found.items.meet(sample, known)
-            known = {"subject": who, "run": _time_of(path), **known}
-            rows += [{**known, "metric": m, "response": value} for m, value in values.items()]
     return rows
 
 
 def read_samples(
-    lines: Iterable[str], source: str, benchmark: str, task: str, results: dict, skipped: list[str]
-) -> Iterator[tuple[dict, dict, dict[str, float]]]:
-    """Yield each sample of a log, what is known of it, and its metrics.
+    records: Iterable[tuple[str, object]],
+    source: str,
+    benchmark: str,
+    task: str,
+    results: dict,
+    skipped: list[Skipped],
+) -> Iterator[Sample]:
+    """Yield each sample of a log.
 
     Parameters
     ----------
-    lines : iterable of str
+    records : iterable of (str, object)
+        Place and value, as `json_text` reads them.
     source : str
-        Where the lines come from, for messages.
+        Where the records come from, for messages.
     benchmark, task : str
     results : dict
         Content of the results file of the same run, empty where there is none.
-    skipped : list of str
-        Lines that cannot be read are added, with the reason.
+    skipped : list of Skipped
+        Records that cannot be read are added, with the reason.
     """
-    filters = _old_filters(task, benchmark, results)
-    version = results.get("versions", {}).get(task)
+    filters = stated_filters(results, task) or list(OLD_FILTERS.get(benchmark, ("none",)))
+    run = {
+        "harness": text_at(results, "lm_eval_version"),
+        "transformers": text_at(results, "transformers_version"),
+        "task_version": text_at(mapping_at(results, "versions"), task),
+    }
     seen: Counter = Counter()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    for place, record in records:
+        fault = _fault(record)
+        if fault:
+            said = foreign(record)
+            skipped.append(Skipped(source, "" if said else place, said or fault))
+            if said and not seen:
+                return
             continue
-        try:
-            sample = json.loads(line)
-            doc, doc_id = sample["doc"], int(sample["doc_id"])
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-            skipped.append(f"{source}: line {number}: cut off or no sample of the harness")
-            continue
-        filter_name = sample.get("filter")
-        if filter_name is None:
-            turn = seen[doc_id]
-            filter_name = filters[turn] if turn < len(filters) else f"filter-{turn + 1}"
-            seen[doc_id] += 1
-        values = _metric_values(sample)
+        doc = record["doc"]
+        doc_hash = text_at(record, "doc_hash") or hash_document(doc)
+        turn = seen[record["doc_id"], doc_hash]
+        seen[record["doc_id"], doc_hash] += 1
+        values = _metric_values(record)
         if not values:
-            skipped.append(f"{source}: line {number}: no metric with a number")
-        doc_hash = sample.get("doc_hash") or hash_document(doc)
+            skipped.append(Skipped(source, place, "no metric with a number"))
         known = {
             "benchmark": benchmark,
             "task": task,
             "item": item_of(benchmark, doc, doc_hash),
-            "doc_id": doc_id,
+            "doc_id": int(record["doc_id"]),
             "doc_hash": doc_hash,
-            "prompt_hash": sample.get("prompt_hash") or _prompt_hash(sample),
-            "filter": filter_name,
-            "harness": results.get("lm_eval_version"),
-            "transformers": results.get("transformers_version"),
-            "task_version": None if version is None else str(version),
+            "prompt_hash": text_at(record, "prompt_hash") or _prompt_hash(record),
+            "filter": record.get("filter")
+            or (filters[turn] if turn < len(filters) else f"filter-{turn + 1}"),
+            **run,
         }
-        yield sample, known, values
+        yield Sample(place, record, known, values)
 
 
-def _metric_values(sample: dict) -> dict[str, float]:
-    """Return the metrics of a line that are numbers."""
-    names = sample.get("metrics") or KNOWN_METRICS
-    values = {name: sample[name] for name in names if name in sample}
-    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+def _fault(record: object) -> str | None:
+    """Say why a record is no sample, None where it is one."""
+    if not isinstance(record, dict) or not {"doc", "doc_id"} <= record.keys():
+        return "cut off or no sample of the harness"
+    if not _is_row(record["doc_id"]):
+        return f"'doc_id' is {_short(record['doc_id'])}, no number of a row"
+    if not isinstance(record.get("filter"), str | None):
+        return f"'filter' is {_short(record['filter'])}, no name"
+    metrics = record.get("metrics")
+    if metrics is not None and not (
+        isinstance(metrics, list) and all(isinstance(name, str) for name in metrics)
+    ):
+        return f"'metrics' is {_short(metrics)}, no list of names"
+    return None
 
 
-def _prompt_hash(sample: dict) -> str | None:
+def _is_row(value: object) -> bool:
+    """Return whether a value is the number of a row, or a text of it."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+
+def _short(value: object) -> str:
+    """Return the beginning of a value, for messages."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _metric_values(record: dict) -> dict[str, float]:
+    """Return the metrics of a record that are numbers."""
+    names = record.get("metrics") or [name for name in record if name not in FIELDS]
+    values = {name: record[name] for name in names if name in record}
+    return {
+        name: _number(value) for name, value in values.items() if isinstance(value, int | float)
+    }
+
+
+def _number(value: float) -> float:
+    """Return a number as float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _prompt_hash(record: dict) -> str | None:
     """Return the hash of the first request's prompt, from either layout of arguments."""
-    arguments = sample.get("arguments")
+    arguments = record.get("arguments")
     try:
         first = arguments["gen_args_0"]["arg_0"] if isinstance(arguments, dict) else arguments[0][0]
     except (KeyError, IndexError, TypeError):
         return None
     return hash_text(first) if isinstance(first, str) else None
-
-
-def _old_filters(task: str, benchmark: str, results: dict) -> list[str]:
-    """Return the names of a task's filters in their order, for logs that lack them."""
-    stated = results.get("configs", {}).get(task, {}).get("filter_list")
-    if stated:
-        return [entry["name"] for entry in stated]
-    return list(OLD_FILTERS.get(benchmark, ("none",)))
-
-
-def _results_beside(path: Path) -> dict:
-    """Return the results file of the same run, if it lies beside the log."""
-    for candidate in path.parent.glob(f"*results_{_time_of(path)}.json"):
-        try:
-            return json.loads(candidate.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            return {}
-    return {}
-
-
-def _subject_of(path: Path, results: dict) -> str:
-    """Name the model, by the results file, else by the folder; with its revision if stated.
-
-    The harness writes all revisions of a model to one folder.
-    """
-    name = (_stated_name(results) or path.parent.name).replace("__", "/")
-    if name in ("", ".."):
-        raise UserError(
-            f"{path}: neither a folder nor a results_<time>.json beside it names the model; give "
-            "--subject organization/model"
-        )
-    revision = _revision(results.get("config") or {})
-    return name if revision in (None, "main") else f"{name}@{revision}"
-
-
-def _stated_name(results: dict) -> str | None:
-    """Return the model's name as a results file states it."""
-    return results.get("model_name") or results.get("model_name_sanitized")
-
-
-def _revision(config: dict) -> str | None:
-    """Return the revision that was asked for, from either form of the model's arguments."""
-    arguments = config.get("model_args")
-    if isinstance(arguments, str):
-        pairs = (part.partition("=")[::2] for part in re.split(r"[,\s]+", arguments))
-        arguments = {name.strip(): value.strip() for name, value in pairs}
-    return (arguments or {}).get("revision") or config.get("model_revision")
-
-
-def _task_of(path: Path) -> str:
-    """Return the task that a log's name states."""
-    found = FILE_NAME.fullmatch(path.name)
-    return found["task"] if found else path.stem.removeprefix("samples_")
-
-
-def _time_of(path: Path) -> str:
-    """Return the time stamp in a log's name, empty where there is none."""
-    found = FILE_NAME.fullmatch(path.name)
-    return found["time"] if found else ""

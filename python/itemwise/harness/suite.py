@@ -18,7 +18,14 @@ from functools import cache
 from pathlib import Path
 
 from itemwise.errors import Unreachable, UserError, listed, no_connection, suggestion
-from itemwise.harness.names import benchmark_of, hash_document, hash_text, item_of
+from itemwise.harness.names import (
+    benchmark_of,
+    hash_document,
+    hash_text,
+    item_of,
+    name_items,
+    number_repeated,
+)
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -139,18 +146,22 @@ class Suite:
             )
         settings = json.dumps([output_settings(task), self.version(name)], sort_keys=True)
         by_document: dict[int, list] = {}
-        for request in task.instances:
+        for request in sorted(task.instances, key=lambda request: request.doc_id):
             by_document.setdefault(request.doc_id, []).append(request)
-        for doc_id, requests in by_document.items():
+        docs = [requests[0].doc for requests in by_document.values()]
+        hashes = [hash_document(doc) for doc in docs]
+        items = [item_of(benchmark, *pair) for pair in zip(docs, hashes, strict=True)]
+        items = number_repeated(name_items(benchmark, items, hashes))
+        for (doc_id, requests), doc, doc_hash, item in zip(
+            by_document.items(), docs, hashes, items, strict=True
+        ):
             requests = tuple(sorted(requests, key=lambda request: request.idx))
-            doc = requests[0].doc
-            doc_hash = hash_document(doc)
             asked = [settings, str(task.doc_to_target(doc)), [r.args for r in requests]]
             self.documents.append(
                 Document(
                     benchmark=benchmark,
                     task=name,
-                    item=item_of(benchmark, doc, doc_hash),
+                    item=item,
                     doc_id=doc_id,
                     doc_hash=doc_hash,
                     prompt_hash=hash_text(requests[0].args[0]),
@@ -164,6 +175,10 @@ class Suite:
         """Return the version that a task states."""
         metadata = self.tasks[task].get_config("metadata") or {}
         return str(metadata.get("version", "not stated"))
+
+    def shots(self, task: str) -> int:
+        """Return how many worked examples the prompts of a task hold."""
+        return int(self.tasks[task].get_config("num_fewshot") or 0)
 
     def pick(self, items: Iterable[str], source: str) -> list[Document]:
         """Return the documents of the named items.

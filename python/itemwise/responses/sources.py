@@ -110,7 +110,7 @@ def _files_at(path: Path) -> list[Path]:
     """Return a file, or those inside a folder."""
     if path.is_dir():
         inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES)
-        if not inside and any(path.rglob("samples_*.jsonl")):
+        if not inside and any(path.rglob("samples_*.json*")):
             raise UserError(
                 f"{path}: holds sample logs; make one table of them first by itemwise "
                 f"import-samples --samples {path} --out results.parquet, and give that"

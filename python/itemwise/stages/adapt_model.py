@@ -25,9 +25,9 @@ from itemwise.adaptive.live import (
 )
 from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
 from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.conditions import unlike_calibration
 from itemwise.bank.model_scores import (
     check_benchmarks,
-    differences,
     documents_of,
     matched,
     no_item,
@@ -212,7 +212,7 @@ def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[Benchmark
     chosen = choices_of(options, bank)
     for name, part in parts.items():
         kept, said = with_main_metric(bank, name, part, *chosen[:2])
-        warn(differences(bank, name, kept, said, chosen[0]))
+        warn(f"{name}: {t}" for t in unlike_calibration(bank, name, kept, said, chosen[0]))
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         return responses_of(bank, benchmark, parts[benchmark], items, *chosen)
@@ -240,7 +240,7 @@ def warn_of_documents(bank: Bank, documents: dict, harness: str) -> None:
     )
     benchmark = rows["item"].map(bank.items.drop_duplicates("item").set_index("item")["benchmark"])
     for name, part in rows.groupby(benchmark):
-        warn(differences(bank, name, part, "response", {}))
+        warn(f"{name}: {t}" for t in unlike_calibration(bank, name, part, "response", {}))
 
 
 def show(bar: tqdm, tests: list[BenchmarkTest]) -> None:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from itemwise.cli.options import add
 from itemwise.errors import UserError, listed
+from itemwise.responses.apart import check_items_shared
 from itemwise.responses.build import (
     build_responses,
     describe_items,
@@ -135,6 +136,8 @@ def narrowed(options, responses: Responses, items: pd.DataFrame) -> tuple:
         first = first_of_each(items, options.distinct, f"benchmark '{options.benchmark}'")
         left_out["repeated_items"] = items.loc[~first, "item"].tolist()
         responses, items = responses.take(items=first), items[first].reset_index(drop=True)
+    if options.drop_incomplete or not options.full_scores:
+        check_items_shared(responses, items, options.coverage)
     if options.drop_incomplete:
         enough = responses.administered.mean(axis=1) >= options.coverage
         left_out["incomplete_subjects"] = responses.subjects[~enough].tolist()

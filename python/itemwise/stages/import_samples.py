@@ -48,7 +48,7 @@ def run(options) -> None:
     if options.record:
         write_record(record(options, found), options.record)
     if options.out_items:
-        write_table(found.items.table(), options.out_items, "items")
+        write_table(found.items, options.out_items, "items")
     write_table(found.table, options.out, "evaluations")
     print("\n".join(summary(found.table)))
 
@@ -62,6 +62,6 @@ def record(options, found: Imported) -> dict:
         "rows": len(found.table),
         "superseded_rows": found.superseded,
         "repeated": found.repeated,
-        "skipped": found.skipped,
+        "skipped": [*map(str, found.skipped)],
         "counts": counts.reset_index().to_dict("records"),
     }

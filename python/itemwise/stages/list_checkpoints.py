@@ -10,6 +10,7 @@ import json
 
 from itemwise.analyses import checkpoint_lists
 from itemwise.cli.options import add, whole_number
+from itemwise.cli.terminal import warn
 from itemwise.errors import UserError
 from itemwise.tables.contract import write_table
 
@@ -36,10 +37,13 @@ def run(options) -> None:
     """List, pick and write."""
     tables = [
         *(checkpoint_lists.family(name, options.size) for name in options.family),
-        *(checkpoint_lists.from_hub(name) for name in options.hub),
-        *(checkpoint_lists.from_folder(path, options.tokens_per_step) for path in options.folder),
+        *(checkpoint_lists.from_hub(name, notice) for name in options.hub),
+        *(
+            checkpoint_lists.from_folder(path, options.tokens_per_step, notice)
+            for path in options.folder
+        ),
         *(checkpoint_lists.from_file(path) for path in options.table),
-        *([checkpoint_lists.from_entries(options.entries)] if options.entries else []),
+        *([checkpoint_lists.from_entries(options.entries, notice)] if options.entries else []),
     ]
     if not tables:
         raise UserError("nothing to list; give --family, --hub, --folder, --table or --entries")
@@ -51,3 +55,8 @@ def run(options) -> None:
     print(f"{len(picked)} of {len(table)} checkpoints")
     for note in picked["note"].dropna().unique():
         print(f"note: {note}")
+
+
+def notice(message: str) -> None:
+    """Print what is left out of a list, or contradicts itself."""
+    warn([message])

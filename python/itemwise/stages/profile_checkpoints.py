@@ -18,6 +18,7 @@ import yaml
 from tqdm import tqdm
 
 from itemwise.analyses import checkpoint_lists
+from itemwise.analyses.checkpoint_names import read_folder
 from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
@@ -260,11 +261,11 @@ def watch(options, suite: pd.DataFrame) -> None:
         stopping = options.stop_file is not None and Path(options.stop_file).exists()
         last = None
         for path in looking.look():
-            number = checkpoint_lists.STEP.search(path.name)
-            last = int(number[1]) if number else None
-            known = last is not None and options.tokens_per_step is not None
+            told = read_folder(path)
+            last = told.step
+            counted = last is not None and options.tokens_per_step is not None
             row = {"model": name, "revision": path.name, "step": last,
-                   "tokens": last * options.tokens_per_step if known else None,
+                   "tokens": last * options.tokens_per_step if counted else told.tokens,
                    "location": str(path.resolve()), "dtype": None}  # fmt: skip
             n += 1
             failures = start(options, row, suite)

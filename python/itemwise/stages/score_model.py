@@ -48,7 +48,11 @@ def run(options) -> None:
     bank = read_bank(options.bank)
     if options.samples:
         imported = import_samples(options.samples, options.subject)
-        evaluations, skipped, noted = imported.table, imported.skipped, warnings(imported)
+        evaluations, skipped, noted = (
+            imported.table,
+            [*map(str, imported.skipped)],
+            warnings(imported),
+        )
     else:
         evaluations = results_of(options.results, options.subject)
         skipped, noted = [], []

@@ -1,7 +1,9 @@
 """Tables in R's own file format (RDS): how R and Python exchange them without a parquet package.
 
 The file holds a named list: `columns`, the vectors by name, and `int64`, the names of those
-that are 64-bit integers, which R holds as doubles. The library `rdata` reads and writes it.
+that are 64-bit integers, which R holds as doubles. A vector of texts is a list of `levels`,
+each text once, and `codes`, their numbers from 1: the library `rdata`, which reads and writes
+the file, takes long over every single text.
 """
 
 from __future__ import annotations
@@ -77,10 +79,17 @@ def _as_r_holds_it(column: pa.Array, where: str) -> pa.Array:
     return column.cast(pa.int64())
 
 
-def _vector(column: pa.Array) -> np.ndarray:
-    """Return a column as the array that `rdata` makes an R vector of."""
+def _vector(column: pa.Array) -> np.ndarray | dict[str, np.ndarray]:
+    """Return a column as what `rdata` makes an R vector of."""
     if pa.types.is_string(column.type):
-        return np.array(column.to_pylist(), dtype=object if len(column) else str)
+        encoded = column.dictionary_encode()
+        levels = encoded.dictionary.to_pylist()
+        codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32)
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        return {
+            "levels": np.array(levels, dtype=object if levels else str),
+            "codes": np.ma.masked_array(codes + 1, mask=null, dtype=np.int32),
+        }
     if pa.types.is_integer(column.type) and column.type.bit_width == 64:
         column = column.cast(pa.float64(), safe=False)  # R refuses what this rounds
     values = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
@@ -91,11 +100,14 @@ def _vector(column: pa.Array) -> np.ndarray:
     return np.ma.masked_array(values, mask=null)
 
 
-def _array(values: np.ndarray, int64: bool) -> pa.Array:
+def _array(values: np.ndarray | dict[str, np.ndarray], int64: bool) -> pa.Array:
     """Return an R vector as a column."""
+    if isinstance(values, dict):
+        levels = pa.array([str(level) for level in values["levels"]], pa.string())
+        codes = np.ma.masked_array(values["codes"])
+        indices = pa.array(codes.data - 1, pa.int32(), mask=np.ma.getmaskarray(codes))
+        return pa.DictionaryArray.from_arrays(indices, levels).dictionary_decode()
     if isinstance(values, np.ma.MaskedArray):
         return pa.array(values.data, mask=np.ma.getmaskarray(values))
-    if values.dtype.kind in "OU":
-        return pa.array(values.tolist(), pa.string())
     column = pa.array(values, from_pandas=True)
     return column.cast(pa.int64()) if int64 else column

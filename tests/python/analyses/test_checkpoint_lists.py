@@ -1,5 +1,8 @@
 """Lists of checkpoints, subsets, folders that grow."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,19 +38,18 @@ def test_families_keep_the_contract_and_the_order_of_training(name):
     assert (name in ("amber", "pythia")) == table["note"].isna().all()
 
 
-def test_names_that_tell_their_step():
+def test_names_are_put_in_the_order_of_training():
     table = checkpoint_lists.named("x", [
-        "main", "step1000-tokens4B", "stage1-step2000-tokens9B", "ckpt_012", "checkpoint-7",
-        "global_step30", "CrystalCoder_phase3_checkpoint_027728", "step-001000-2BT",
-    ]).set_index("revision")  # fmt: skip
-    assert table["step"].drop("main").to_dict() == {
-        "step1000-tokens4B": 1000, "stage1-step2000-tokens9B": 2000, "ckpt_012": 12,
-        "checkpoint-7": 7, "global_step30": 30, "CrystalCoder_phase3_checkpoint_027728": 27728,
-        "step-001000-2BT": 1000,
-    }  # fmt: skip
-    assert table.loc["stage1-step2000-tokens9B", "tokens"] == 9e9
-    assert table.loc["CrystalCoder_phase3_checkpoint_027728", "tokens"] == pytest.approx(1.382e12)
-    assert np.isnan(table.loc["main", "step"])
+        "main", "step2000", "stage2-step100-tokens1B", "step1000-tokens4B",
+        "stage1-step2000-tokens9B", "CrystalCoder_phase3_checkpoint_027728",
+    ])  # fmt: skip
+    assert table["revision"].tolist() == [
+        "step1000-tokens4B", "step2000", "CrystalCoder_phase3_checkpoint_027728",
+        "stage1-step2000-tokens9B", "stage2-step100-tokens1B", "main",
+    ]  # fmt: skip
+    assert table.loc[2, "tokens"] == pytest.approx(1.382e12)
+    assert np.isnan(table.loc[5, "step"])
+    assert "several stages" in table.loc[0, "note"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 360, 999])
@@ -97,6 +99,98 @@ def test_stage_lists_folders_and_refuses_twice(itemwise, tmp_path):
         done = itemwise("list-checkpoints", *options, "--out", tmp_path / "x.parquet")
         assert done.status == 2
         assert message in done.err
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that makes folders of checkpoints, each with a configuration."""
+
+    def make(*names: str):
+        for name in names:
+            (tmp_path / "run" / name).mkdir(parents=True)
+            (tmp_path / "run" / name / "config.json").write_text("{}")
+        return tmp_path / "run"
+
+    return make
+
+
+def test_folders_are_read_as_revisions_are(run):
+    names = ("step500-tokens2B", "step1000-tokens4B", "stage1-step102500-tokens858B",
+             "checkpoint-10-v2")  # fmt: skip
+    table = checkpoint_lists.from_folder(run(*names))
+    assert dict(zip(table["revision"], table["step"], strict=True)) == {
+        "checkpoint-10-v2": 10, "step500-tokens2B": 500, "step1000-tokens4B": 1000,
+        "stage1-step102500-tokens858B": 102500,
+    }  # fmt: skip
+    assert table["step"].tolist() == [10, 500, 1000, 102500]
+    assert table["tokens"].tolist()[1:] == [2e9, 4e9, 858e9]
+    assert np.isnan(table["tokens"][0])
+    assert [Path(place).name for place in table["location"]] == table["revision"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("checkpoint-500", "iter_0000500"), "'checkpoint-500' and 'iter_0000500' .* step 500"),
+        (("ckpt-1.5T", "tokens-1500B"), "'ckpt-1.5T' and 'tokens-1500B' are both of 1.5e.12 tok"),
+        (("epoch-1", "epoch-2"), r"none of the folders epoch-1, epoch-2 tells its training step"),
+    ],
+)
+def test_folders_without_one_place_each_are_refused(names, message, run):
+    with pytest.raises(UserError, match=message):
+        checkpoint_lists.from_folder(run(*names))
+
+
+def test_one_step_of_two_stages_is_two_checkpoints(run):
+    table = checkpoint_lists.from_folder(run("stage2-step10", "stage1-step10", "stage1-step20"))
+    assert table["revision"].tolist() == ["stage1-step10", "stage1-step20", "stage2-step10"]
+
+
+def test_a_folder_without_step_is_left_out_and_said(run, tmp_path, itemwise):
+    folder = run("step10", "step20", "final", "last", "main")
+    (folder / "last/trainer_state.json").write_text('{"global_step": 20}')
+    (folder / "main/trainer_state.json").write_text('{"global_step": 30}')
+    done = itemwise("list-checkpoints", "--folder", folder, "--out", tmp_path / "l.parquet")
+    assert done.status == 0, done.err
+    table = read_table(tmp_path / "l.parquet", "checkpoints")
+    assert dict(zip(table["revision"], table["step"], strict=True)) == {
+        "step10": 10, "step20": 20, "main": 30,
+    }  # fmt: skip
+    assert "run/final: left out, since neither its name nor" in done.err
+    assert "run/last: left out, since it is of step 20 as step20" in done.err
+
+
+def test_a_single_folder_needs_no_step(run):
+    table = checkpoint_lists.from_folder(run("final"))
+    assert table["revision"].tolist() == ["final"]
+    assert table["step"].isna().all()
+
+
+def test_tokens_of_names_and_of_steps_that_disagree_are_said(run):
+    said = []
+    folder = run("step500-tokens2B", "step1000-tokens4B")
+    table = checkpoint_lists.from_folder(folder, 4_194_304, said.append)
+    assert table["tokens"].tolist() == [500 * 4_194_304, 1000 * 4_194_304]
+    assert said == []
+    table = checkpoint_lists.from_folder(folder, 100, said.append)
+    assert table["tokens"].tolist() == [50_000, 100_000]
+    assert "makes 100000 tokens, its name tells 4e+09; the option counts" in said[0]
+
+
+def test_hub_revisions_without_step_are_said_and_equal_steps_refused(monkeypatch):
+    names = ["main", "step10-tokens1B", "step20-tokens2B", "step10-tokens1B"]
+
+    def refs(model):
+        return SimpleNamespace(branches=[SimpleNamespace(name=n) for n in names], tags=[])
+
+    monkeypatch.setattr("huggingface_hub.list_repo_refs", refs)
+    said = []
+    table = checkpoint_lists.from_hub("lab/x", said.append)
+    assert table["revision"].tolist() == ["step10-tokens1B", "step20-tokens2B"]
+    assert said == ["--hub lab/x: left out, since their names tell no step: main"]
+    names.append("step20-v2")
+    with pytest.raises(UserError, match="'step20-tokens2B' and 'step20-v2' are both of step 20"):
+        checkpoint_lists.from_hub("lab/x")
 
 
 def test_names_in_paths_are_safe():

@@ -300,23 +300,23 @@ def test_watching_measures_what_comes_and_stops(tmp_path, itemwise, monkeypatch)
     def start(options, row, suite):
         started.append((row["revision"], row["step"], row["tokens"]))
         if len(started) == 1:  # while the first is measured, the training writes the next
-            write(200)
+            write("step200-tokens2B")
         return {}
 
-    def write(step):
-        folder = tmp_path / "run" / f"checkpoint-{step}"
+    def write(name):
+        folder = tmp_path / "run" / name
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(b"1")
 
-    write(100)
+    write("checkpoint-100")
     monkeypatch.setattr(profile_checkpoints, "start", start)
     words = ["profile-checkpoints", "--watch", tmp_path / "run", "--analyses", "perplexity",
              "--interval", "0.01", "--tokens-per-step", "4", "--store", tmp_path / "store",
              "--out", tmp_path / "out"]  # fmt: skip
     done = itemwise(*words, "--until", "200")
     assert done.status == 0
-    assert started == [("checkpoint-100", 100, 400), ("checkpoint-200", 200, 800)]
+    assert started == [("checkpoint-100", 100, 400), ("step200-tokens2B", 200, 800)]
     (tmp_path / "stop").write_text("")
     started.clear()
     assert itemwise(*words, "--stop-file", tmp_path / "stop").status == 0

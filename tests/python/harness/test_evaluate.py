@@ -37,6 +37,36 @@ def table_of(loaded, suite, documents, ledger, chunk=64) -> pd.DataFrame:
     return tabulate(documents, ledger, provenance(*loaded, suite))
 
 
+def test_documents_that_the_data_set_holds_twice_are_all_evaluated(loaded, tmp_path):
+    """Under the names that imported logs give them, so that the mean is the harness's score."""
+    from tiny import make_tasks
+
+    from itemwise.harness.ledger import Ledger
+    from itemwise.harness.model import provenance
+    from itemwise.harness.suite import Suite
+
+    folder = make_tasks(tmp_path / "tasks", 4)
+    data = (folder / "sums.jsonl").read_text().splitlines(keepends=True)
+    (folder / "sums.jsonl").write_text("".join([*data[:3], data[0]]))
+    suite = Suite(["sums"], include_path=folder)
+    names = [d.item for d in suite.documents]
+    assert names[3] == f"{names[0]}-2"
+    ledger = Ledger(tmp_path / "ledger", provenance(*loaded, suite))
+    table = table_of(loaded, suite, suite.documents, ledger)
+    assert table.groupby("filter")["item"].nunique().unique().tolist() == [4]
+
+
+def test_a_metric_without_a_finite_value_is_not_administered(loaded, suite, ledger, tmp_path):
+    from itemwise.tables.contract import write_table
+
+    documents = suite.documents[:2]
+    table_of(loaded, suite, documents, ledger)
+    ledger.answers[documents[1].key] = {"none": {"acc": float("-inf"), "acc_norm": 1.0}}
+    table = table_of(loaded, suite, documents, ledger)
+    write_table(table, tmp_path / "e.parquet", "evaluations")
+    assert table.groupby("metric")["response"].count().to_dict() == {"acc": 1, "acc_norm": 2}
+
+
 def test_equals_the_bare_harness_item_by_item(loaded, suite, ledger, tasks):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
@@ -327,6 +357,8 @@ def test_the_command_writes_table_documents_and_record(command, tmp_path):
     assert set(table["subject"]) == {"lab/m@7"}
     assert set(table["benchmark"]) == {"arithmetic"}
     assert set(table["filter"]) == {"strict", "flexible"}
+    assert set(table["chat_template"]) == {"no"}
+    assert set(table["num_fewshot"]) == {0}
     record = json.loads((tmp_path / "r.json").read_text())
     assert (record["documents"], record["asked_now"], record["dtype"]) == (8, 8, "float32")
     assert len(record["model_hash"]) == 64

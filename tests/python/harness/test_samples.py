@@ -5,30 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
+from logs import row, write_log
 
 from itemwise.errors import UserError
-from itemwise.harness.names import benchmark_of, hash_document, item_of, main_metric
+from itemwise.harness.names import (
+    benchmark_of,
+    hash_document,
+    item_by_hash,
+    item_of,
+    main_metric,
+)
 from itemwise.harness.samples import import_samples
 from itemwise.tables.contract import read_table
 
 OLD, NEW = "2023-11-05T10-00-00.1", "2026-02-01T09-30-00.25"
-
-
-def row(doc_id: int, text: str = "", **more) -> dict:
-    doc = {"question": text or f"q{doc_id}", "choices": ["a", "b"]}
-    return {
-        "doc_id": doc_id, "doc": doc, "target": "0",
-        "arguments": {"gen_args_0": {"arg_0": f"Q: {doc['question']}"}},
-        "resps": [[["-1.0", "False"]]], **more,
-    }  # fmt: skip
-
-
-def write_log(folder, task: str, time: str, rows: list, tail: str = ""):
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(line) + "\n" for line in rows)
-    path = folder / f"samples_{task}_{time}.jsonl"
-    path.write_text(lines + tail)
-    return path
 
 
 def test_old_rows_without_filter_metrics_and_hashes(tmp_path):
@@ -204,13 +194,143 @@ def test_documents_count_not_the_numbers_that_logs_give_them(tmp_path):
         assert table[item_of("t", {}, doc_hash)] == right
 
 
-def test_two_documents_under_one_id_are_refused(tmp_path):
-    lines = [row(i, acc=float(i)) for i in range(2)]
-    for line in lines:
-        line["doc"]["item"] = "same"
-    write_log(tmp_path / "m", "t", NEW, lines)
+def named(doc_id: int, text: str, **more) -> dict:
+    line = row(doc_id, text, acc=1.0)
+    line["doc"] |= more
+    return line
+
+
+def test_one_id_of_different_documents_in_different_logs_is_refused(tmp_path):
+    write_log(tmp_path / "a__m", "t", NEW, [named(0, "old", item="same")])
+    write_log(tmp_path / "a__n", "t", NEW, [named(0, "new", item="same")])
     with pytest.raises(UserError, match="item 'same' stands for 2 different documents"):
         import_samples([tmp_path])
+
+
+def test_a_column_item_that_names_goods_is_no_id(tmp_path, itemwise):
+    """Also not in the log of another model in which the goods happen to differ."""
+    goods = [named(i, f"price of {i}?", item="shoe") for i in range(3)]
+    write_log(tmp_path / "a__m", "shop", NEW, goods)
+    write_log(tmp_path / "a__n", "shop", NEW, goods[:1])
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet")
+    assert done.status == 0
+    assert "shop: the documents have a column that names several of them alike" in done.err
+    table = read_table(tmp_path / "o.parquet", "evaluations")
+    by_hash = [item_by_hash("shop", hash_document(line["doc"])) for line in goods]
+    assert table.groupby("subject")["item"].agg(list).to_dict() == {
+        "a/m": by_hash, "a/n": by_hash[:1],
+    }  # fmt: skip
+
+
+def test_documents_that_are_texts_are_named_by_their_hash(tmp_path):
+    lines = [{**row(i, acc=1.0), "doc": f"which item is number {i}?"} for i in range(2)]
+    write_log(tmp_path / "a__m", "t", NEW, lines)
+    found = import_samples([tmp_path])
+    assert found.table["item"].tolist() == [
+        item_by_hash("t", hash_document(line["doc"])) for line in lines
+    ]
+    assert set(found.items["text"]) == {line["doc"] for line in lines}
+
+
+def test_a_data_set_that_holds_a_document_twice_was_run_once(tmp_path, itemwise):
+    """Every document counts, as in the harness's score: 1/6, 2/8 and 4/12 of them right."""
+    for model, right, n in (("one", 1, 6), ("two", 2, 8), ("three", 4, 12)):
+        lines = [row(i, text=f"q{i % 5}", acc=float(i < right)) for i in range(n)]
+        write_log(tmp_path / f"a__{model}", "t", NEW, lines)
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet")
+    assert done.status == 0
+    assert "t: the data set holds 7 documents again; each counts as an item" in done.err
+    assert "more than once" not in done.err
+    table = read_table(tmp_path / "o.parquet", "evaluations")
+    means = 100 * table.groupby("subject")["response"].mean()
+    assert means.round(1).to_dict() == {"a/one": 16.7, "a/two": 25.0, "a/three": 33.3}
+    first = item_by_hash("t", hash_document(row(0)["doc"]))
+    names = table.loc[table["subject"] == "a/three"].sort_values("doc_id")["item"]
+    assert names.tolist()[::5] == [first, f"{first}-2", f"{first}-3"]
+
+
+def test_documents_of_several_tasks_of_a_benchmark_are_no_second_run(tmp_path, itemwise):
+    for task, shared in (("capitals", 0), ("rivers", 5)):
+        lines = [row(i, text=f"q{i + shared}", acc=1.0) for i in range(6)]
+        write_log(tmp_path / "a__m", task, NEW, lines)
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet",
+                    "--benchmark-of", "capitals=quiz", "rivers=quiz")  # fmt: skip
+    assert "quiz: 1 document in several of its tasks (capitals, rivers): each counts" in done.err
+    assert "more than once" not in done.err
+    assert "twice" not in done.err
+    assert "1 model with 11 items" in done.out
+
+
+def test_a_copied_log_is_no_second_run(tmp_path, itemwise):
+    for folder in ("first", "copy"):
+        write_log(tmp_path / folder / "a__m", "t", NEW, [row(0, acc=1.0)])
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet")
+    assert "1 model with documents answered twice within one run (a/m: t): a copy" in done.err
+
+
+def test_values_that_are_no_finite_numbers_are_passed_over(tmp_path, itemwise):
+    lines = [row(i, metrics=["acc", "perplexity"], filter="none", acc=float(i), perplexity=-1.5)
+             for i in range(2)]  # fmt: skip
+    lines += [{**lines[0], **row(i), "acc": float("nan"), "perplexity": float("-inf")}
+              for i in (2, 3)]  # fmt: skip
+    path = write_log(tmp_path / "a__m", "t", NEW, lines)
+    write_log(tmp_path / "a__n", "t", NEW, [row(0, acc=10**400), row(1, acc=1.0)])
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet",
+                    "--record", tmp_path / "r.json")  # fmt: skip
+    assert done.status == 0
+    assert f"skipped {path}: line 3 and 1 more: 'acc' is NaN, no finite number" in done.err
+    assert f"skipped {path}: line 3 and 1 more: 'perplexity' is -Infinity" in done.err
+    table = read_table(tmp_path / "o.parquet", "evaluations")
+    assert table.groupby(["subject", "metric"])["response"].agg(list).to_dict() == {
+        ("a/m", "acc"): [0, 1], ("a/m", "perplexity"): [-1.5, -1.5], ("a/n", "acc"): [1],
+    }  # fmt: skip
+    assert len(json.loads((tmp_path / "r.json").read_text())["skipped"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"filter": ["strict", "loose"]}, """'filter' is ["strict", "loose"], no name"""),
+        ({"metrics": {"acc": 1}}, """'metrics' is {"acc": 1}, no list of names"""),
+        ({"doc_id": -1}, "'doc_id' is -1, no number of a row"),
+        ({"doc_id": 2**70}, "'doc_id' is 1180591620717411303424, no number of a row"),
+        ({"doc_id": True}, "'doc_id' is true, no number of a row"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_record_is_skipped_where_others_are_sound(wrong, reason, tmp_path):
+    path = write_log(tmp_path / "a__m", "t", NEW, [row(0, acc=1.0), row(1, acc=1.0) | wrong])
+    found = import_samples([tmp_path])
+    assert len(found.table) == 1
+    assert [*map(str, found.skipped)] == [f"{path}: line 2: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "subject"),
+    [
+        ({"model_name": 160, "versions": None, "configs": [], "config": "x"}, "160"),
+        ([{"model_name": "org/n"}], "a/m"),
+        ({"model_name": ["org/n"], "configs": {"t": {"filter_list": {"name": 1}}}}, "a/m"),
+        ({"model_name": "org/my__model", "versions": {"t": [1]}}, "org/my__model"),
+        ({"model_name_sanitized": "org__n", "config": {"model_args": ["x"]}}, "org/n"),
+    ],
+)
+def test_a_results_file_of_any_shape(content, subject, tmp_path):
+    write_log(tmp_path / "a__m", "t", NEW, [row(0, acc=1.0)])
+    (tmp_path / "a__m" / f"results_{NEW}.json").write_text(json.dumps(content))
+    assert set(import_samples([tmp_path]).table["subject"]) == {subject}
+
+
+def test_options_shuffled_for_each_run_are_told(tmp_path, itemwise):
+    for model in ("m", "n", "o"):
+        lines = [row(i, acc=1.0) for i in range(4)]
+        for line in lines:
+            line["doc"]["choices"] = [model, "b"]
+        write_log(tmp_path / f"a__{model}", "gpqa", NEW, lines)
+    done = itemwise("import-samples", "--samples", tmp_path, "--out", tmp_path / "o.parquet")
+    assert done.status == 0
+    assert ("gpqa: the models share hardly an item although their questions agree: 4 questions are "
+            "12 items") in done.err  # fmt: skip
 
 
 @pytest.mark.parametrize(
