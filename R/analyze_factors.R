@@ -9,7 +9,9 @@
 #
 # Inputs.  full_scores and abilities of every benchmark, perhaps abilities from
 #          their forms; splits
-# Outputs. loadings; record (JSON) with fit indices
+# Outputs. loadings; record (JSON) with fit indices. Where benchmarks share too
+#          few models: a table without rows, and the record says why
+#          (`left_out`).
 #
 # Run.     Rscript --vanilla R/analyze_factors.R --benchmarks a,b,c \
 #            --full-scores a.parquet,b.parquet,c.parquet \
@@ -104,6 +106,10 @@ lapply(unlist(measures, recursive = FALSE), \(table) {
 in_set <- \(tables, set) {
   subjects <- sets$subject[sets$set == set]
   lapply(tables, \(table) table[table$subject %in% subjects, ])
+}
+obstacle <- factor_obstacle(measures, sets$subject[sets$set == "train"])
+if (!is.null(obstacle)) {
+  leave_stage_out(obstacle, c(loadings = opts$out), list(), opts$record)
 }
 grand <- rowMeans(common_values(scores))
 results <- lapply(

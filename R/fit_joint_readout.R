@@ -13,7 +13,9 @@
 # out as there.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
-# Outputs. reconstructions (readout = "joint"); terms; record (JSON)
+# Outputs. reconstructions (readout = "joint"); terms; record (JSON). Where
+#          benchmarks share too few models: tables without rows, and the
+#          record says why (`left_out`).
 #
 # Run.     Rscript --vanilla R/fit_joint_readout.R \
 #            --features arc.features.parquet,gsm8k.features.parquet \
@@ -86,8 +88,24 @@ if (opts$level <= 0 || opts$level >= 1) {
 }
 stacked <- do.call(rbind, lapply(opts$features, read_table, "features"))
 chosen <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
-data <- joint_data(stacked, opts$form)
 benchmarks <- unique(stacked$benchmark[stacked$form == opts$form])
+obstacle <- joint_obstacle(stacked, opts$form)
+if (!is.null(obstacle)) {
+  none <- stats::setNames(list(), character())
+  leave_stage_out(
+    obstacle,
+    c(reconstructions = opts$out, terms = opts$out_terms),
+    list(
+      benchmarks = benchmarks,
+      form = opts$form,
+      level = opts$level,
+      optimism = none,
+      targets = none
+    ),
+    opts$record
+  )
+}
+data <- joint_data(stacked, opts$form)
 n_items <- vapply(
   benchmarks,
   \(benchmark) form_lengths(chosen, benchmark, opts$form)[[1]],

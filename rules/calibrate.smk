@@ -102,6 +102,7 @@ rule check_budget:
     # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
     input:
         item_table=calibrated_items,
+        all_items=expand(f"{RUN}/build_responses/{{b}}.items.parquet", b=BENCHMARKS),
         code=stage_code("check_budget"),
     output:
         record=f"{RUN}/check_budget/{{benchmark}}.json",
@@ -120,7 +121,8 @@ rule check_budget:
         forms=setting("selection", "forms"),
     shell:
         "itemwise check-budget --benchmark {wildcards.benchmark} --items {input.item_table:q}"
-        " {params.size} --forms {params.forms} --record {output.record:q} > {log:q} 2>&1"
+        " {params.size} --forms {params.forms} --all-items {input.all_items:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule fit_irt:

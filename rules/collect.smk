@@ -114,6 +114,7 @@ rule build_responses:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
+        select=lambda wildcards: option_list("select", setting("select")(wildcards)),
         metric=option("metric", "metric"),
         filter=option("filter", "filter"),
         binarize=option("binarize", "binarize"),
@@ -126,7 +127,7 @@ rule build_responses:
         left_out=build_options,
     shell:
         "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
-        " {params.metric} {params.filter} {params.binarize} {params.full_scores}"
+        " {params.select} {params.metric} {params.filter} {params.binarize} {params.full_scores}"
         " {params.item_metadata} {params.subject_metadata} --coverage {params.coverage}"
         " {params.left_out}"
         " --out {output.responses:q} --out-items {output.item_table:q}"

@@ -40,6 +40,33 @@ common_values <- function(tables) {
   values
 }
 
+#' Say why factors cannot be analysed
+#'
+#' @param measures Named list of measures, of which `scores` is one: lists of
+#'   tables as for [common_values()].
+#' @param subjects Training subjects.
+#' @return A sentence; `NULL` where nothing is in the way, or another fault is
+#'   for [common_values()] to name.
+factor_obstacle <- function(measures, subjects) {
+  scored <- lapply(measures$scores, `[[`, "subject")
+  n <- vapply(
+    measures,
+    \(tables) {
+      each <- c(list(subjects), scored, lapply(tables, `[[`, "subject"))
+      length(Reduce(intersect, each))
+    },
+    0L
+  )
+  if (length(scored) < 3 || min(n) >= 50) {
+    return(NULL)
+  }
+  paste0(
+    "The factor analysis is left out: ",
+    min(n),
+    " training models have every benchmark, and it needs at least 50."
+  )
+}
+
 #' Largest number of factors that p variables can identify
 #'
 #' \deqn{((p - m)^2 - p - m) / 2 \ge 0, \qquad m < p}

@@ -318,6 +318,18 @@ read_table <- function(path, table) {
       ": no such file; check the path, or run the stage that writes it"
     )
   }
+  if (endsWith(path, ".csv")) {
+    user_error(
+      path,
+      ": is a CSV, and R stages read parquet; convert it by itemwise ",
+      "convert-table --in ",
+      path,
+      " --out ",
+      sub("csv$", "parquet", path),
+      " --table ",
+      table
+    )
+  }
   columns <- tryCatch(
     read_columns(path),
     error = \(e) {
@@ -352,6 +364,40 @@ write_table <- function(x, path, table) {
   write_atomically(path, \(temporary) {
     write_columns(as.list(x), temporary, table)
   })
+}
+
+#' Say why a stage has nothing to tell, and write that
+#'
+#' Its tables are written without rows, so that the workflow finds its files;
+#' who reads them looks at the record first.
+#'
+#' @param reason A sentence.
+#' @param tables Named character vector: table of the contract to file.
+#' @param record Further keys of the record.
+#' @param path JSON record to write.
+#' @return Nothing: the script ends here, an interactive session by an error.
+leave_stage_out <- function(reason, tables, record, path) {
+  for (table in names(tables)) {
+    write_without_rows(tables[[table]], table)
+  }
+  write_record(c(record, list(left_out = reason)), path)
+  if (interactive()) {
+    user_error(reason)
+  }
+  message(reason)
+  quit(save = "no", status = 0)
+}
+
+#' Write a table without rows
+#'
+#' @param path Parquet file.
+#' @param table Name of the table in the contract.
+#' @return `path`, invisibly.
+write_without_rows <- function(path, table) {
+  rules <- Filter(\(rule) rule$required, table_rules(table))
+  empty <- list(string = character(), integer = integer(), number = numeric())
+  columns <- lapply(rules, \(rule) empty[[rule$type]])
+  write_atomically(path, \(temporary) write_columns(columns, temporary, table))
 }
 
 #' Write a JSON record

@@ -59,6 +59,28 @@ joint_data <- function(features, form) {
   data
 }
 
+#' Say why benchmarks cannot be read out jointly
+#'
+#' @param features `features` tables, stacked.
+#' @param form Name of the form.
+#' @return A sentence; `NULL` where nothing is in the way, or another fault is
+#'   for [joint_data()] to name.
+joint_obstacle <- function(features, form) {
+  train <- features[features$form == form & features$set == "train", ]
+  each <- split(train$subject, train$benchmark)
+  n <- length(Reduce(intersect, each))
+  if (length(each) < 2 || n >= 50) {
+    return(NULL)
+  }
+  paste0(
+    "The joint read-out is left out: ",
+    n,
+    " training models have every benchmark (",
+    paste(names(each), lengths(each), collapse = ", "),
+    "), and it needs at least 50."
+  )
+}
+
 #' Say how optimistic the residuals of each target are
 #'
 #' @param paths Records of select_items in the order of `benchmarks`, or `NULL`.

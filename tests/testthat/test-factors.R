@@ -129,6 +129,19 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
   out <- read_table(path("out"), "loadings")
   expect_identical(unique(out$measure)[3], "form_abilities")
   expect_equal(out$loading[7:9], out$loading[4:6])
+  # Benchmarks of different models: left out, and said so.
+  sets <- data.frame(
+    subject,
+    set = rep(c("train", "test"), c(49, 151)),
+    fold = 1L
+  )
+  write_table(sets, path("s"), "splits")
+  end <- stage("a,b,c")
+  expect_identical(end$status, 0L)
+  expect_match(end$stderr, "left out: 49 training models have every benchmark")
+  record <- jsonlite::fromJSON(path("rec"), simplifyVector = FALSE)
+  expect_match(record$left_out, "49 training models have every benchmark")
+  expect_true(file.exists(path("out")))
 })
 
 test_that("values that carry no factor are refused", {

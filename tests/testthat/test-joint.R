@@ -187,3 +187,46 @@ test_that("surfaces keep the benchmarks' own names in the table", {
   expect_identical(unique(rows$variable), "one.theta")
   expect_identical(unique(rows$variable2), "two-b.theta")
 })
+
+test_that("benchmarks of different models are left out, and said so", {
+  features <- features_of(120, 1)
+  expect_null(joint_obstacle(features, "A"))
+  apart <- features
+  apart$subject <- paste0(apart$subject, "-", apart$benchmark)
+  expect_match(
+    joint_obstacle(apart, "A"),
+    "left out: 0 training models have every benchmark (one 60, two-b 60)",
+    fixed = TRUE
+  )
+  folder <- scratch()
+  path <- \(...) file.path(folder, paste0(...))
+  write_table(apart, path("features"), "features")
+  chosen <- data.frame(
+    benchmark = rep(c("one", "two-b"), each = 2),
+    form = "A",
+    rank = rep(1:2, 2),
+    item = letters[1:4],
+    information = 1,
+    theta_at_maximum = 0
+  )
+  write_table(chosen, path("selection"), "selection")
+  end <- run_script(
+    "fit_joint_readout.R",
+    "--features",
+    path("features"),
+    "--selections",
+    path("selection"),
+    "--out",
+    path("joint"),
+    "--out-terms",
+    path("terms"),
+    "--record",
+    path("record")
+  )
+  expect_identical(end$status, 0L)
+  expect_match(end$stderr, "left out: 0 training models")
+  record <- jsonlite::fromJSON(path("record"), simplifyVector = FALSE)
+  expect_match(record$left_out, "0 training models have every benchmark")
+  expect_length(record$targets, 0)
+  expect_true(all(file.exists(path(c("joint", "terms")))))
+})

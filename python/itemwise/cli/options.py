@@ -26,7 +26,10 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 OPTIONS = {
-    "responses": {"help": "parquet table: subject and one 0/1 column an item", "required": True},
+    "responses": {
+        "help": "table, parquet or CSV: subject and one 0/1 column an item",
+        "required": True,
+    },
     "parameters": {"help": "parquet table of item parameters", "required": True},
     "bank": {"help": "folder of a bank", "required": True},
     "abilities": {"help": "parquet table of abilities", "required": True},

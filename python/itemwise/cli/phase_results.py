@@ -176,6 +176,8 @@ def drawn(jobs: Jobs) -> str:
 def joined(jobs: Jobs) -> str:
     """Say how many benchmarks help each other."""
     (record,) = records(jobs)
+    if "left_out" in record:
+        return "left out: the benchmarks share too few models"
     return f"{counted(len(record['benchmarks']), 'benchmark')} joined"
 
 

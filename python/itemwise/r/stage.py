@@ -7,9 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from itemwise.errors import UserError
 from itemwise.r.worker import R_FOLDER
+from itemwise.responses.matrix import read_responses, write_responses
 
 
 def run_r_stage(stage: str, options: argparse.Namespace, leave_out: tuple[str, ...] = ()) -> None:
@@ -27,13 +30,25 @@ def run_r_stage(stage: str, options: argparse.Namespace, leave_out: tuple[str, .
         raise UserError(f"{script}: no such file; R engines need the clone of itemwise")
     if shutil.which("Rscript") is None:
         raise UserError("Rscript is not installed; run `make setup`, or use --engine native")
-    command = ["Rscript", "--vanilla", str(script)]
-    for name, value in vars(options).items():
-        command += [] if name in leave_out else as_arguments(name, value)
     environment = {**os.environ, "ITEMWISE_PYTHON": sys.executable}
-    status = subprocess.run(command, env=environment).returncode
+    with TemporaryDirectory(prefix="itemwise-") as folder:
+        given = {**vars(options), **_responses_for_r(options, Path(folder))}
+        command = ["Rscript", "--vanilla", str(script)]
+        for name, value in given.items():
+            command += [] if name in leave_out else as_arguments(name, value)
+        status = subprocess.run(command, env=environment).returncode
     if status:
         raise SystemExit(status)
+
+
+def _responses_for_r(options: argparse.Namespace, folder: Path) -> dict[str, str]:
+    """Return the option that hands responses over as parquet, where they are given as CSV."""
+    path = getattr(options, "responses", None)
+    if path is None or Path(path).suffix != ".csv":
+        return {}
+    table = folder / f"{Path(path).stem}.parquet"
+    write_responses(read_responses(path), table)
+    return {"responses": str(table)}
 
 
 def as_arguments(name: str, value) -> list[str]:

@@ -118,11 +118,13 @@ def assess_jointly(
     Returns
     -------
     data frame
-        Table `reconstructions` of the subjects that every benchmark has; the mean of all
-        is benchmark `grand`.
+        Table `reconstructions` of the subjects that every benchmark has, without rows where
+        there are none; the mean of all is benchmark `grand`.
     """
     parts = {name: part[part["form"] == form] for name, part in features.items()}
     wide = joined_features(parts)
+    if wide.empty:
+        return pd.DataFrame()
     errors = {}
     for name in parts:
         errors |= calibration_errors(wide, f"{name}.")

@@ -9,6 +9,8 @@ import pandas as pd
 from scipy.special import ndtri
 
 from itemwise.errors import UserError
+from itemwise.tables.contract import read_table
+from itemwise.tables.files import read_record
 
 MAIN_READOUT = "form"
 """The read-out of a complete short form, which the report judges a selection by."""
@@ -185,10 +187,38 @@ def check_record(record: dict) -> None:
             )
 
 
-def check_joint_record(record: dict) -> None:
-    """Refuse a record of fit_joint_readout with a term that is not in its table."""
-    for target, about in record["targets"].items():
+def read_joint_terms(
+    terms: str | None, record: str | None
+) -> tuple[pd.DataFrame | None, str | None]:
+    """Read the joint read-out, where there is one.
+
+    Parameters
+    ----------
+    terms, record : path, optional
+        Table and record of fit_joint_readout.
+
+    Returns
+    -------
+    terms : data frame or None
+        Table `terms`, None where nothing was joined.
+    left_out : str or None
+        Why not, where the benchmarks share too few models.
+
+    Raises
+    ------
+    UserError
+        Terms without a record, or a term that is not in the table.
+    """
+    if terms is None:
+        return None, None
+    if record is None:
+        raise UserError("--joint-terms needs --joint-record, which says what is not in them")
+    said = read_record(record)
+    if said.get("left_out"):
+        return None, said["left_out"]
+    for target, about in said["targets"].items():
         check_tabulated(f"joint read-out of '{target}'", dict(about["unsupported_terms"]))
+    return read_table(terms, "terms"), None
 
 
 def _on_surface(grid: pd.DataFrame, held: dict[str, np.ndarray]) -> np.ndarray:

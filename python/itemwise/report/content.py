@@ -189,11 +189,12 @@ def factor_rows(run: Path) -> list[dict]:
     Each with its loadings: benchmark to one number a factor.
     """
     folder = run / "analyze_factors"
-    if not (folder / "factors.json").exists():
+    solved = _read_optional(folder / "factors.json")
+    if solved is None or "left_out" in solved:
         return []
     table = read_table(folder / "factors.parquet", "loadings")
     rows = []
-    for measure, solutions in read_record(folder / "factors.json").items():
+    for measure, solutions in solved.items():
         for solution in solutions:
             part = table[table["measure"] == measure]
             part = part[part["n_factors"] == solution["n_factors"]]
@@ -203,6 +204,13 @@ def factor_rows(run: Path) -> list[dict]:
             row = {"measure": measure, **solution, "variance": variance, "loadings": loadings}
             rows.append(row)
     return rows
+
+
+def left_out(run: Path) -> list[str]:
+    """Return why analyses over all benchmarks were left out; nothing where none was."""
+    factors = _read_optional(run / "analyze_factors" / "factors.json") or {}
+    joint = read_record(run / "assess_readout" / "test.json")
+    return [reason for reason in (joint.get("joint_left_out"), factors.get("left_out")) if reason]
 
 
 def gains(benchmark: Benchmark) -> list[dict]:

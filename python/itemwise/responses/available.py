@@ -31,25 +31,16 @@ def pairs_text(rows: pd.DataFrame) -> str:
     return listed((f"{p[0]} ({p[1]})" if len(p) == 2 else p[0] for p in pairs.to_numpy()), SHOWN)
 
 
-def remedy_of_absent(rows: pd.DataFrame, benchmark: str, asked: dict[str, str | None]) -> str:
-    """Say what there is instead of a benchmark, metric or filter that no row has.
+def remedy_of_absent(rows: pd.DataFrame, asked: dict[str, str | None]) -> str:
+    """Say what there is instead of a metric or filter that no row has.
 
     Parameters
     ----------
     rows : data frame
-        Distinct `benchmark`, `metric` and `filter` of the sources, those that they have.
-    benchmark : str
+        Distinct `metric` and `filter` of the benchmark's rows, those that they have.
     asked : dict
         `metric` and `filter` asked for; None where any will do.
     """
-    if "benchmark" in rows:
-        known = sorted(rows["benchmark"].dropna().unique())
-        if benchmark not in known:
-            return (
-                f"column 'benchmark' has {listed(known, SHOWN)}, and the key under 'benchmarks' "
-                f"must be one of them{did_you_mean(benchmark, known)}"
-            )
-        rows = rows[rows["benchmark"] == benchmark]
     wrong = {k: v for k, v in asked.items() if v is not None and k in rows}
     if not wrong:
         return "check the benchmark's name and config key 'sources'"

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from itemwise.errors import UserError, listed
-from itemwise.responses.available import remedy_of_absent
+from itemwise.errors import UserError, did_you_mean, listed
+from itemwise.responses.available import SHOWN, remedy_of_absent
 from itemwise.responses.growing import GrowingMatrix
 from itemwise.responses.matrix import MISSING, Responses
-from itemwise.responses.sources import Reading, held, read_source, source_files
+from itemwise.responses.names import clean
+from itemwise.responses.sources import Reading, held, matches, read_source, source_files
 from itemwise.tables.contract import check_table, contract, open_parquet, read_table
+from itemwise.tables.delimited import csv_columns, delimiter
 
 
 @dataclass
@@ -55,13 +57,19 @@ def build_responses(
         What is wrong with a source, or fewer than two subjects left.
     """
     files = source_files(paths)
+    if reading.select:
+        check_benchmarks(held(files), reading, files)
     parts = ((str(path), read_source(path, reading, progress)) for path in files)
     responses, dropped = drop_empty(join((name, part) for name, part in parts if part is not None))
     if not len(responses.items) and not dropped.items_without_response:
+        rows = held(files)
+        check_benchmarks(rows, reading, files)
+        if "benchmark" in rows:
+            rows = rows[[matches(name, reading.asked["benchmark"]) for name in rows["benchmark"]]]
         asked = {"metric": reading.metric, "filter": reading.filter}
         raise UserError(
             f"{listed(files)}: no row of benchmark '{reading.benchmark}'{_narrowed(reading)}; "
-            + remedy_of_absent(held(files), reading.benchmark, asked)
+            + remedy_of_absent(rows, asked)
         )
     n_subjects = len(responses.subjects)
     if n_subjects < 2:
@@ -71,6 +79,29 @@ def build_responses(
             "calibration)"
         )
     return responses, dropped
+
+
+def check_benchmarks(rows: pd.DataFrame, reading: Reading, files: Sequence[Path]) -> None:
+    """Refuse benchmarks that are asked for but in no long table.
+
+    Parameters
+    ----------
+    rows : data frame
+        Distinct `benchmark`, ... of the sources, as of `held`.
+    reading : Reading
+    files : sequence of path
+    """
+    if "benchmark" not in rows:
+        return
+    known = sorted(rows["benchmark"].dropna().unique())
+    for wanted in reading.asked["benchmark"]:
+        if not any(matches(name, (wanted,)) for name in known):
+            raise UserError(
+                f"{listed(files)}: no row of benchmark '{wanted}'; column 'benchmark' has "
+                f"{listed(known, SHOWN) or 'no value'}: config key 'select' says which of them to "
+                "read, and where it is left out the key under 'benchmarks' must be one of them"
+                f"{did_you_mean(wanted, known)}"
+            )
 
 
 def join(parts: Iterable[tuple[str, Responses]]) -> Responses:
@@ -156,31 +187,48 @@ def lowest_subjects(scores: pd.DataFrame, share: float) -> np.ndarray:
     return scores.loc[scores["full_score"] <= limit, "subject"].to_numpy(object)
 
 
-def given_scores(path: str | Path, responses: Responses, benchmark: str) -> pd.DataFrame:
+def given_scores(
+    path: str | Path, responses: Responses, benchmark: str, select: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the full scores of these subjects from a `full_scores` table.
+
+    Those of the benchmark by its name, else by the one value of `select`.
 
     Raises
     ------
     UserError
         The benchmark does not occur, or none of the subjects has a score.
     """
-    table = read_table(path, "full_scores")
+    table = _clean_names(read_table(path, "full_scores"), ("subject", "benchmark"))
     known = sorted(table["benchmark"].unique())
-    if benchmark not in known:
+    named = benchmark if benchmark in known or len(select) != 1 else select[0]
+    if named not in known:
         raise UserError(
-            f"{path}: column 'benchmark' has no '{benchmark}' (it has {listed(known)}); "
+            f"{path}: column 'benchmark' has no '{named}' (it has {listed(known)}); "
             "add the scores, or leave config key 'full_scores' out to use the mean response"
         )
-    scores = table[table["benchmark"] == benchmark]
-    scores = scores[scores["subject"].isin(responses.subjects)]
+    table = table[table["benchmark"] == named]
+    twice = table["subject"].duplicated()
+    if twice.any():
+        raise UserError(
+            f"{path}: row {table.index[twice.to_numpy().argmax()] + 1}: subject "
+            f"'{table.loc[twice, 'subject'].iloc[0]}' occurs twice (blanks around names do not "
+            "count); keep one row of each"
+        )
+    scores = table[table["subject"].isin(responses.subjects)]
     if scores.empty:
         raise UserError(
-            f"{path}: no subject of benchmark '{benchmark}' has both responses and a full score "
+            f"{path}: no subject of benchmark '{named}' has both responses and a full score "
             f"(responses: {listed(responses.subjects, 3)}; scores: "
-            f"{listed(table.loc[table['benchmark'] == benchmark, 'subject'], 3)}); "
-            "check how the models are named"
+            f"{listed(table['subject'], 3)}); check how the models are named"
         )
+    scores = scores.assign(benchmark=benchmark)
     return scores[["subject", "benchmark", "full_score"]].reset_index(drop=True)
+
+
+def _clean_names(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a table whose names have no blanks around them."""
+    return table.assign(**{name: table[name].map(clean) for name in columns if name in table})
 
 
 def describe_subjects(subjects: np.ndarray, metadata: Sequence[str | Path] | None) -> pd.DataFrame:
@@ -226,12 +274,16 @@ def describe_items(items: np.ndarray, benchmark: str, metadata: str | Path | Non
 
 def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
     """Read a table with one row for each value of `key`."""
-    table = open_parquet(path).to_pandas()
+    if str(path).endswith(".csv"):
+        table = _read_csv_metadata(path, key)
+    else:
+        table = open_parquet(path).to_pandas()
     if key not in table.columns:
         raise UserError(
             f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); "
             "rename it"
         )
+    table = _clean_names(table, (key,))
     for row, name in enumerate(table[key], start=1):
         if not isinstance(name, str):
             raise UserError(
@@ -244,6 +296,16 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
             f"{path}: row {row + 1}: {key} '{table[key].iloc[row]}' occurs twice; keep one row"
         )
     return table
+
+
+def _read_csv_metadata(path: str | Path, key: str) -> pd.DataFrame:
+    """Read a CSV whose column `key` is of texts, the others as they look."""
+    csv_columns(Path(path))  # says what is wrong with a file that is no CSV
+    try:
+        mark = delimiter(Path(path))
+        return pd.read_csv(path, sep=mark, dtype={key: "str"}, skipinitialspace=True)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as CSV ({error}); write it again") from error
 
 
 def _narrowed(reading: Reading) -> str:

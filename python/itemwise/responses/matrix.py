@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,14 @@ import pandas as pd
 import pyarrow as pa
 
 from itemwise.errors import UserError, listed
+from itemwise.responses.cells import GRADED, graded, numbers
+from itemwise.responses.names import CSV_NULLS, check_item_names, clean
 from itemwise.tables.contract import open_parquet, write_arrow
+from itemwise.tables.delimited import open_csv
 
 MISSING = -1
+SAVED_INDEX = re.compile(r"__index_level_\d+__")
+"""Columns in which pandas keeps the numbers of rows."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,21 @@ class Responses:
 
 
 def read_responses(path: str | Path) -> Responses:
-    """Read a wide response table: `subject` and one 0/1 column an item.
+    """Read a wide response table: `subject` and one 0/1 column an item, parquet or CSV.
 
     Raises
     ------
     UserError
         Missing or unreadable file, no subject column, no item or subject,
-        duplicated ids, values other than 0, 1 and null.
+        duplicated ids, values other than 0, 1 and null, a long table.
     """
-    table = open_parquet(path)
-    names = table.column_names
+    table = open_csv(Path(path)) if Path(path).suffix == ".csv" else open_parquet(path)
+    names = [clean(name) for name in table.column_names]
+    if {"subject", "item", "response"} <= set(names):
+        raise UserError(
+            f"{path}: is a long table (a row a response), and a wide one is needed (a column an "
+            f"item); make it by itemwise build-responses --sources {path} --benchmark NAME"
+        )
     if "subject" not in names:
         raise UserError(
             f"{path}: table 'responses' lacks the column 'subject'; it has "
@@ -88,27 +99,54 @@ def read_responses(path: str | Path) -> Responses:
     return from_arrow(table, str(path))
 
 
-def from_arrow(table: pa.Table, source: str) -> Responses:
-    """Convert an Arrow table (`subject`, one column an item) to responses."""
-    names = table.column_names
-    items = [name for name in names if name != "subject"]
+def from_arrow(table: pa.Table, source: str, binarize: float | None = None) -> Responses:
+    """Convert an Arrow table (`subject`, one column an item) to responses.
+
+    Blanks around names do not count, columns in which row numbers are saved are left out.
+    With `binarize` graded responses are right from that value on.
+    """
+    names = [clean(name) for name in table.column_names]
+    kept = [place for place, name in enumerate(names) if not _is_saved_index(name, place)]
+    table, names = table.select(kept), [names[place] for place in kept]
     check_items(names, source)
-    subjects = np.asarray(table.column("subject").to_pylist(), dtype=object)
+    subjects = [clean(name) for name in table.column(names.index("subject")).to_pylist()]
+    if source.endswith(".csv"):
+        subjects = [None if name in CSV_NULLS else name for name in subjects]
+    subjects = np.asarray(subjects, dtype=object)
     check_subjects(subjects, source)
+    at = {name: place for place, name in enumerate(names) if name != "subject"}
+    items = list(at)
     matrix = np.empty((len(subjects), len(items)), dtype=np.int8)
     for position, item in enumerate(items):
-        matrix[:, position] = _binary_column(table.column(item), item, subjects, source)
+        column = table.column(at[item])
+        matrix[:, position] = _binary_column(column, item, subjects, source, binarize)
     return Responses(subjects, np.asarray(items, dtype=object), matrix)
+
+
+def _is_saved_index(name: str | None, place: int) -> bool:
+    """Return whether a column holds the names of rows, as pandas and R write them."""
+    return bool(place == 0 if name is None else SAVED_INDEX.fullmatch(name))
 
 
 def check_items(names: Sequence[str], source: str) -> None:
     """Check the names of all columns: there are items, and no name occurs twice."""
     if len(names) < 2:
-        raise UserError(f"{source}: table 'responses' has no item column; add one column an item")
+        apart = (
+            "; is it a CSV whose columns are apart by something else than comma, semicolon, tab "
+            "or |? "
+            if source.endswith(".csv")
+            else "; "
+        )
+        raise UserError(
+            f"{source}: table 'responses' has no item column{apart}add one column an item"
+        )
+    if None in names:
+        raise UserError(f"{source}: column {names.index(None) + 1} has no name; name the item")
     duplicated = pd.Index(names).duplicated()
     if duplicated.any():
         twice = names[int(duplicated.argmax())]
         raise UserError(f"{source}: item '{twice}' has two columns; keep one")
+    check_item_names([name for name in names if name != "subject"], source)
 
 
 def check_subjects(subjects: np.ndarray, source: str) -> None:
@@ -158,40 +196,45 @@ def from_frame(frame: pd.DataFrame, source: str = "responses") -> Responses:
     """Convert a data frame (`subject` as column or index, items as columns) to responses."""
     if "subject" in frame.columns:
         frame = frame.set_index("subject")
-    subjects = frame.index.to_numpy(dtype=object)
-    check_subjects(subjects, source)
-    items = frame.columns.to_numpy(dtype=object)
-    check_items(["subject", *items], source)
-    matrix = np.empty(frame.shape, dtype=np.int8)
-    for position, item in enumerate(items):
-        column = pa.chunked_array([pa.Array.from_pandas(frame.iloc[:, position])])
-        matrix[:, position] = _binary_column(column, item, subjects, source)
-    return Responses(subjects, items, matrix)
+    columns = [frame.index.to_series(), *(frame.iloc[:, i] for i in range(frame.shape[1]))]
+    names = ["subject", *map(str, frame.columns)]
+    return from_arrow(
+        pa.Table.from_arrays(
+            [_arrow(column, name, source) for column, name in zip(columns, names, strict=True)],
+            names=names,
+        ),
+        source,
+    )
+
+
+def _arrow(column: pd.Series, name: str, source: str) -> pa.Array:
+    """Convert a column of a data frame."""
+    try:
+        array = pa.Array.from_pandas(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UserError(
+            f"{source}: column '{name}' mixes types ({str(error).splitlines()[0]}); convert it"
+        ) from error
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _binary_column(
-    column: pa.ChunkedArray, item: str, subjects: np.ndarray, source: str
+    column: pa.ChunkedArray | pa.Array,
+    item: str,
+    subjects: np.ndarray,
+    source: str,
+    binarize: float | None = None,
 ) -> np.ndarray:
     """Return one item's responses as int8 with -1 for null, or name the first wrong cell."""
-    kind = column.type
-    if pa.types.is_null(kind):
-        return np.full(len(column), MISSING, dtype=np.int8)
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        held = "text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
-        raise UserError(
-            f"{source}: column '{item}' holds {held}, not 0/1 responses; "
-            "drop the column or convert it"
-        )
-    # Through float, so that integers, floats and booleans with nulls take one path.
-    values = column.to_pandas().to_numpy(dtype=float, na_value=np.nan)
-    missing = np.isnan(values)
-    wrong = ~missing & (values != 0) & (values != 1)
+
+    def label(row: int) -> str:
+        return f"row {row + 1} (subject '{subjects[row]}')"
+
+    values, wrong = graded(numbers(column, item, label, source), binarize)
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{source}: column '{item}', row {row + 1} (subject '{subjects[row]}'): "
-            f"{values[row]:g} is neither 0 nor 1; leave unanswered cells null, and "
-            "binarise graded metrics (config key 'binarize'); or is this column no item? Leave it "
-            "out"
+            f"{source}: column '{item}', {label(row)}: {values[row]:g} is neither 0 nor 1; leave "
+            f"unanswered cells null; {GRADED}; or is this column no item? Leave it out"
         )
-    return np.where(missing, MISSING, values).astype(np.int8)
+    return np.where(np.isnan(values), MISSING, values).astype(np.int8)

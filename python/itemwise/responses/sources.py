@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,12 @@ import pyarrow.parquet as pq
 
 from itemwise.errors import UserError, listed
 from itemwise.responses.available import distinct_rows, pairs_text
+from itemwise.responses.cells import GRADED, graded, numbers
 from itemwise.responses.growing import GrowingMatrix
-from itemwise.responses.matrix import MISSING, Responses, check_items, from_arrow, from_frame
+from itemwise.responses.matrix import MISSING, Responses, check_items, from_arrow
+from itemwise.responses.names import CSV_NULLS, check_item_names, clean, cleaned
 from itemwise.tables.contract import open_parquet, reading_parquet
+from itemwise.tables.delimited import csv_batches, csv_columns, open_csv
 
 SUFFIXES = (".parquet", ".csv")
 ROWS = 1_000_000
@@ -26,8 +28,10 @@ ARCHIVE = {"source": "subject", "item": "item", "correct": "response"}
 """Columns of metabench's archive, one file a benchmark, by the names they have here."""
 TEXTS = {"item", "prompt"}
 """Columns of the archive's tables of prompts, `arc_prompts.csv` beside `arc.csv`."""
-SAVED_INDEX = re.compile(r"__index_level_\d+__")
-"""Columns in which pandas keeps the numbers of rows."""
+IDS = ("subject", "source", "item")
+"""Columns of names, which must be texts."""
+LABELS = ("benchmark", "metric", "filter")
+"""Columns by which rows of long tables are chosen."""
 UNSEEN = -2
 """Cell of a long table that no row has named yet."""
 
@@ -44,20 +48,42 @@ class Reading:
         Rows of long tables with another metric or filter are left out.
     binarize : float, optional
         Graded responses count as right from this value on; without it they are refused.
+    select : tuple of str
+        Values of the column `benchmark` to read, `*` for any characters; where there are
+        none, the benchmark's name.
     """
 
     benchmark: str
     metric: str | None = None
     filter: str | None = None
     binarize: float | None = None
+    select: tuple[str, ...] = ()
 
     def narrow(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a long table that are asked for."""
-        for column in ("benchmark", "metric", "filter"):
-            wanted = getattr(self, column)
-            if wanted is not None and column in frame.columns:
-                frame = frame[(frame[column] == wanted).to_numpy()]
+        for column, wanted in self.asked.items():
+            if wanted and column in frame.columns:
+                values = frame[column].astype("category").cat
+                chosen = [matches(name, wanted) for name in values.categories]
+                frame = frame[np.array([*chosen, False])[values.codes]]
         return frame
+
+    @property
+    def asked(self) -> dict[str, tuple[str, ...]]:
+        """The values of each column of `LABELS` to read; none where any will do."""
+        return {
+            "benchmark": self.select or (self.benchmark,),
+            "metric": (self.metric,) if self.metric is not None else (),
+            "filter": (self.filter,) if self.filter is not None else (),
+        }
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a name is one of the patterns, in which `*` stands for any characters."""
+    return any(
+        name == pattern or re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), name)
+        for pattern in patterns
+    )
 
 
 def source_files(paths: Sequence[str | Path]) -> list[Path]:
@@ -127,21 +153,25 @@ def read_source(
 
 
 def column_names(path: Path) -> list[str]:
-    """Return the names of a table's columns, without reading it.
+    """Return the names of a table's columns, without blanks around them, not reading the rest.
 
     Raises
     ------
     UserError
-        The file is no table; a CSV has one column, or two of one name.
+        The file is no table; it has one column, or two of one name.
     """
-    if path.suffix == ".parquet":
-        with reading_parquet(path):
-            return pq.read_schema(path).names
-    with _reading_csv(path):
-        header = pd.read_csv(path, header=None, nrows=1, dtype="str").iloc[0].tolist()
-    # pandas would call the second column `q1` of a file `q1.1`.
-    check_items(header, str(path))
-    return header
+    names = [clean(name) for name in raw_names(path)]
+    names = names[1:] if names[:1] == [None] else names
+    check_items(names, str(path))
+    return names
+
+
+def raw_names(path: Path) -> list[str]:
+    """Return the names of a table's columns as the file writes them."""
+    if path.suffix == ".csv":
+        return csv_columns(path)
+    with reading_parquet(path):
+        return pq.read_schema(path).names
 
 
 def is_archive(columns: Sequence[str]) -> bool:
@@ -167,53 +197,55 @@ def item_texts(path: Path, benchmark: str) -> pd.DataFrame | None:
     prefix = archive_prefix(path, benchmark)
     if prefix is None or set(column_names(path)) != TEXTS:
         return None
-    if path.suffix == ".parquet":
-        table = open_parquet(path).to_pandas().astype("str")
-    else:
-        with _reading_csv(path):
-            table = pd.read_csv(path, dtype="str", keep_default_na=False)
-    return pd.DataFrame({"item": prefix + table["item"], "text": table["prompt"]})
+    table = open_parquet(path) if path.suffix == ".parquet" else open_csv(path)
+    table = table.rename_columns([clean(name) for name in table.column_names]).to_pandas()
+    table = table.astype("str")
+    return pd.DataFrame({"item": prefix + table["item"].str.strip(), "text": table["prompt"]})
 
 
 def long_batches(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield a long table in batches, rows numbered through; texts may be categories."""
+    """Yield a long table in batches, rows numbered through.
+
+    Names, benchmarks, metrics and filters are categories, without blanks around them.
+    """
+    raw = {clean(name): name for name in raw_names(path)}
     start = 0
-    batches = _csv_batches if path.suffix == ".csv" else _parquet_batches
-    for frame in batches(path, list(columns)):
-        frame.index = range(start, start + len(frame))
-        start += len(frame)
-        yield frame
+    batches = csv_batches if path.suffix == ".csv" else _parquet_batches
+    for batch in batches(path, [raw[name] for name in columns]):
+        for offset in range(0, batch.num_rows, ROWS):
+            part = batch.slice(offset, ROWS)
+            frame = _frame(part.select([raw[name] for name in columns]), columns, path)
+            frame.index = range(start, start + len(frame))
+            start += len(frame)
+            yield frame
 
 
-def _parquet_batches(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+def _frame(batch: pa.RecordBatch, columns: Sequence[str], path: Path) -> pd.DataFrame:
+    """Return rows as a data frame with clean names."""
+    series = {}
+    for name, array in zip(columns, batch.columns, strict=True):
+        kind = array.type
+        if pa.types.is_nested(kind):
+            raise UserError(f"{path}: column '{name}' holds {kind}, not single values; convert it")
+        if name in LABELS and not pa.types.is_dictionary(kind):
+            array = array.cast(pa.string())
+        if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
+            array = array.cast(pa.float64(), safe=False)
+        values = array.to_pandas()
+        if name in (*IDS, *LABELS):
+            nulls = CSV_NULLS if name in IDS and path.suffix == ".csv" else ()
+            values = cleaned(pd.Series(values), nulls)
+        series[name] = values
+    return pd.DataFrame(series)
+
+
+def _parquet_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a parquet file."""
     with reading_parquet(path):
         schema = pq.read_schema(path)
         texts = [c for c in columns if pa.types.is_string(schema.field(c).type)]
         with pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(ROWS, columns=columns):
-                yield batch.to_pandas()
-
-
-def _csv_batches(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield some columns of a CSV, whose ids are texts even if they look like numbers."""
-    texts = dict.fromkeys({"subject", "source", "item", "benchmark"} & set(columns), "str")
-    with (
-        _reading_csv(path),
-        pd.read_csv(path, usecols=columns, dtype=texts, chunksize=ROWS) as chunks,
-    ):
-        yield from chunks
-
-
-@contextmanager
-def _reading_csv(path: Path) -> Iterator[None]:
-    """Say what is wrong with a file that cannot be read as CSV."""
-    try:
-        yield
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read as CSV ({str(error).strip()}); write or download it again"
-        ) from error
+            yield from file.iter_batches(ROWS, columns=columns)
 
 
 def _read_long(
@@ -250,6 +282,7 @@ def _fill(cells: GrowingMatrix, frame: pd.DataFrame, reading: Reading, source: s
     """Write the responses of some rows into the cells of their subjects and items."""
     subject_codes, subjects = _names(frame, "subject", "model", source)
     item_codes, items = _names(frame, "item", "item", source)
+    check_item_names(items, source)
     row = cells.row_numbers(subjects)[subject_codes]
     column = cells.column_numbers(items)[item_codes]
     matrix = cells.matrix
@@ -262,10 +295,8 @@ def _fill(cells: GrowingMatrix, frame: pd.DataFrame, reading: Reading, source: s
             f"'{first['subject']}', item '{first['item']}' occurs twice; "
             + _remedy_of_doubled(Path(source), reading)
         )
-    _check_graded(frame["response"], frame, reading, source)
-    values = frame["response"].to_numpy(dtype=float, na_value=np.nan)
-    right = values == 1 if reading.binarize is None else values >= reading.binarize
-    matrix[row, column] = np.where(np.isnan(values), MISSING, right)
+    values = _responses(frame, reading, source)
+    matrix[row, column] = np.where(np.isnan(values), MISSING, values)
 
 
 def held(files: Sequence[Path], reading: Reading | None = None) -> pd.DataFrame:
@@ -281,7 +312,14 @@ def held(files: Sequence[Path], reading: Reading | None = None) -> pd.DataFrame:
 
 def _remedy_of_doubled(path: Path, reading: Reading) -> str:
     """Say which metrics and filters there are to choose from, where there are several."""
-    rows = held([path], reading).drop(columns="benchmark", errors="ignore").drop_duplicates()
+    rows = held([path], reading)
+    several = rows["benchmark"].unique() if "benchmark" in rows else ()
+    if len(several) > 1:
+        return (
+            f"'select' takes {listed(several)} together: make item ids unique over them, "
+            f"such as '{several[0]}.1', or keep one run of each model"
+        )
+    rows = rows.drop(columns="benchmark", errors="ignore").drop_duplicates()
     if len(rows) > 1:
         choice = "choose one with config keys 'metric' and 'filter', or "
         return f"there are {pairs_text(rows)}: {choice}keep one run of each model"
@@ -290,36 +328,18 @@ def _remedy_of_doubled(path: Path, reading: Reading) -> str:
 
 def _read_wide(path: Path, columns: list[str], reading: Reading) -> Responses:
     """Read a table with one column an item."""
-    if path.suffix == ".csv":
-        with _reading_csv(path):
-            frame = pd.read_csv(path, dtype={"subject": "str"})
-    elif reading.binarize is not None:
-        frame = open_parquet(path).to_pandas()
-    else:
-        frame = None
     if "subject" not in columns:
         raise UserError(
             f"{path}: lacks the column 'subject' (it has {listed(map(repr, columns))}); "
             "a source is wide (subject, one column an item) or long (subject, item, response)"
         )
-    if frame is None:
-        table = open_parquet(path)
-        kept = [i for i, name in enumerate(columns) if not SAVED_INDEX.fullmatch(name)]
-        return from_arrow(table.select(kept), str(path))
-    if reading.binarize is not None:
-        frame = _binarized(frame.set_index("subject"), reading, path)
-    return from_frame(frame, str(path))
-
-
-def _binarized(values: pd.DataFrame, reading: Reading, path: Path) -> pd.DataFrame:
-    """Return graded responses of a wide table as 0 and 1."""
-    for position, kind in enumerate(values.dtypes):
-        if not pd.api.types.is_numeric_dtype(kind) and values.iloc[:, position].notna().any():
-            raise UserError(
-                f"{path}: column '{values.columns[position]}' holds {kind}, not numbers; "
-                "drop the column or convert it"
-            )
-    return (values >= reading.binarize).astype(float).where(values.notna())
+    if "item" in columns:
+        raise UserError(
+            f"{path}: has the columns 'subject' and 'item' of a long table, but lacks 'response'; "
+            "call the column of right and wrong answers so"
+        )
+    table = open_csv(path) if path.suffix == ".csv" else open_parquet(path)
+    return from_arrow(table, str(path), reading.binarize)
 
 
 def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
@@ -337,26 +357,29 @@ def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
 
 def check_narrowing(columns: Sequence[str], reading: Reading, source: str) -> None:
     """Refuse a metric or filter that the source cannot be narrowed to."""
-    for column in ("metric", "filter"):
-        if getattr(reading, column) is not None and column not in columns:
+    keys = {"select": "benchmark", "metric": "metric", "filter": "filter"}
+    for key, column in keys.items():
+        if getattr(reading, key) and column not in columns:
             raise UserError(
-                f"{source}: has no column '{column}' to choose '{getattr(reading, column)}' from; "
-                f"leave config key '{column}' out, or give long tables"
+                f"{source}: has no column '{column}' to choose "
+                f"{listed(map(repr, reading.asked[column]))} from; "
+                f"leave config key '{key}' out, or give long tables"
             )
 
 
-def _check_graded(values: pd.Series, frame: pd.DataFrame, reading: Reading, source: str) -> None:
-    """Refuse responses that are neither 0 nor 1 unless a threshold is given."""
-    if not pd.api.types.is_numeric_dtype(values):
+def _responses(frame: pd.DataFrame, reading: Reading, source: str) -> np.ndarray:
+    """Return the responses of some rows as 0, 1 and not-a-number, or name the first other."""
+
+    def label(position: int) -> str:
+        subject, item = frame["subject"].iloc[position], frame["item"].iloc[position]
+        return f"row {frame.index[position] + 1} (subject '{subject}', item '{item}')"
+
+    column = pa.Array.from_pandas(frame["response"])
+    values, wrong = graded(numbers(column, "response", label, source), reading.binarize)
+    if wrong.any():
+        position = int(wrong.argmax())
         raise UserError(
-            f"{source}: column 'response' holds {values.dtype}, not numbers; convert it"
+            f"{source}: column 'response', {label(position)}: {values[position]:g} is neither 0 "
+            f"nor 1; {GRADED}"
         )
-    graded = values.notna() & ~values.isin([0, 1])
-    if reading.binarize is None and graded.any():
-        position = int(graded.to_numpy().argmax())
-        raise UserError(
-            f"{source}: column 'response', row {frame.index[position] + 1} (subject "
-            f"'{frame['subject'].iloc[position]}', item '{frame['item'].iloc[position]}'): "
-            f"{values.iloc[position]:g} is neither 0 nor 1; set config key 'binarize' to the "
-            "value from which a response counts as right"
-        )
+    return values

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from itemwise.cli.options import add, add_lists, check_lists
-from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.assessment import Made, assess, assess_jointly
-from itemwise.readout.tabulated import check_joint_record, check_record
+from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.inputs import benchmark_scores, read_splits
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table, write_table
@@ -73,18 +72,17 @@ def run(options) -> None:
         features[name] = made.features(options.split_set)
         tables.append(assess(made, features[name]))
         n_items += int((made.selection["form"] == options.form).sum())
-    if options.joint_terms:
-        if not options.joint_record:
-            raise UserError("--joint-terms needs --joint-record, which says what is not in them")
-        check_joint_record(read_record(options.joint_record))
-        terms = read_table(options.joint_terms, "terms")
+    terms, left_out = read_joint_terms(options.joint_terms, options.joint_record)
+    if terms is not None:
         tables.append(assess_jointly(terms, features, n_items, options.form))
+        if tables[-1].empty:
+            left_out = f"The joint read-out has no {options.split_set} model with every benchmark."
     table = pd.concat(tables, ignore_index=True)
     if options.out_features:
         write_table(pd.concat(features.values(), ignore_index=True), options.out_features,
                     "features")  # fmt: skip
     if options.record:
-        write_record(record(options, table), options.record)
+        write_record({**record(options, table), "joint_left_out": left_out}, options.record)
     write_table(table, options.out, "reconstructions")
 
 

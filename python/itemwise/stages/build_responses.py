@@ -29,6 +29,7 @@ from itemwise.responses.build import (
 )
 from itemwise.responses.item_facts import facts
 from itemwise.responses.matrix import Responses, write_responses
+from itemwise.responses.names import warn_of_look_alikes
 from itemwise.responses.sources import Reading
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
@@ -38,9 +39,21 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark", "out")
     parser.add_argument("--sources", nargs="+", required=True, help="files or folders to read")
+    parser.add_argument(
+        "--select",
+        nargs="+",
+        default=[],
+        help="values of the column benchmark of long tables to read, * for any characters "
+        "(default: the name of --benchmark)",
+    )
     parser.add_argument("--metric", help="metric to keep from long tables")
     parser.add_argument("--filter", help="harness filter to keep from long tables")
-    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
+    parser.add_argument(
+        "--binarize",
+        type=float,
+        help="graded responses are right from here on; full scores are then the percentage of "
+        "such responses, not the mean of the metric",
+    )
     parser.add_argument("--full-scores", help="full_scores table (default: mean of the responses)")
     parser.add_argument(
         "--coverage",
@@ -62,10 +75,8 @@ def add_options(parser) -> None:
         help="leave out the subjects at or below this quantile of the full scores (metabench: "
         "0.001; default: 0, none)",
     )
-    parser.add_argument("--item-metadata", help="parquet table with a column 'item'")
-    parser.add_argument(
-        "--subject-metadata", nargs="+", help="parquet tables with a column 'subject'"
-    )
+    parser.add_argument("--item-metadata", help="table with a column 'item'")
+    parser.add_argument("--subject-metadata", nargs="+", help="tables with a column 'subject'")
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")
     parser.add_argument("--out-full-scores", required=True, help="full_scores table to write")
@@ -74,7 +85,13 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Build, describe and write."""
-    reading = Reading(options.benchmark, options.metric, options.filter, options.binarize)
+    reading = Reading(
+        options.benchmark,
+        options.metric,
+        options.filter,
+        options.binarize,
+        tuple(map(str.strip, options.select)),
+    )
     with tqdm(unit=" rows", unit_scale=True, disable=None, file=sys.stderr) as bar:
         responses, dropped = build_responses(options.sources, reading, bar.update)
     items = describe_items(responses.items, options.benchmark, options.item_metadata)
@@ -87,13 +104,18 @@ def run(options) -> None:
             print(
                 f"dropped {len(names)} {what.replace('_', ' ')}: {listed(names)}", file=sys.stderr
             )
+    say_who_has_no_score(options, responses, scores)
+    alike = {
+        what: warn_of_look_alikes(names, what, f"benchmark '{options.benchmark}'")
+        for what, names in (("subjects", responses.subjects), ("items", responses.items))
+    }
     subjects = describe_subjects(responses.subjects, options.subject_metadata)
     write_table(subjects, options.out_subjects, "subjects")
     write_table(items, options.out_items, "items")
     write_table(scores, options.out_full_scores, "full_scores")
     if options.record:
         record = _record(options, responses, scores)
-        record |= {"dropped": asdict(dropped), "left_out": left_out}
+        record |= {"dropped": asdict(dropped), "left_out": left_out, "look_alikes": alike}
         write_record({**record, **runs}, options.record)
     write_responses(responses, options.out)
 
@@ -138,7 +160,7 @@ def narrowed(options, responses: Responses, items: pd.DataFrame) -> tuple:
 def full_scores(options, responses: Responses) -> pd.DataFrame:
     """Return the full scores given, else the mean of the responses."""
     if options.full_scores:
-        return given_scores(options.full_scores, responses, options.benchmark)
+        return given_scores(options.full_scores, responses, options.benchmark, options.select)
     scores = mean_scores(responses, options.benchmark, options.coverage)
     if scores.empty:
         raise UserError(
@@ -147,6 +169,23 @@ def full_scores(options, responses: Responses) -> pd.DataFrame:
             "key 'coverage' or give 'full_scores'"
         )
     return scores
+
+
+def say_who_has_no_score(options, responses: Responses, scores: pd.DataFrame) -> None:
+    """Print how many subjects have no full score, why, and what that means."""
+    without = responses.subjects[~np.isin(responses.subjects, scores["subject"].to_numpy(object))]
+    if not len(without):
+        return
+    reason = (
+        f"{options.full_scores} has no row of theirs"
+        if options.full_scores
+        else f"they answered less than {options.coverage:.0%} of the items (config key 'coverage')"
+    )
+    print(
+        f"{len(without)} of {len(responses.subjects)} subjects have no full score, since {reason}: "
+        f"{listed(without)}",
+        file=sys.stderr,
+    )
 
 
 def _share(text: str) -> float:
@@ -165,6 +204,7 @@ def _record(options, responses: Responses, scores: pd.DataFrame) -> dict:
     return {
         "benchmark": options.benchmark,
         "sources": options.sources,
+        "select": options.select,
         "binarize": options.binarize,
         "full_scores": options.full_scores or "mean of the responses",
         "coverage": options.coverage,

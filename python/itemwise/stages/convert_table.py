@@ -8,7 +8,7 @@ import pandas as pd
 
 from itemwise.cli.options import add
 from itemwise.errors import UserError
-from itemwise.responses.matrix import from_frame, write_responses
+from itemwise.responses.matrix import read_responses, write_responses
 from itemwise.tables.contract import check_table, contract, open_parquet, write_table
 from itemwise.tables.files import atomic_path
 
@@ -41,14 +41,14 @@ def run(options) -> None:
 
 def _to_parquet(options) -> None:
     """Read a CSV with the contract's types and write it as parquet."""
+    if options.table == "responses":
+        write_responses(read_responses(options.source), options.out)
+        return
     columns = contract()[options.table].columns
     texts = {name: "str" for name, c in columns.items() if c.type == "string"}
     try:
         frame = pd.read_csv(options.source, dtype=texts, keep_default_na=False, na_values=[""])
     except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{options.source}: cannot be read as CSV ({error}); check it") from error
-    if options.table == "responses":
-        write_responses(from_frame(frame, options.source), options.out)
-    else:
-        check_table(frame, options.table, options.source)
-        write_table(frame, options.out, options.table)
+    check_table(frame, options.table, options.source)
+    write_table(frame, options.out, options.table)

@@ -8,11 +8,10 @@ import pandas as pd
 
 from itemwise.bank.bank import write_bank
 from itemwise.cli.options import add_lists, check_lists
-from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout.accuracy import accuracy, calibration_share
-from itemwise.readout.tabulated import check_joint_record, check_record
+from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -60,11 +59,9 @@ def run(options) -> None:
     parameters = stacked(options.parameters, "parameters")
     items = stacked(options.items, "items")
     terms = chosen(stacked(options.terms, "terms"))
-    if options.joint_terms:
-        if not options.joint_record:
-            raise UserError("--joint-terms needs --joint-record, which says what is not in them")
-        check_joint_record(read_record(options.joint_record))
-        terms = pd.concat([terms, read_table(options.joint_terms, "terms")], ignore_index=True)
+    joint, _ = read_joint_terms(options.joint_terms, options.joint_record)
+    if joint is not None:
+        terms = pd.concat([terms, joint], ignore_index=True)
     tables = {
         "items": items[items["item"].isin(parameters["item"])].reset_index(drop=True),
         "parameters": parameters,
@@ -80,7 +77,7 @@ def run(options) -> None:
         "source": options.source,
         "licence": options.licence,
         "written": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "joint": options.joint_terms is not None,
+        "joint": joint is not None,
         "benchmarks": {
             name: describe(place, options, assessed)
             for place, name in enumerate(options.benchmarks)

@@ -15,9 +15,10 @@ from itemwise.irt.calibration import ENGINES, fit
 from itemwise.irt.model import MODELS
 from itemwise.irt.prior import PRIORS
 from itemwise.r.stage import run_r_stage
+from itemwise.responses.booklets import warn_of_weak_ties
 from itemwise.responses.inputs import screened_responses, training_responses
 from itemwise.tables.contract import write_table
-from itemwise.tables.files import write_record
+from itemwise.tables.files import read_record, write_record
 
 
 def add_options(parser) -> None:
@@ -59,11 +60,14 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Calibrate and write."""
-    if options.engine == "mirt":
-        run_r_stage("fit_irt", options, leave_out=("engine",))
-        return
     responses = screened_responses(options.responses, options.items)
     responses = training_responses(responses, options.splits)
+    ties = {"weak_ties": warn_of_weak_ties(responses, options.responses)}
+    if options.engine == "mirt":
+        run_r_stage("fit_irt", options, leave_out=("engine",))
+        if options.record:
+            write_record({**read_record(options.record), **ties}, options.record)
+        return
     with climb_bar() as progress:
         table, record = fit(
             responses,
@@ -89,5 +93,5 @@ def run(options) -> None:
             "accept it with config key 'irt.allow_unconverged'"
         )
     if options.record:
-        write_record(record, options.record)
+        write_record({**record, **ties}, options.record)
     write_table(table, options.out, "parameters")

@@ -250,7 +250,7 @@ def chosen_subjects(
         if not len(responses.subjects):
             raise UserError(
                 f"{options.splits}: no subject of set '{chosen_set}' is left among the responses; "
-                "check --set, or lower --calibrate-on"
+                "check --split-set, or lower --calibrate-on"
             )
     if at_most and at_most < len(responses.subjects):
         rng = np.random.default_rng(options.seed)

@@ -98,6 +98,11 @@ def reading_parquet(path: str | Path) -> Iterator[None]:
     """Say what is wrong with a parquet file that is missing, damaged or cannot be read."""
     if not Path(path).exists():
         raise UserError(f"{path}: no such file; check the path, or run the stage that writes it")
+    if Path(path).suffix == ".csv":
+        raise UserError(
+            f"{path}: is a CSV, and this table is read as parquet; convert it by itemwise "
+            f"convert-table --in {path} --out {Path(path).with_suffix('.parquet')} --table NAME"
+        )
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:

@@ -18,6 +18,8 @@ from itemwise.readout.formulas import check_formulas
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
 OVERRIDABLE = ("screening", "thinning", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
+RESERVED_BENCHMARKS = ("grand", "own", "other", "each", "y")
+"""Names that joint formulas and reports use otherwise."""
 LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.items()}
 
 
@@ -58,11 +60,13 @@ def resolve(config: dict) -> dict:
             "config: key 'benchmarks' is missing; add it, or 'profile.checkpoints' "
             "(config/README.md lists all)"
         )
-    for benchmark in resolved["benchmarks"].values():
+    for name, benchmark in resolved["benchmarks"].items():
+        _check_benchmark(name, benchmark)
         for name in OVERRIDABLE:
             benchmark[name] = {**resolved[name], **benchmark.get(name, {})}
         for name in ("full_scores", "item_metadata"):
             benchmark[name] = _expand(benchmark[name])
+        benchmark["select"] = _as_list(benchmark["select"])
         if isinstance(benchmark["sources"], list):
             benchmark["sources"] = [_expand(path) for path in benchmark["sources"]]
     resolved["subject_metadata"] = _expand(resolved["subject_metadata"])
@@ -70,6 +74,25 @@ def resolve(config: dict) -> dict:
     _resolve_collection(resolved)
     check_formulas(resolved)
     return resolved
+
+
+def _check_benchmark(name: str, benchmark: dict) -> None:
+    """Refuse a name that formulas use, and a selection where there is nothing to select from."""
+    if name in RESERVED_BENCHMARKS:
+        raise UserError(
+            f"config: benchmark '{name}': that name means something else in joint formulas and "
+            "reports; call it otherwise (key 'select' says which rows of a long table it has)"
+        )
+    if benchmark["select"] is not None and not isinstance(benchmark["sources"], list):
+        raise UserError(
+            f"config: key 'benchmarks.{name}.select': chooses rows of long tables, but "
+            f"'sources' is '{benchmark['sources']}'; leave 'select' out"
+        )
+
+
+def _as_list(value: str | list | None) -> list:
+    """Return one value or none as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _resolve_collection(resolved: dict) -> None:
@@ -175,19 +198,61 @@ def _explain(error: jsonschema.ValidationError) -> str:
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
         hint = did_you_mean(unknown, known) or f"; valid keys: {', '.join(known)}"
+        missing = [k for k in error.schema.get("required", ()) if k not in error.instance]
+        if missing and f"'{missing[0]}'?" not in hint:
+            hint += f"; key '{missing[0]}' is missing"
         key = f"{where}.{unknown}" if where else unknown
         return f"config: unknown key '{key}'{hint} (config/README.md lists all)"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         key = f"{where}.{missing}" if where else missing
         return f"config: key '{key}' is missing; add it (config/README.md lists all)"
-    if error.validator == "oneOf":
+    if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
+        safe = re.sub(r"[^A-Za-z0-9]+", "_", error.instance).strip("_") or "name"
+        select = f", and say 'select: {error.instance}' in it" if where == "benchmarks" else ""
         return (
-            f"config: key '{where}': {error.instance!r} is neither a list of paths nor "
-            "'simulated', 'evaluated' or 'collected'; write paths as a list: [path]"
+            f"config: key '{where}': '{error.instance}' becomes a name of files, which begin with "
+            f"a letter or digit and have these, - and _ alone; call it '{safe}'{select}"
         )
+    if error.validator in ("oneOf", "anyOf"):
+        return _explain_alternatives(error, where)
     if error.validator == "enum":
         values = [str(value) for value in error.validator_value if value is not None]
         hint = did_you_mean(error.instance, values)
         return f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
     return f"config: key '{where or 'config'}': {error.message}; mend the value"
+
+
+def _explain_alternatives(error: jsonschema.ValidationError, where: str) -> str:
+    """Explain a value that is none of several: by the one that it was meant to be, if it shows."""
+    meant = [rules for rules in error.validator_value if _is_kind(error.instance, rules)]
+    if len(meant) == 1:
+        place = error.validator_value.index(meant[0])
+        faults = [fault for fault in error.context if fault.schema_path[0] == place]
+        if "enum" not in meant[0]:
+            return _explain(jsonschema.exceptions.best_match(faults))
+    kinds = " nor ".join(map(_alternative, error.validator_value))
+    values = [value for rules in error.validator_value for value in rules.get("enum", ())]
+    hint = did_you_mean(error.instance, values) if isinstance(error.instance, str) else ""
+    lists = any(rules.get("type") == "array" for rules in error.validator_value)
+    if lists and isinstance(error.instance, str) and not hint:
+        hint = f"; write a list: [{error.instance}]"
+    return (
+        f"config: key '{where}': {error.instance!r} is neither {kinds}{hint or '; mend the value'} "
+        "(config/README.md lists all)"
+    )
+
+
+def _is_kind(value: object, rules: dict) -> bool:
+    """Return whether a value has the type of an alternative."""
+    kind = {"type": rules["type"]} if "type" in rules else {"type": "string"}
+    return jsonschema.Draft202012Validator(kind).is_valid(value)
+
+
+def _alternative(rules: dict) -> str:
+    """Describe one of several alternatives."""
+    if "enum" in rules:
+        return f"one of {', '.join(map(str, rules['enum']))}"
+    if rules["type"] == "object":
+        return f"a mapping with {', '.join(rules.get('required', rules['properties']))}"
+    return {"array": "a list", "string": "a text"}.get(rules["type"], f"a {rules['type']}")

@@ -15,7 +15,7 @@ from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-from itemwise.cli.phase_results import RESULTS
+from itemwise.cli.phase_results import RESULTS, describe
 from snakemake_logger_plugin_itemwise import LogHandler, tail
 
 
@@ -329,3 +329,13 @@ def test_end_of_a_log_that_says_nothing_is_said(tmp_path):
 def test_rules_that_tell_their_results_exist(root):
     rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
     assert set(RESULTS) <= set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
+
+
+def test_benchmarks_that_share_too_few_models_are_not_called_joined(tmp_path):
+    path = tmp_path / "joint.json"
+    path.write_text(json.dumps({"benchmarks": ["a", "b"], "left_out": "0 training models ..."}))
+    assert (
+        describe("fit_joint_readout", [[path]]) == "left out: the benchmarks share too few models"
+    )
+    path.write_text(json.dumps({"benchmarks": ["a", "b"]}))
+    assert describe("fit_joint_readout", [[path]]) == "2 benchmarks joined"

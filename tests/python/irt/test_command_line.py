@@ -1,6 +1,7 @@
 """The IRT stages as people run them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from itemwise.cli.main import main
@@ -22,6 +23,17 @@ def folder(tmp_path):
 
 def run(folder, stage, *options):
     return main([stage, "--responses", str(folder / "R.parquet"), *map(str, options)])
+
+
+def test_csv_is_read_as_parquet_is(folder, itemwise):
+    frame = pd.read_parquet(folder / "R.parquet")
+    frame.replace({1: "TRUE", 0: "FALSE"}).to_csv(folder / "R.csv", sep=";", index=False)
+    for suffix in ("csv", "parquet"):
+        done = itemwise("fit-irt", "--responses", folder / f"R.{suffix}", "--out",
+                        folder / f"from-{suffix}.parquet")  # fmt: skip
+        assert done.status == 0, done.err
+    tables = [read_table(folder / f"from-{s}.parquet", "parameters") for s in ("csv", "parquet")]
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_fit_and_score(folder):

@@ -427,6 +427,21 @@ def test_factors_are_shown_one_or_several(results, tmp_path):
     assert rows[1]["loadings"]["b"] == [0.1, 0.2]
 
 
+def test_what_was_left_out_is_said(results, tmp_path):
+    run = tmp_path / "made-up"
+    shutil.copytree(results, run)
+    said = "The joint read-out is left out: 0 training models have every benchmark."
+    record = read_record(run / "assess_readout/test.json")
+    write_record({**record, "joint_left_out": said}, run / "assess_readout/test.json")
+    factors = "The factor analysis is left out: 0 training models have every benchmark."
+    write_record({"left_out": factors}, run / "analyze_factors/factors.json")
+    run_stage("write-report", "--results", run, "--benchmarks", "sums",
+              "--out", run / "report.html")  # fmt: skip
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert said in page
+    assert factors in page
+
+
 @pytest.fixture(scope="module")
 def with_runs(results, tmp_path_factory):
     """Return a copy of the run with two held-out training runs of three checkpoints."""

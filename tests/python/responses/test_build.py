@@ -257,7 +257,9 @@ BAD = {
     "other value in a long table": (
         LONG.replace({"response": {0: 0.5}}), {},
         "source.parquet: column 'response', row 2 (subject 'a', item 'q2'): 0.5 is neither 0 "
-        "nor 1; set config key 'binarize'",
+        "nor 1; config key 'binarize' counts responses as right from a value on (the full score is "
+        "then the percentage of such responses and no longer the mean of the metric; "
+        "'full_scores' keeps that)",
     ),
     "no subject column": (
         WIDE.rename(columns={"subject": "model"}), {},
@@ -309,20 +311,23 @@ BAD = {
     ),
     "a mean among the items of a wide table": (
         WIDE.assign(mean=0.5), {},
-        "column 'mean', row 1 (subject 'a'): 0.5 is neither 0 nor 1; leave unanswered cells null, "
-        "and binarise graded metrics (config key 'binarize'); or is this column no item? Leave it",
+        "column 'mean', row 1 (subject 'a'): 0.5 is neither 0 nor 1; leave unanswered cells null; "
+        "config key 'binarize' counts responses as right from a value on (the full score is then "
+        "the percentage of such responses and no longer the mean of the metric; 'full_scores' "
+        "keeps that); or is this column no item? Leave it out",
     ),
     "texts in a wide table": (
         WIDE.assign(date="2026-01-01"), {},
-        "source.parquet: column 'date' holds text, not 0/1 responses; drop the column",
+        "source.parquet: column 'date', row 1 (subject 'a'): '2026-01-01' is not a finite number; "
+        "correct the cell, or leave the column out if it is no item",
     ),
     "texts to binarize in a wide table": (
         WIDE.assign(date="2026-01-01"), {"binarize": 0.5},
-        "source.parquet: column 'date' holds str, not numbers; drop the column or convert it",
+        "source.parquet: column 'date', row 1 (subject 'a'): '2026-01-01' is not a finite number",
     ),
     "texts to binarize in a long table": (
         LONG.assign(response="yes"), {"binarize": 0.5},
-        "source.parquet: column 'response' holds str, not numbers; convert it",
+        "source.parquet: column 'response', row 1 (subject 'a', item 'q1'): 'yes' is not a finite",
     ),
     "one subject": (
         WIDE.head(1), {},

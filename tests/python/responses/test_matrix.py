@@ -1,5 +1,6 @@
 """The response matrix: nulls are not administered, and everything else is 0 or 1."""
 
+import datetime
 import os
 
 import numpy as np
@@ -15,6 +16,7 @@ from itemwise.errors import UserError
 from itemwise.responses.matrix import Responses, from_frame, read_responses, write_responses
 
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=12)
+ids = ids.filter(lambda name: name == name.strip())
 
 
 @st.composite
@@ -106,8 +108,12 @@ BAD = {
     "a half": (columns(["subject", "q"], ["a", "b"], [0.5, 1]), "row 1 (subject 'a'): 0.5 is"),
     "infinity": (columns(["subject", "q"], ["a"], [float("inf")]), "row 1 (subject 'a'): inf is"),
     "text": (
-        columns(["subject", "q"], ["a"], ["1"]),
-        "column 'q' holds text, not 0/1 responses; drop the column or convert it",
+        columns(["subject", "q"], ["a", "b"], ["1", "yes"]),
+        "column 'q', row 2 (subject 'b'): 'yes' is not a finite number; correct the cell, or leave",
+    ),
+    "dates": (
+        columns(["subject", "q"], ["a"], [datetime.date(2026, 1, 1)]),
+        "column 'q' holds date32[day], not numbers; drop the column or convert it",
     ),
 }
 

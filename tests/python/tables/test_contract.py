@@ -213,3 +213,14 @@ def test_text_column_refuses_what_is_no_text(value):
     table["subject"] = pd.Series(["a", value, "c", "d"], dtype=object)
     with pytest.raises(UserError, match=r"column 'subject', row 2: .* is not a text"):
         check_table(table, "full_scores", "scores.parquet")
+
+
+def test_csv_in_the_place_of_parquet_is_told_how_to_convert(tmp_path):
+    path = tmp_path / "parameters.csv"
+    path.write_text("item,a,d\nq,1,0\n")
+    with pytest.raises(UserError) as refused:
+        read_table(path, "parameters")
+    assert f"{path}: is a CSV, and this table is read as parquet; convert it by itemwise" in str(
+        refused.value
+    )
+    assert f"--out {tmp_path / 'parameters.parquet'}" in str(refused.value)

@@ -97,7 +97,45 @@ BAD = {
     "share of nothing": (changed(split={"test": 0}), "key 'split.test': 0 is less than or equal"),
     "name of the run": (changed(run="../up"), "key 'run': '../up' does not match"),
     "name of a benchmark": (
-        changed(benchmarks={"a/b": {"sources": "simulated"}}), "'a/b' does not match",
+        changed(benchmarks={"a/b": {"sources": "simulated"}}),
+        "key 'benchmarks': 'a/b' becomes a name of files, which begin with a letter or digit and "
+        "have these, - and _ alone; call it 'a_b', and say 'select: a/b' in it",
+    ),
+    "benchmark of a reserved name": (
+        changed(benchmarks={"own": {"sources": "simulated"}}),
+        "benchmark 'own': that name means something else in joint formulas and reports",
+    ),
+    "selection without long tables": (
+        arc(select="mmlu_*"), "key 'benchmarks.arc.select': chooses rows of long tables, but",
+    ),
+    "selection of nothing": (
+        arc(sources=["a.csv"], select=[]), "key 'benchmarks.arc.select': [] should be non-empty",
+    ),
+    "language model without lm": (
+        changed(evaluate={"lms": [{"name": "x"}]}),
+        "unknown key 'evaluate.lms.0.name'; valid keys: lm, revision, subject; key 'lm' is missing",
+    ),
+    "misspelt key of a language model": (
+        changed(evaluate={"lms": [{"lm": "x", "revison": "y"}]}),
+        "unknown key 'evaluate.lms.0.revison'; did you mean 'revision'?",
+    ),
+    "language model that is a number": (
+        changed(evaluate={"lms": [3]}),
+        "key 'evaluate.lms.0': 3 is neither a text nor a mapping with lm; mend the value",
+    ),
+    "revision that is a number": (
+        changed(evaluate={"lms": [{"lm": "x", "revision": 3}]}),
+        "key 'evaluate.lms.0.revision': 3 is not of type 'string'",
+    ),
+    "misspelt kind of sources": (
+        arc(sources="simulate"), "'simulate' is neither one of simulated, evaluated, collected nor "
+        "a list; did you mean 'simulated'?",
+    ),
+    "sources that are a mapping": (
+        arc(sources={"a": 1}), "{'a': 1} is neither one of simulated, evaluated, collected nor a",
+    ),
+    "source that is a number": (
+        arc(sources=[3]), "key 'benchmarks.arc.sources.0': 3 is not of type 'string'",
     ),
     "sources as text": (arc(sources="a.csv"), "'benchmarks.arc.sources': 'a.csv' is neither"),
     "empty sources": (arc(sources=[]), "key 'benchmarks.arc.sources': "),
@@ -191,6 +229,14 @@ def test_benchmark_overrides_settings_one_by_one():
     assert resolved["selection"]["budget"] == 30
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("computer science", ["computer science"]), (["a", "b"], ["a", "b"]), (None, [])],
+)
+def test_select_is_a_list(given, expected):
+    assert resolve(arc(sources=["a.csv"], select=given))["benchmarks"]["arc"]["select"] == expected
+
+
 def test_environment_variables_in_paths_are_expanded(monkeypatch):
     monkeypatch.setenv("HERE", "/data")
     resolved = resolve(
@@ -251,7 +297,7 @@ def test_page_has_every_key_and_is_up_to_date():
 
 def test_paths_that_are_no_list_are_explained():
     config = {"run": "x", "benchmarks": {"b": {"sources": "data/b.csv"}}}
-    with pytest.raises(UserError, match=r"benchmarks\.b\.sources.*write paths as a list: \[path\]"):
+    with pytest.raises(UserError, match=r"benchmarks\.b\.sources.*write a list: \[data/b.csv\]"):
         resolve(config)
 
 
