@@ -39,8 +39,10 @@ def read_records(path: Path) -> Iterator[tuple[str, object]]:
         first = file.readline()
         while first.isspace():
             first = file.readline()
+        # A list, not lines of which the first is one.
+        listed = first.startswith("[") and (parse(first) is UNREADABLE or not file.readline())
         file.seek(0)
-        if first.startswith("["):
+        if listed:
             yield from _of_list(file.read())
         elif first.strip() == "{":
             yield "", parse(file.read())

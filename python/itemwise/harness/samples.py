@@ -196,22 +196,36 @@ def _check_subject(subject: str | None, logs: list[Log]) -> None:
 
 
 def _item_names(table: pd.DataFrame, found: Imported) -> np.ndarray:
-    """Return the items' names: ids only where they are some, repeated documents numbered."""
+    """Return the name of each row's item, and note in `found` what is odd about the names."""
     number = table.groupby(["log", "doc_id", "item", "doc_hash"], sort=False).ngroup()
     documents = table[~number.duplicated()].reset_index(drop=True)
+    documents["item"] = _named_by_ids(documents, found.no_ids)
+    return _numbered(documents, found.held_twice)[number]
+
+
+def _named_by_ids(documents: pd.DataFrame, no_ids: list[str]) -> pd.Series:
+    """Return the names of documents, by their hash in tasks without ids, which are noted."""
     for task, rows in documents.groupby("task"):
         if not all(are_ids(r["item"], r["doc_hash"]) for _, r in rows.groupby("log")):
-            found.no_ids.append(task)
-    pairs = zip(documents["benchmark"], documents["doc_hash"], strict=True)
-    hashed = pd.Series([item_by_hash(*pair) for pair in pairs], documents.index, dtype=object)
-    documents["name"] = documents["item"].where(~documents["task"].isin(found.no_ids), hashed)
+            no_ids.append(task)
+    names = documents["item"].astype(object)
+    unnamed = documents["task"].isin(no_ids)
+    pairs = documents.loc[unnamed, ["benchmark", "doc_hash"]].itertuples(index=False, name=None)
+    names[unnamed] = [item_by_hash(*pair) for pair in pairs]
+    return names
+
+
+def _numbered(documents: pd.DataFrame, held_twice: dict[str, int]) -> np.ndarray:
+    """Return the names with a number where a log has a document again; how often is noted."""
+    names = documents["item"].copy()
     documents = documents.sort_values(["log", "doc_id"], kind="stable")
-    again = documents.duplicated(["log", "name"])
-    for task, rows in documents[again].groupby("task"):
-        found.held_twice[task] = int(rows.groupby("log").size().max())
-    for _, rows in documents[documents.duplicated(["log", "name"], keep=False)].groupby("log"):
-        documents.loc[rows.index, "name"] = number_repeated(rows["name"])
-    return documents["name"].sort_index().to_numpy()[number]
+    again = documents[documents.duplicated(["log", "item"])]
+    for task, rows in again.groupby("task"):
+        held_twice[task] = int(rows.groupby("log").size().max())
+    several = documents[documents.duplicated(["log", "item"], keep=False)]
+    for _, rows in several.groupby("log"):
+        names[rows.index] = number_repeated(rows["item"])
+    return names.to_numpy()
 
 
 def _in_several_tasks(table: pd.DataFrame) -> dict[str, tuple[int, list[str]]]:

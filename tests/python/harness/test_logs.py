@@ -96,6 +96,13 @@ def test_a_list_that_is_cut_off_keeps_what_is_whole(tmp_path):
     assert [*map(str, found.skipped)] == [f"{path}: record 3: cut off or no sample of the harness"]
 
 
+def test_a_first_line_that_is_a_list_is_one_line(tmp_path):
+    path = write_log(tmp_path / "org__m", "t", TIMES[0], [[1], row(0, acc=1.0)])
+    found = import_samples([tmp_path])
+    assert len(found.table) == 1
+    assert [*map(str, found.skipped)] == [f"{path}: line 1: cut off or no sample of the harness"]
+
+
 FOREIGN = {
     "HELM": [{"instance_id": "id1", "train_trial_index": 0, "stats": []}],
     "Inspect": {"version": 2, "status": "success", "eval": {"task": "arc"}, "samples": []},

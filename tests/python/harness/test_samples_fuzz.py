@@ -86,6 +86,8 @@ def written(folder: Path, name: str, content: list, beside: object, cut: int) ->
         text = json.dumps(content, indent=2)
     (folder / name).write_text(text[: len(text) - cut])
     (folder / f"results_{TIME}.json").write_text(json.dumps(beside))
+    of_another_model = {"config": {"model_args": "x=y"}, "results": {"t": {}}}
+    (folder / "results.json").write_text(json.dumps(of_another_model))
     return folder
 
 
