@@ -12,17 +12,20 @@ project_root <- function() {
   if (nzchar(root)) root else file.path(get("here", globalenv()), "..")
 }
 
+# What was read of the contract: a stage asks for it at every table.
+contracts <- new.env()
+
 #' Read the rules of a table from the contract
 #'
 #' @param table Name of the table.
 #' @return Named list, one element a column: type, presence, nullable, minimum,
 #'   maximum and choices. The name `*` stands for every other column.
 table_rules <- function(table) {
-  contract <- utils::read.csv(
-    file.path(project_root(), "python/itemwise/tables/contract.csv"),
-    colClasses = "character"
-  )
-  rules <- contract[contract$table == table, ]
+  path <- file.path(project_root(), "python/itemwise/tables/contract.csv")
+  if (is.null(contracts[[path]])) {
+    contracts[[path]] <- utils::read.csv(path, colClasses = "character")
+  }
+  rules <- contracts[[path]][contracts[[path]]$table == table, ]
   stopifnot("the table is not in the contract" = nrow(rules) > 0)
   one_rule <- \(type, presence, nullable, minimum, maximum, choices) {
     list(

@@ -306,7 +306,7 @@ BAD = {
     ),
     "benchmark that does not occur": (
         LONG.assign(benchmark=[*"cccc", "b2"]), {},
-        "source.parquet: no row of benchmark 'b'; column 'benchmark' has b2, c, and the key under "
+        "source.parquet: no row of benchmark 'b'; column 'benchmark' has b2, c: config key 'select' the key under "
         "'benchmarks' must be one of them; did you mean 'b2'?",
     ),
     "a mean among the items of a wide table": (

@@ -48,7 +48,9 @@ source("R/{stage}.R")
 def test_packages_describe_themselves_and_do_nothing_else():
     for path in (ROOT / "python" / "itemwise").rglob("__init__.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
-        assert all(isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign) for node in body), path
+        for node in body:
+            lazy = isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+            assert lazy or isinstance(node, ast.Expr | ast.ImportFrom | ast.Assign), path
 
 
 @pytest.fixture(scope="module")
