@@ -24,6 +24,9 @@ FALLBACK_METRICS = ("acc", "exact_match", "acc_norm", "em", "f1")
 OLD_FILTERS = {"gsm8k": ("strict-match", "flexible-extract")}
 """Filters by their order in sample logs written before harness 0.4.7, which do not name them."""
 
+APART = 1.5
+"""Items a question from which on the same questions are not the same items."""
+
 
 def benchmark_of(task: str) -> str:
     """Return the benchmark of a harness task: metabench's own, else the task's name."""

@@ -21,6 +21,7 @@ from itemwise.harness.foreign import foreign, foreign_file
 from itemwise.harness.json_text import read_records
 from itemwise.harness.logs import Log, find_logs
 from itemwise.harness.names import (
+    APART,
     OLD_FILTERS,
     are_ids,
     benchmark_of,
@@ -32,7 +33,6 @@ from itemwise.harness.names import (
 )
 from itemwise.harness.results_files import mapping_at, stated_filters, text_at
 from itemwise.harness.sample_items import Items
-from itemwise.responses.apart import APART
 
 FIELDS = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
           "doc_hash", "prompt_hash", "target_hash"}  # fmt: skip

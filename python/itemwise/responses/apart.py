@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
+from itemwise.harness.names import APART
 from itemwise.responses.matrix import Responses
-
-APART = 1.5
-"""Items a question from which on the same questions are not the same items."""
 
 
 def check_items_shared(responses: Responses, items: pd.DataFrame, coverage: float) -> None:
