@@ -25,7 +25,7 @@ OLD_FILTERS = {"gsm8k": ("strict-match", "flexible-extract")}
 """Filters by their order in sample logs written before harness 0.4.7, which do not name them."""
 
 APART = 1.5
-"""Items a question from which on models that share questions do not share items."""
+"""Items a question from which on the same questions are not the same items."""
 
 
 def benchmark_of(task: str) -> str:

@@ -9,6 +9,7 @@ from itemwise.errors import UserError
 from itemwise.harness.names import APART
 from itemwise.responses.matrix import Responses
 
+
 def check_items_shared(responses: Responses, items: pd.DataFrame, coverage: float) -> None:
     """Refuse responses of which no subject covers the items, but some cover the questions.
 
