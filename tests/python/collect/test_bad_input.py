@@ -103,12 +103,12 @@ def test_full_disk_leaves_no_half_shard(small_v2, tmp_path, hub, monkeypatch):
     models = write_models(small_v2, tmp_path)
     arguments = ("--source", "v2", "--models", str(models))
 
-    def full(table, path, **options):
+    def full(table, path):
         path.write_bytes(b"PAR1 half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(shards.pq, "write_table", full)
+        patched.setattr(shards, "write_parquet", full)
         done = collect(small_v2, server, tmp_path, *arguments, token=TOKEN)
     assert done.returncode == 2
     assert "(No space left on device); free space there and run again" in done.stderr

@@ -306,7 +306,8 @@ BAD = {
     ),
     "benchmark that does not occur": (
         LONG.assign(benchmark=[*"cccc", "b2"]), {},
-        "source.parquet: no row of benchmark 'b'; column 'benchmark' has b2, c: config key 'select' the key under "
+        "source.parquet: no row of benchmark 'b'; column 'benchmark' has b2, c: config key "
+        "'select' says which of them to read, and where it is left out the key under "
         "'benchmarks' must be one of them; did you mean 'b2'?",
     ),
     "a mean among the items of a wide table": (

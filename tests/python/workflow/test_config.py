@@ -116,8 +116,8 @@ BAD = {
         "unknown key 'evaluate.lms.0.name'; valid keys: lm, revision, subject; key 'lm' is missing",
     ),
     "misspelt key of a language model": (
-        changed(evaluate={"lms": [{"lm": "x", "revison": "y"}]}),
-        "unknown key 'evaluate.lms.0.revison'; did you mean 'revision'?",
+        changed(evaluate={"lms": [{"lm": "x", "revisions": "y"}]}),
+        "unknown key 'evaluate.lms.0.revisions'; did you mean 'revision'?",
     ),
     "language model that is a number": (
         changed(evaluate={"lms": [3]}),
