@@ -15,7 +15,7 @@ from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-from itemwise.phase_results import RESULTS
+from itemwise.phase_results import RESULTS, describe
 from snakemake_logger_plugin_itemwise import LogHandler, tail
 
 
@@ -324,6 +324,15 @@ def test_broken_pipe_does_not_break_the_run(run, monkeypatch):
 def test_end_of_a_log_that_says_nothing_is_said(tmp_path):
     (tmp_path / "empty").touch()
     assert tail(tmp_path / "empty") == ["(its log is empty)"]
+
+
+def test_error_on_test_models_leaves_out_the_mean_of_all_benchmarks(tmp_path):
+    errors = {"arc": {"form": {"rmse": 2.34}}, "hella": {"form": {"rmse": 4.0}}}
+    grand = {"grand": {"joint": {"rmse": 9.0}}}
+    record = {"n_subjects": 21, "benchmarks": {**errors, **grand}}
+    path = write_json(tmp_path / "test.json", record)
+    said = describe("assess_readout", [["x.parquet", path]])
+    assert said == "error 2.3 to 4.0 points on 21 test models"
 
 
 def test_rules_that_tell_their_results_exist(root):
