@@ -326,6 +326,15 @@ def test_end_of_a_log_that_says_nothing_is_said(tmp_path):
     assert tail(tmp_path / "empty") == ["(its log is empty)"]
 
 
+def test_error_on_test_models_leaves_out_the_mean_of_all_benchmarks(tmp_path):
+    errors = {"arc": {"form": {"rmse": 2.34}}, "hella": {"form": {"rmse": 4.0}}}
+    grand = {"grand": {"joint": {"rmse": 9.0}}}
+    record = {"n_subjects": 21, "benchmarks": {**errors, **grand}}
+    path = write_json(tmp_path / "test.json", record)
+    said = describe("assess_readout", [["x.parquet", path]])
+    assert said == "error 2.3 to 4.0 points on 21 test models"
+
+
 def test_rules_that_tell_their_results_exist(root):
     rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
     assert set(RESULTS) <= set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
