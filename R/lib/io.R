@@ -340,7 +340,7 @@ read_table <- function(path, table) {
         stop(e)
       }
       said <- strsplit(conditionMessage(e), "\n")[[1]][1]
-      whole <- normalizePath(path, mustWork = FALSE)
+      whole <- full_path(path)
       if (startsWith(said, whole)) {
         user_error(sub(whole, path, said, fixed = TRUE)) # Python's message
       }

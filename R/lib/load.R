@@ -25,5 +25,5 @@ local({
   }
   registerS3method("print", "itemwise_run", library$print.itemwise_run)
   library$use_utf8() # before the path, which may hold any character
-  options(itemwise.root = dirname(dirname(normalizePath(folder))))
+  options(itemwise.root = library$full_path(file.path(folder, "../..")))
 })

@@ -214,6 +214,17 @@ use_utf8 <- function() {
   invisible(NULL)
 }
 
+#' Find the full path of a file
+#'
+#' @param path Path.
+#' @return Absolute path, marked as UTF-8: an interactive R that was started in
+#'   the C locale does not know what its own paths are written in.
+full_path <- function(path) {
+  path <- normalizePath(path, mustWork = FALSE)
+  Encoding(path) <- "UTF-8"
+  path
+}
+
 #' Name the script that the process runs
 #'
 #' @return Path as on the command line.

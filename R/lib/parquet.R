@@ -140,7 +140,7 @@ exchange <- new.env()
 read_by_python <- function(path) {
   rds <- tempfile(fileext = ".rds")
   on.exit(unlink(rds))
-  ask_python(from = normalizePath(path), to = rds)
+  ask_python(from = full_path(path), to = rds)
   content <- readRDS(rds)
   columns <- lapply(content$columns, \(x) {
     if (is.list(x)) x$levels[x$codes] else x
@@ -162,7 +162,8 @@ write_by_python <- function(columns, int64, path, table) {
   content <- list(columns = lapply(columns, as_written), int64 = int64)
   # The bytes of saveRDS(), which would not notice that the disk is full.
   write_bytes(serialize(content, NULL), rds)
-  to <- file.path(normalizePath(dirname(path)), basename(path))
+  # The file does not exist yet, its folder does.
+  to <- file.path(full_path(dirname(path)), basename(path))
   ask_python(from = rds, to = to, table = table)
 }
 
@@ -259,7 +260,7 @@ find_python <- function() {
     return(given)
   }
   # Not resolved further: a virtual environment is known by its link.
-  python <- file.path(normalizePath(project_root()), ".venv/bin/python")
+  python <- file.path(full_path(project_root()), ".venv/bin/python")
   if (!file.exists(python)) {
     user_error(
       "R has no parquet package, and the clone no Python to convert tables (",

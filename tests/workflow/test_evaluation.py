@@ -10,6 +10,8 @@ import yaml
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(new_project, tmp_path):

@@ -32,6 +32,8 @@ NOT_RUN = {
 IN_ONE_PROCESS = """
 import shlex, sys
 from itemwise.cli.main import main
+
+pytestmark = pytest.mark.slow
 for line in sys.stdin:
     if main(shlex.split(line)[1:]):
         sys.exit(line)

@@ -4,7 +4,10 @@ import os
 import signal
 import sys
 
+import pytest
 from projects import phases
+
+pytestmark = pytest.mark.slow
 
 UNLOCK = [sys.executable, "-m", "itemwise", "unlock-run"]
 REPORT = "results/tiny/report.html"

@@ -44,7 +44,8 @@ SMALL = {
 }
 """What makes the run small; everything else is config/metabench.yaml's."""
 
-pytestmark = pytest.mark.timeout(1200)  # some sixty jobs, on a machine that may be busy
+# Some sixty jobs, on a machine that may be busy.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def write_archive(folder) -> None:

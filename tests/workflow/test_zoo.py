@@ -9,6 +9,8 @@ from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "run": "mini",
     "zoo": {

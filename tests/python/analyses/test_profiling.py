@@ -16,6 +16,8 @@ from itemwise.analyses import suite, toxic_detection
 from itemwise.stages import profile_checkpoints
 from itemwise.tables.contract import read_table
 
+pytestmark = pytest.mark.slow
+
 STEPS = (0, 20, 60)
 
 

@@ -16,6 +16,8 @@ from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
 from itemwise.tables.contract import read_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def documents(tasks, tmp_path_factory):
