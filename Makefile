@@ -35,7 +35,7 @@ test: setup ## run the tests, some minutes
 	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-workflow test-package test-r
 
 test-package: ## test the Python package
-	$(PY)/pytest tests/python -m "not slow"
+	$(PY)/pytest tests/python -m "not slow" -n 2 --dist loadfile
 
 test-workflow: ## test whole runs of the workflow
 	$(PY)/pytest tests/workflow -m "not slow"
@@ -44,7 +44,7 @@ test-r: ## test the R library and stages
 	Rscript tests/testthat.R
 
 test-slow: setup ## run the tests that take long
-	$(PY)/pytest tests -m slow
+	$(PY)/pytest tests -m slow -n 2 --dist loadfile
 
 lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .

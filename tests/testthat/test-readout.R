@@ -182,6 +182,10 @@ test_that("inputs that do not meet are user errors with a remedy", {
   expect_user_error(benchmark_scores(score, "gsm"), "only holds arc; choose")
   expect_user_error(
     readout_data(change(ability, "subject", "x"), score, split),
+    "--splits: 1 of 1 subjects of --abilities have no row: x; give tables of"
+  )
+  expect_user_error(
+    readout_data(ability[1, ], score[2, ], split),
     "no subject of form 'A' has a full score on 'arc'"
   )
   expect_user_error(

@@ -148,15 +148,16 @@ test_that("the discounted correlation is metabench's, computed by hand", {
 
 test_that("what cannot be screened is a user error with a remedy", {
   x <- draw_responses(20, 4)
-  splits <- data.frame(
-    subject = c("s1", "s2", "zz"),
-    set = c("train", "test", "train")
-  )
+  splits <- data.frame(subject = rownames(x), set = c("train", rep("test", 19)))
   expect_user_error(
     training_responses(x[2:9, ], splits),
     "no subject .* is a training subject"
   )
   expect_user_error(training_responses(x, splits), "only 1 training subject")
+  expect_user_error(
+    training_responses(x, splits[1:3, ]),
+    "--splits: 17 of 20 subjects of --responses have no row: s4, s5, s6, s7, s8"
+  )
   expect_user_error(
     screen_items(make_items("i1"), x),
     "3 items .* have no row: i2, i3, i4"

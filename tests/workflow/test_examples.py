@@ -4,9 +4,12 @@ import re
 import subprocess
 import sys
 
+import pytest
 from test_run import RESULTS
 
 from itemwise.cli.examples import EXAMPLES
+
+pytestmark = pytest.mark.slow
 
 NOT_RUN = {
     "scrape-leaderboard": "asks the hub; run in tests/python/collect against a local one",
@@ -33,7 +36,6 @@ IN_ONE_PROCESS = """
 import shlex, sys
 from itemwise.cli.main import main
 
-pytestmark = pytest.mark.slow
 for line in sys.stdin:
     if main(shlex.split(line)[1:]):
         sys.exit(line)
