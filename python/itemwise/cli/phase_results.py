@@ -83,8 +83,9 @@ def trained(jobs: Jobs) -> str:
 
 def evaluated(jobs: Jobs) -> str:
     """Say how many models answered how many questions."""
-    models = sum(len(record.get("checkpoints", [record])) for record in records(jobs))
-    return f"{counted(models, 'model')} evaluated, {counted(sum(rows(jobs)), 'answer')}"
+    models = [one for record in records(jobs) for one in record.get("checkpoints", [record])]
+    answers = sum(one["documents"] for one in models)
+    return f"{counted(len(models), 'model')} evaluated, {counted(answers, 'answer')}"
 
 
 def built(jobs: Jobs) -> str:

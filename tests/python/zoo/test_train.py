@@ -112,15 +112,34 @@ def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise
     assert "is named twice" in again.err
 
 
-def test_several_runs_are_evaluated_as_each_alone(trained, itemwise, tmp_path):
+@pytest.fixture
+def asked_for_gpus(monkeypatch):
+    """Return what this process, not its children, asks of CUDA: forks could not use it then."""
+    import torch
+
+    asked = []
+
+    def spy(name: str, real):
+        def ask(*given, **named):
+            asked.append(name)
+            return real(*given, **named)
+
+        return ask
+
+    for name in ("is_available", "device_count", "_lazy_init"):
+        monkeypatch.setattr(torch.cuda, name, spy(name, getattr(torch.cuda, name)))
+    return asked
+
+
+def test_several_runs_are_evaluated_as_each_alone(trained, asked_for_gpus, itemwise, tmp_path):
     folder, _ = trained
     write_suite(tmp_path / "suite", 12, seed=1)
     runs = [[checkpoint(folder, 5), checkpoint(folder, 300)], [checkpoint(folder, 20)]]
-    given = ["--tasks", "zoo_facts", "zoo_sorting", "--include-path", tmp_path / "suite",
-             "--device", "cpu", "--batch-size", 64]  # fmt: skip
+    given = ["--tasks", "zoo_facts", "zoo_sorting", "--include-path", tmp_path / "suite"]
 
     def evaluate(name: str, *options):
-        return itemwise("evaluate-run", *options, *given, "--ledger", tmp_path / name)
+        return itemwise("evaluate-run", *options, *given, "--device", "cpu", "--batch-size", 64,
+                        "--ledger", tmp_path / name)  # fmt: skip
 
     both = [word for lms in runs for word in ("--lms", *lms)]
     places = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
@@ -129,6 +148,7 @@ def test_several_runs_are_evaluated_as_each_alone(trained, itemwise, tmp_path):
                     "--out-documents", tmp_path / "d.parquet")  # fmt: skip
     assert done.status == 0, done.err
     assert "0 of 2 runs to go" in done.out
+    assert asked_for_gpus == []
     for lms, path in zip(runs, places, strict=True):
         alone = evaluate("alone", "--lms", *lms, "--out", tmp_path / "alone.parquet",
                          "--out-documents", tmp_path / "alone.d.parquet")  # fmt: skip
@@ -168,7 +188,9 @@ RUNS = [
 SHORT = ["--steps", 5, 20, 300, "--lines", 600]
 
 
-def test_runs_are_trained_as_each_alone_however_many_at_once(trained, itemwise, tmp_path):
+def test_runs_are_trained_as_each_alone_however_many_at_once(
+    trained, asked_for_gpus, itemwise, tmp_path
+):
     runs = [json.dumps(run) for run in RUNS]
     for name, threads in (("one", 1), ("two", 2)):
         done = itemwise("train-zoo", "--runs", *runs, *SHORT, "--threads", threads,
@@ -177,6 +199,7 @@ def test_runs_are_trained_as_each_alone_however_many_at_once(trained, itemwise, 
         assert "little: 300 steps" in done.out
         assert weights(tmp_path / name / "little", 300) == weights(trained[0], 300)
         assert read_table(tmp_path / name / "little.parquet", "subjects").equals(trained[1])
+    assert asked_for_gpus == []
     assert weights(tmp_path / "one/other", 300) == weights(tmp_path / "two/other", 300)
     record = read_record(tmp_path / "two/other.json")
     assert (record["share"], record["width"], record["checkpoints"]) == (0.5, 16, [5, 20, 300])
