@@ -45,7 +45,7 @@ rule train_zoo:
         runs=training_runs(),
         lines=CONFIG["zoo"]["lines"],
         steps=CONFIG["zoo"]["checkpoints"],
-        folder=f"{RUN}/train_zoo",
+        folder=lambda wildcards, output: Path(output.subjects[0]).parent,
         seed=CONFIG["seed"],
     shell:
         "itemwise train-zoo --runs {params.runs:q} --lines {params.lines} --steps {params.steps}"

@@ -26,7 +26,8 @@ LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.item
 @cache
 def schema() -> dict:
     """Return the configuration schema."""
-    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
+    return yaml.load(SCHEMA_FILE.read_text(encoding="utf-8"), loader)
 
 
 def resolve(config: dict) -> dict:
