@@ -222,7 +222,10 @@ start_python <- function() {
   dir.create(folder)
   in_folder <- \(name) shQuote(file.path(folder, name))
   command <- sprintf(
-    "LD_LIBRARY_PATH=%s %s -m itemwise.r.exchange %s 2> %s; touch %s 2> /dev/null",
+    paste0(
+      "LD_LIBRARY_PATH=%s %s -m itemwise.r.exchange %s 2> %s;",
+      " touch %s 2> /dev/null"
+    ),
     # R puts its own folders first, and Python would load libraries from there.
     shQuote(callers_library_path()),
     shQuote(find_python()),
