@@ -3,9 +3,9 @@
 #' List the kinds of tables in a results folder
 #'
 #' @return Data frame of `python/itemwise/tables/run_tables.csv`: the `stage`,
-#'   its `file` without extension (empty where an option alone says which; those in
-#'   folders of their own are not loaded), the `table` of the contract that it
-#'   holds, and the `name` that [work_on()] gives it, empty for none.
+#'   its `file` without extension (empty where an option alone says which; those
+#'   in folders of their own are not loaded), the `table` of the contract that
+#'   it holds, and the `name` that [work_on()] gives it, empty for none.
 run_tables <- function() {
   utils::read.csv(
     file.path(project_root(), "python/itemwise/tables/run_tables.csv"),
