@@ -15,11 +15,13 @@ root <- Sys.getenv("ITEMWISE_ROOT")
 if (!nzchar(root)) {
   root <- find_root()
 }
-options(itemwise.root = root)
 folder <- file.path(root, "R/lib")
 for (file in setdiff(list.files(folder, "\\.R$"), "load.R")) {
   source(file.path(folder, file), local = TRUE)
 }
+use_utf8() # before paths, which may hold any character
+root <- full_path(root)
+options(itemwise.root = root)
 
 # A folder of its own that goes away with the test.
 scratch <- function(env = parent.frame()) {
