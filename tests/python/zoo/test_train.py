@@ -236,7 +236,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise,
         (["{"], "--runs: {: is not JSON"),
         (["[1]"], "is not an object with a name"),
         (['{"width": 16}'], "is not an object with a name"),
-        (['{"name": "a", "widht": 16}'], "run 'a': 'widht' is no setting of a run; did you mean"),
+        (['{"name": "a", "wdth": 16}'], "run 'a': 'wdth' is no setting of a run; did you mean"),
         (['{"name": "a"}', '{"name": "a"}'], "'a' is named twice"),
     ],
 )
