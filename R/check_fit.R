@@ -23,7 +23,8 @@
 # In a session R/lib/load.R has put the library on the search path.
 if (!interactive()) {
   script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  here <- dirname(sub("^--file=", "", script))
+  # Rscript writes a blank in a path as ~+~.
+  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
   source(file.path(here, "lib/options.R"))
   log_command()
   source(file.path(here, "lib/io.R"))

@@ -229,7 +229,8 @@ full_path <- function(path) {
 #'
 #' @return Path as on the command line.
 stage_script <- function() {
-  sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])
+  path <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])
+  gsub("~+~", " ", path, fixed = TRUE) # as Rscript writes a blank
 }
 
 #' Begin a stage
