@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import sys
-from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 
@@ -132,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"itemwise {stage}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `itemwise ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
         return 1
     except OSError as error:
         # A file that cannot be opened for want of rights may be one to read.
@@ -145,8 +144,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def _complain(message: str) -> None:
     """Print an error; on a full disk the log may take no more, but the status still tells."""
-    with suppress(OSError):
+    try:
         print(message, file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)  # else Python tries again when it ends, and changes the status
+
+
+def _drop(stream) -> None:
+    """Send what is left of a stream nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def command_parser(stage: str, module) -> argparse.ArgumentParser:

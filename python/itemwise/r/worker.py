@@ -11,6 +11,7 @@ once and answers many calls, so that a loop pays for loading R packages once.
 from __future__ import annotations
 
 import importlib.util
+import locale
 import logging
 import os
 import pickle
@@ -70,6 +71,7 @@ class RWorker:
             stderr=self._log,
             env={
                 **os.environ,
+                **_utf8(),
                 "R_HOME": _r_home(),
                 "ITEMWISE_ROOT": str(ROOT),
                 "ITEMWISE_PYTHON": sys.executable,
@@ -176,6 +178,11 @@ def r_has(package: str) -> bool:
         return False
     look = f"quit(status = !nzchar(system.file(package = '{package}')))"
     return subprocess.run(["Rscript", "--vanilla", "-e", look], capture_output=True).returncode == 0
+
+
+def _utf8() -> dict[str, str]:
+    """Return what makes R work in UTF-8 where the locale does not."""
+    return {} if locale.getencoding().lower() == "utf-8" else {"LC_ALL": "C.UTF-8"}
 
 
 def _r_home() -> str:

@@ -35,6 +35,7 @@ for stage in sys.argv[1:]:
 """
 
 SOURCED = """
+invisible(Sys.setlocale("LC_CTYPE", "C.UTF-8"))
 note <- \\(path) cat("READ", normalizePath(path), "\\n")
 trace(base::source, quote(note(file)), print = FALSE)
 trace(utils::read.csv, quote(note(file)), print = FALSE)
@@ -80,7 +81,8 @@ def test_python_stage_lists_every_module_that_it_loads(stage, loaded):
 @pytest.mark.parametrize("stage", R_STAGES)
 def test_r_stage_lists_every_file_that_it_sources(stage, rscript):
     printed = rscript(SOURCED.format(stage=stage)).stdout
-    paths = {line.split()[1] for line in printed.splitlines() if line.startswith("READ ")}
+    found = [line.split(" ", 1) for line in printed.splitlines()]
+    paths = {path.strip() for read, path in filter(lambda line: line[0] == "READ", found)}
     sourced = {path.removeprefix(f"{ROOT}/") for path in paths}
     assert {f"R/{stage}.R", "R/lib/options.R"} <= sourced
     assert sourced <= set(stage_code(stage, "R"))
