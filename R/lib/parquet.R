@@ -57,8 +57,10 @@ write_columns <- function(columns, path, table) {
     compression = "snappy"
   )
   # nanoparquet does not say that a disk is full; a whole file ends as it began.
-  ends <- readBin(path, "raw", file.size(path))
-  if (!identical(utils::tail(ends, 4), charToRaw("PAR1"))) {
+  file <- file(path, "rb")
+  on.exit(close(file))
+  seek(file, max(0, file.size(path) - 4))
+  if (!identical(readBin(file, "raw", 4), charToRaw("PAR1"))) {
     stop("No space left on device", call. = FALSE)
   }
 }
