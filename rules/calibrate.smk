@@ -140,7 +140,7 @@ rule fit_irt:
         f"{RUN}/benchmarks/fit_irt/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(6000),
         runtime=growing(120),
@@ -177,7 +177,7 @@ rule fit_folds:
         f"{RUN}/benchmarks/fit_folds/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(6000),
         runtime=growing(120),
@@ -201,7 +201,7 @@ rule score_subjects:
         f"{RUN}/benchmarks/score_subjects/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),

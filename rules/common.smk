@@ -99,6 +99,17 @@ PROFILED = [
 """What the 360 suite gives: a table of measures for every checkpoint and analysis, and records."""
 
 
+def cores_each():
+    """Return the cores of a job that works for one benchmark.
+
+    On one machine benchmarks share its cores, so that all can run at once; a cluster's nodes have
+    others than the machine that submits.
+    """
+    if not workflow.local_exec or workflow.remote_exec:
+        return 2
+    return max(1, min(8, workflow.cores // max(1, len(BENCHMARKS))))
+
+
 LITTLE_SPACE = 10_000_000
 """Bytes; below it a failure is likely to be for want of space."""
 

@@ -20,7 +20,7 @@ rule search_selection:
         f"{RUN}/benchmarks/search_selection/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(6000),
         runtime=growing(600),
@@ -104,7 +104,7 @@ rule score_forms:
         f"{RUN}/benchmarks/score_forms/{{benchmark}}.tsv"
     conda:
         "../envs/python.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
@@ -139,7 +139,7 @@ rule fit_readout:
         f"{RUN}/benchmarks/fit_readout/{{benchmark}}.tsv"
     conda:
         "../envs/r.yaml"
-    threads: 2
+    threads: cores_each()
     resources:
         mem_mb=growing(6000),
         runtime=growing(120),

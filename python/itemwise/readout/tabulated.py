@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -126,7 +127,20 @@ class Readout:
 
     def _rows(self, kind: str) -> pd.DataFrame:
         """Return the rows of one kind, in the order of their nodes within terms."""
-        return self.terms[self.terms["kind"] == kind]
+        return self._kinds.get(kind, self.terms.iloc[:0])
+
+    @cached_property
+    def _kinds(self) -> dict[str, pd.DataFrame]:
+        """Rows by kind: they are asked for at every slope of every predictor."""
+        return dict(iter(self.terms.groupby("kind", sort=False)))
+
+    @cached_property
+    def _smooths(self) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """Predictor, nodes and values of every smooth term."""
+        return [
+            (grid["variable"].iloc[0], grid["x"].to_numpy(), grid["value"].to_numpy())
+            for _, grid in self._rows("smooth").groupby("term", sort=False)
+        ]
 
     def _sum_of_terms(self, held: dict[str, np.ndarray]) -> np.ndarray:
         """Return the sum of all terms at predictors within the training range."""
@@ -135,8 +149,8 @@ class Readout:
         )
         for row in self._rows("linear").itertuples():
             predicted += row.value * held[row.variable]
-        for _, grid in self._rows("smooth").groupby("term", sort=False):
-            predicted += np.interp(held[grid["variable"].iloc[0]], grid["x"], grid["value"])
+        for variable, nodes, values in self._smooths:
+            predicted += np.interp(held[variable], nodes, values)
         for _, grid in self._rows("surface").groupby("term", sort=False):
             predicted += _on_surface(grid, held)
         return predicted

@@ -270,7 +270,7 @@ def _check_column(values: pd.Series, column: Column, source: str) -> None:
         row = int(values.isna().to_numpy().argmax()) + 1
         raise UserError(f"{where}, row {row}: is null; give a value or leave the row out")
     if column.type == "string":
-        wrong = ~known.map(lambda v: isinstance(v, str)).astype(bool)
+        wrong = _no_texts(known)
     elif not pd.api.types.is_numeric_dtype(known) and len(known):
         raise UserError(f"{where}: holds {known.dtype}, not {column.type}s; convert the column")
     elif column.type == "integer":
@@ -291,6 +291,13 @@ def _check_column(values: pd.Series, column: Column, source: str) -> None:
         raise UserError(
             f"{where}, row {row}: '{shown}' is not {_expected(column)}; correct the value"
         )
+
+
+def _no_texts(known: pd.Series) -> pd.Series:
+    """Return which values are no texts; value by value only where some are not."""
+    if pd.api.types.infer_dtype(known, skipna=False) in ("string", "empty"):
+        return pd.Series(False, known.index)
+    return ~known.map(lambda value: isinstance(value, str)).astype(bool)
 
 
 def _expected(column: Column) -> str:

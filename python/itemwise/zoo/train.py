@@ -23,11 +23,11 @@ import pandas as pd
 from itemwise.errors import UserError
 from itemwise.zoo.world import END, training_text, vocabulary
 
-BATCH = 64
+BATCH = 48
 """Lines a step."""
 CONTEXT = 32
 """Words that a model sees at most; the longest line has some twenty."""
-WARM_UP = 50
+WARM_UP = 30
 """Steps in which the learning rate rises; it then falls linearly to a tenth."""
 STATE = "state.pt"
 PAD, UNKNOWN = "<pad>", "<unknown>"
@@ -59,7 +59,7 @@ class TrainingRun:
     checkpoints: Sequence[int]
     width: int = 48
     layers: int = 2
-    learning_rate: float = 0.01
+    learning_rate: float = 0.015
     lines: int = 30_000
     share: float = 1.0
     left_out: tuple[str, ...] = ()

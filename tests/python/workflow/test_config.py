@@ -292,7 +292,7 @@ def test_page_has_every_key_and_is_up_to_date():
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
     assert "| `evaluate.lms[].revision` | string |  |" in page
-    assert "| `zoo.checkpoints` | array | `[80, 120, 175, 255, 375, 550, 800]` |" in page
+    assert "| `zoo.checkpoints` | array | `[100, 135, 180, 245, 330, 445, 600]` |" in page
 
 
 def test_paths_that_are_no_list_are_explained():
@@ -340,7 +340,7 @@ ZOO = {**EVALUATED, "zoo": {"runs": {"a": {}, "b": {"width": 32, "held_out": Tru
 
 def test_runs_of_a_zoo_take_its_defaults():
     runs = resolve(ZOO)["zoo"]["runs"]
-    assert runs["a"] == {"width": 48, "layers": 2, "learning_rate": 0.01, "share": 1.0,
+    assert runs["a"] == {"width": 48, "layers": 2, "learning_rate": 0.015, "share": 1.0,
                          "left_out": [], "seed": 1, "held_out": False}  # fmt: skip
     assert (runs["b"]["width"], runs["b"]["held_out"]) == (32, True)
 

@@ -15,12 +15,12 @@ from itemwise.errors import UserError
 from itemwise.tables.contract import check_table, read_table
 from itemwise.tables.files import read_record
 from itemwise.zoo.tasks import write_suite
-from itemwise.zoo.train import TrainingRun, checkpoint, encode, rate_factor, train, words
+from itemwise.zoo.train import BATCH, TrainingRun, checkpoint, encode, rate_factor, train, words
 
 STEPS = (5, 20, 300)
 OTHERS = ("grammar", "sequences", "arithmetic", "sorting")
 RUN = TrainingRun("little", STEPS, width=32, layers=1, lines=600, left_out=OTHERS, seed=3,
-                  learning_rate=0.01)  # fmt: skip
+                  learning_rate=0.015)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_table_describes_every_checkpoint(trained):
     assert table["subject"].tolist() == [f"little/step-{step}" for step in STEPS]
     assert set(table["group"]) == {"little"}
     per_step = table["tokens"] / table["step"]
-    # 64 facts a step: name, relation of one or two words, answer, end.
-    assert per_step.between(64 * 4, 64 * 5).all()
+    # Each line is a fact: name, relation of one or two words, answer, end.
+    assert per_step.between(BATCH * 4, BATCH * 5).all()
     assert table["parameters"].nunique() == 1
 
 
@@ -256,7 +256,7 @@ def test_text_becomes_the_numbers_of_its_words():
 
 def test_learning_rate_rises_then_falls_to_a_tenth():
     factors = np.array([rate_factor(step, 1000) for step in (1, 50, 500, 1000)])
-    assert factors[0] < 0.03
+    assert factors[0] < 0.04
     assert factors[1] == pytest.approx(0.955)
     assert factors[-1] == pytest.approx(0.1)
 
