@@ -28,6 +28,7 @@ from fresh import fresh_clone
 from kills import kills
 from profiling import suite_rows
 from pythia import pythia
+from real_inputs import real_inputs
 from scale import build_scale
 from slurm import slurm, slurm_demo
 from uncertainty import bank, random_baseline
@@ -264,6 +265,7 @@ PROOFS = {
     "cat_choices": cat_choices,
     "harness": harness,
     "sample_logs": sample_logs,
+    "real_inputs": real_inputs,
     "evaluation_kills": evaluation_kills,
     "cat_engines": cat_engines,
     "cat_study": cat_study,

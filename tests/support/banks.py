@@ -10,6 +10,7 @@ import pandas as pd
 from itemwise.cli.main import main
 from itemwise.irt.population import simulate_population
 from itemwise.paths import ROOT
+from itemwise.responses.item_facts import RUN_CONDITIONS
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
@@ -28,7 +29,8 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
     if known is not None:
         items = items.merge(known, on="item")
     write_table(items, path("items.parquet"), "items")
-    write_record({"metric": None, "filter": None, "harness": []}, path("build.json"))
+    made = {"metric": None, "filter": None, **{what: [] for what in RUN_CONDITIONS}}
+    write_record(made, path("build.json"))
     share = np.where(responses.administered, responses.matrix, np.nan)
     scores = pd.DataFrame({"subject": responses.subjects, "benchmark": name})
     scores["full_score"] = 100 * np.nanmean(share, axis=1)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from itemwise.analyses.checkpoint_names import Told, read_folder, read_name
 from itemwise.errors import UserError, listed
-from itemwise.tables.contract import check_table, read_table
+from itemwise.tables.given import read_given
 
 COLUMNS = ["model", "revision", "step", "tokens", "dtype", "location", "note"]
 AMBER_CHUNKS = 360
@@ -269,14 +269,7 @@ def from_file(path: str | Path) -> pd.DataFrame:
     UserError
         It breaks the contract, or lists a checkpoint twice.
     """
-    if Path(path).suffix != ".csv":
-        table = read_table(path, "checkpoints")
-    else:
-        try:
-            table = pd.read_csv(path, dtype={"model": str, "revision": str})
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read as CSV ({error}); check the path") from error
-        check_table(table, "checkpoints", str(path))
+    table = read_given(path, "checkpoints")
     return table.reindex(columns=COLUMNS).astype(dict.fromkeys(COLUMNS[4:], object))
 
 

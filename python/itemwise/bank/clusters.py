@@ -9,7 +9,7 @@ import pandas as pd
 from itemwise.bank.bank import Bank
 from itemwise.bank.model_scores import matched
 from itemwise.errors import UserError, did_you_mean, listed
-from itemwise.tables.contract import open_parquet
+from itemwise.tables.given import open_given
 
 
 def with_clusters(
@@ -74,13 +74,7 @@ def read_items(path: str | Path) -> pd.DataFrame:
     UserError
         It cannot be read, or has no such column.
     """
-    if Path(path).suffix == ".csv":
-        try:
-            table = pd.read_csv(path, dtype=str)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read as CSV ({error}); check the path") from error
-    else:
-        table = open_parquet(path).to_pandas()
+    table = open_given(path, "items")
     if "item" not in table:
         raise UserError(
             f"{path}: lacks the column 'item'; it has {listed(table, 20)}: rename the column that "

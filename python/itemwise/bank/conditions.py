@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from itemwise.bank.bank import Bank
 from itemwise.errors import listed
+from itemwise.responses.item_facts import RUN_CONDITIONS
 
 CONDITIONS = {
     "num_fewshot": "number of shots",
@@ -49,13 +52,11 @@ def unlike_calibration(
         found.append(f"scored by {said}, the bank was calibrated on {metric_text(about)}")
     known = bank.items.drop_duplicates("item").set_index("item")
     found += other_documents(known, rows, "the calibration's")
-    versions = set(about.get("harness") or [])
-    now = set(rows["harness"].dropna()) if "harness" in rows else set()
-    if versions and now - versions:
-        found.append(
-            f"evaluated by harness {listed(sorted(now))}, calibrated with "
-            f"{listed(sorted(versions))}"
-        )
+    same_prompts = _same_prompts(known, rows)
+    for column in RUN_CONDITIONS:
+        then, now = _texts(about.get(column) or []), _values(rows, column)
+        if then and set(now) - set(then) and not (same_prompts and column in IN_PROMPTS):
+            found.append(f"{CONDITIONS[column]}: {listed(now)}, the calibration's: {listed(then)}")
     return found
 
 
@@ -71,9 +72,7 @@ def unlike_each_other(rows: pd.DataFrame, first: str, second: str) -> list[str]:
     """
     mine, others = (rows[rows["subject"] == subject] for subject in (first, second))
     known = mine.drop_duplicates("item").set_index("item")
-    same_prompts = "prompt_hash" in rows and others["prompt_hash"].eq(
-        others["item"].map(known["prompt_hash"])
-    ).all()  # fmt: skip
+    same_prompts = _same_prompts(known, others)
     found = []
     for column, what in CONDITIONS.items():
         a, b = (_values(part, column) for part in (mine, others))
@@ -83,9 +82,20 @@ def unlike_each_other(rows: pd.DataFrame, first: str, second: str) -> list[str]:
 
 
 def _values(rows: pd.DataFrame, column: str) -> list[str]:
-    """Return the known values of a column as texts; numbers without needless decimals."""
-    known = rows[column].dropna().unique() if column in rows else []
-    return sorted(value if isinstance(value, str) else f"{value:g}" for value in known)
+    """Return the known values of a column as texts."""
+    return _texts(rows[column].dropna().unique() if column in rows else [])
+
+
+def _texts(values: Iterable) -> list[str]:
+    """Return values as texts; numbers without needless decimals."""
+    return sorted(value if isinstance(value, str) else f"{value:g}" for value in values)
+
+
+def _same_prompts(known: pd.DataFrame, rows: pd.DataFrame) -> bool:
+    """Return whether all prompts are the known ones of their items."""
+    if "prompt_hash" not in known or "prompt_hash" not in rows:
+        return False
+    return rows["prompt_hash"].eq(rows["item"].map(known["prompt_hash"])).all()
 
 
 def other_documents(known: pd.DataFrame, rows: pd.DataFrame, than: str) -> list[str]:

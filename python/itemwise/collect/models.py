@@ -18,7 +18,7 @@ from itemwise.collect.hub import Address, Hub
 from itemwise.collect.remote import RemoteFile
 from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError, listed
-from itemwise.tables.contract import open_parquet
+from itemwise.tables.given import open_given
 
 ORGANIZATIONS = {"v1": "open-llm-leaderboard-old", "v2": "open-llm-leaderboard"}
 
@@ -203,17 +203,12 @@ def _unreadable(hub: Hub, repository: str, error: Trouble) -> UserError:
 
 def _read_file(path: Path) -> pd.DataFrame:
     """Return a list of models from a file."""
-    if path.suffix == ".parquet":
-        return open_parquet(path).to_pandas()
     if not path.exists():
         raise UserError(
             f"--models {path}: no such file; give a .csv or .parquet file, or one of contents, "
             "results, organization"
         )
-    try:
-        return pd.read_csv(path, dtype="str" if path.suffix != ".csv" else None)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"--models {path}: cannot be read as CSV ({error})") from error
+    return open_given(path, "subjects")
 
 
 def _plain(value):

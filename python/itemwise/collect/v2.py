@@ -1,4 +1,4 @@
-"""Leaderboard v2, and any data set of lm-eval sample logs: one JSON line a document."""
+"""Leaderboard v2, and any data set of lm-eval sample logs: one record a document."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from itemwise.collect.remote import CHUNK, RemoteFile
 from itemwise.collect.runs import TIME, agree, parse_results, run_key
 from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError
-from itemwise.harness.json_text import of_lines
+from itemwise.harness.json_text import records_in
 from itemwise.harness.names import main_metric, name_items
 from itemwise.harness.results_files import mapping_at, text_at
 from itemwise.harness.sample_items import item_content
 from itemwise.harness.samples import Skipped, read_samples
 
-LOG = re.compile(rf"(?:(?P<folder>.*)/)?samples_(?P<task>.+)_(?P<time>{TIME})\.jsonl")
+LOG = re.compile(rf"(?:(?P<folder>.*)/)?samples_(?P<task>.+)_(?P<time>{TIME})\.jsonl?")
 RESULTS = re.compile(rf"(?:(?P<folder>.*)/)?results_(?P<time>{TIME})\.json")
 
 
@@ -74,8 +74,7 @@ class V2:
         """
         files, runs, published, facts = {}, {}, {}, {}
         for task in benchmark.tasks:
-            found = {time: logs.files[task] for time, logs in self._runs.items()
-                     if task in logs.files}  # fmt: skip
+            found = self._logs_of(task)
             if not found:
                 raise Trouble("incomplete", f"no sample log of task {task}")
             found = {time: file for time, file in found.items() if self._fits(time, len(found))}
@@ -100,12 +99,10 @@ class V2:
 
     def asked(self, benchmark: Benchmark) -> list[HubFile]:
         """Return the files that a benchmark would ask for, by the listing alone."""
-        latest = {}
-        for time, logs in sorted(self._runs.items()):
-            latest |= {task: (time, logs.files[task]) for task in benchmark.tasks
-                       if task in logs.files}  # fmt: skip
-        stated = {self._runs[time].results for time, _ in latest.values()}
-        return [*(file for _, file in latest.values()), *filter(None, stated)]
+        found = filter(None, map(self._logs_of, benchmark.tasks))
+        latest = [max(logs.items()) for logs in found]
+        stated = {self._runs[time].results for time, _ in latest}
+        return [*(file for _, file in latest), *filter(None, stated)]
 
     def read(self, file: HubFile, benchmark: Benchmark, task: str) -> Answers:
         """Read the answers of one log, in chunks.
@@ -116,14 +113,14 @@ class V2:
         """
         address = Address(self._listing.repository, self._listing.revision, file)
         remote = io.BufferedReader(RemoteFile(self._hub, address, CHUNK), 1 << 20)
-        lines = io.TextIOWrapper(remote, encoding="utf-8", errors="replace")
+        log = io.TextIOWrapper(remote, encoding="utf-8", errors="replace")
         match = LOG.fullmatch(file.path)
         results = self._read_results(run_key(match["time"]))
         skipped: list[Skipped] = []
         rows = []
         available = set()
         for sample in read_samples(
-            of_lines(lines), file.path, benchmark.name, task, results, skipped
+            records_in(log), file.path, benchmark.name, task, results, skipped
         ):
             available |= {(sample.known["filter"], metric) for metric in sample.values}
             rows.append((sample.known, sample.values, item_content(sample.record)))
@@ -165,6 +162,12 @@ class V2:
         return Answers(
             "samples", metric, sheet, responses.astype(np.int8), {metric: float(responses.mean())}
         )
+
+    def _logs_of(self, task: str) -> dict[str, HubFile]:
+        """Return the logs of a task by run; lists of 2024 where no later ones replaced them."""
+        found = {t: logs.files[task] for t, logs in self._runs.items() if task in logs.files}
+        later = {time: file for time, file in found.items() if file.path.endswith(".jsonl")}
+        return later or found
 
     def _fits(self, time: str, candidates: int) -> bool:
         """Whether a run is of the commit and precision asked for; looked up among several."""

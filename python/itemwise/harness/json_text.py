@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 UNREADABLE = object()
 """Stands for what is no JSON, or none that can be kept."""
@@ -36,21 +37,26 @@ def read_json(path: Path) -> object:
 def read_records(path: Path) -> Iterator[tuple[str, object]]:
     """Yield place and value of each record of a log."""
     with path.open(encoding="utf-8", errors="replace") as file:
+        yield from records_in(file)
+
+
+def records_in(file: TextIO) -> Iterator[tuple[str, object]]:
+    """Yield place and value of each record of an open log, which can be read twice."""
+    first = file.readline()
+    while first.isspace():
         first = file.readline()
-        while first.isspace():
-            first = file.readline()
-        # A list, not lines of which the first is one.
-        listed = first.startswith("[") and (parse(first) is UNREADABLE or not file.readline())
-        file.seek(0)
-        if listed:
-            yield from _of_list(file.read())
-        elif first.strip() == "{":
-            yield "", parse(file.read())
-        else:
-            yield from of_lines(file)
+    # A list, not lines of which the first is one.
+    listed = first.startswith("[") and (parse(first) is UNREADABLE or not file.readline())
+    file.seek(0)
+    if listed:
+        yield from _of_list(file.read())
+    elif first.strip() == "{":
+        yield "", parse(file.read())
+    else:
+        yield from _of_lines(file)
 
 
-def of_lines(lines: Iterable[str]) -> Iterator[tuple[str, object]]:
+def _of_lines(lines: Iterable[str]) -> Iterator[tuple[str, object]]:
     """Yield place and value of each line."""
     for number, line in enumerate(lines, start=1):
         if line.strip():

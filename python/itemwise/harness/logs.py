@@ -27,6 +27,8 @@ from itemwise.harness.results_files import (
 FILE_NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.\-]+)\.jsonl?")
 BY_ARGUMENTS = re.compile(rf"(?P<arguments>(?:.*,)?(?:{'|'.join(NAME_ARGUMENTS)})__.+)_.+\.jsonl")
 """Names of logs up to 0.4.2: the arguments with `__` for `/` and `=`, and the task."""
+OF_ARGUMENTS = {"lm_eval_version": "0.4.0 to 0.4.2"}
+"""What their results files do not say."""
 SUFFIXES = (".json", ".jsonl", ".eval")
 
 
@@ -143,7 +145,8 @@ def _log_by_arguments(path: Path) -> Log:
         if start and path.stem.startswith(start):
             name = stated_name(results)
             stated = None if name is None else _with_revision(name, results)
-            return Log(path, path.stem.removeprefix(start), "", results, stated)
+            task = path.stem.removeprefix(start)
+            return Log(path, task, "", OF_ARGUMENTS | results, stated)
     # The results are of another model: a second run into the folder replaced them.
     tasks = {task for results in beside for task in tasks_of(results)}
     ending = [task for task in tasks if path.stem.endswith(f"_{task}")]
@@ -159,7 +162,7 @@ def _log_by_arguments(path: Path) -> Log:
     arguments = {name: value.replace("__", "/") for name, value in pairs}
     name = named_by(arguments)
     stated = name and _with_revision(name, {"config": {"model_args": arguments}})
-    return Log(path, task, stated=stated)
+    return Log(path, task, results=OF_ARGUMENTS, stated=stated)
 
 
 def _with_revision(name: str, results: dict) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from itemwise.harness.json_text import read_json
 
+LARGEST = 2**31 - 1
+"""Number of shots that fits into tables."""
 NAME_ARGUMENTS = ("peft", "delta", "pretrained", "model", "path", "engine")
 """Arguments of a model that name it, in the harness's order."""
 
@@ -89,6 +91,51 @@ def stated_filters(results: dict, task: str) -> list[str]:
         else []
     )
     return names if all(names) else []
+
+
+def conditions(results: dict, task: str) -> dict:
+    """Return what a results file says of how answers to a task were made.
+
+    Parameters
+    ----------
+    results : dict
+    task : str
+
+    Returns
+    -------
+    dict
+        Columns of the table `evaluations`, null where nothing is said.
+    """
+    dtype = text_at(mapping_at(results, "config"), "model_dtype")
+    return {
+        "harness": text_at(results, "lm_eval_version"),
+        "transformers": text_at(results, "transformers_version"),
+        "task_version": text_at(mapping_at(results, "versions"), task),
+        "dtype": dtype and dtype.removeprefix("torch."),
+        "num_fewshot": _shots(results, task),
+        "chat_template": _chat_template(results),
+    }
+
+
+def _shots(results: dict, task: str) -> int | None:
+    """Return how many worked examples a task had, as its configuration says, else `n-shot`."""
+    stated = (
+        mapping_at(results, "configs", task).get("num_fewshot"),
+        mapping_at(results, "n-shot").get(task),
+    )
+    counts = (n for n in stated if isinstance(n, int) and not isinstance(n, bool))
+    return next((n for n in counts if 0 <= n <= LARGEST), None)
+
+
+def _chat_template(results: dict) -> str | None:
+    """Return whether a chat template was applied; the harness writes the template, or null.
+
+    It writes an empty text for models behind an interface, whose template it does not know.
+    """
+    if "chat_template" not in results:
+        return None
+    template = results["chat_template"]
+    return "no" if template is None else "yes" if template else None
 
 
 def tasks_of(results: dict) -> set[str]:

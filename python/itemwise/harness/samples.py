@@ -31,7 +31,7 @@ from itemwise.harness.names import (
     item_of,
     number_repeated,
 )
-from itemwise.harness.results_files import mapping_at, stated_filters, text_at
+from itemwise.harness.results_files import conditions, stated_filters, text_at
 from itemwise.harness.sample_items import Items
 
 FIELDS = {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
@@ -346,11 +346,7 @@ def read_samples(
         Records that cannot be read are added, with the reason.
     """
     filters = stated_filters(results, task) or list(OLD_FILTERS.get(benchmark, ("none",)))
-    run = {
-        "harness": text_at(results, "lm_eval_version"),
-        "transformers": text_at(results, "transformers_version"),
-        "task_version": text_at(mapping_at(results, "versions"), task),
-    }
+    run = conditions(results, task)
     seen: Counter = Counter()
     for place, record in records:
         fault = _fault(record)

@@ -15,8 +15,8 @@ from itemwise.responses.growing import GrowingMatrix
 from itemwise.responses.matrix import MISSING, Responses
 from itemwise.responses.names import clean
 from itemwise.responses.sources import Reading, held, matches, read_source, source_files
-from itemwise.tables.contract import check_table, contract, open_parquet, read_table
-from itemwise.tables.delimited import csv_columns, delimiter
+from itemwise.tables.contract import check_table, contract
+from itemwise.tables.given import open_given, read_given
 
 
 @dataclass
@@ -199,7 +199,7 @@ def given_scores(
     UserError
         The benchmark does not occur, or none of the subjects has a score.
     """
-    table = _clean_names(read_table(path, "full_scores"), ("subject", "benchmark"))
+    table = _clean_names(read_given(path, "full_scores"), ("subject", "benchmark"))
     known = sorted(table["benchmark"].unique())
     named = benchmark if benchmark in known or len(select) != 1 else select[0]
     if named not in known:
@@ -273,11 +273,8 @@ def describe_items(items: np.ndarray, benchmark: str, metadata: str | Path | Non
 
 
 def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
-    """Read a table with one row for each value of `key`."""
-    if str(path).endswith(".csv"):
-        table = _read_csv_metadata(path, key)
-    else:
-        table = open_parquet(path).to_pandas()
+    """Read a table with one row for each value of `key`, "item" or "subject"."""
+    table = open_given(path, f"{key}s")
     if key not in table.columns:
         raise UserError(
             f"{path}: lacks the column '{key}' (it has {listed(map(repr, table.columns))}); "
@@ -296,16 +293,6 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
             f"{path}: row {row + 1}: {key} '{table[key].iloc[row]}' occurs twice; keep one row"
         )
     return table
-
-
-def _read_csv_metadata(path: str | Path, key: str) -> pd.DataFrame:
-    """Read a CSV whose column `key` is of texts, the others as they look."""
-    csv_columns(Path(path))  # says what is wrong with a file that is no CSV
-    try:
-        mark = delimiter(Path(path))
-        return pd.read_csv(path, sep=mark, dtype={key: "str"}, skipinitialspace=True)
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as CSV ({error}); write it again") from error
 
 
 def _narrowed(reading: Reading) -> str:

@@ -12,7 +12,8 @@ from itemwise.responses.available import distinct_rows
 from itemwise.responses.sources import Reading, column_names, item_texts, long_batches, source_files
 
 ITEM_FACTS = ("task", "doc_id", "doc_hash", "prompt_hash")
-RUN_FACTS = ("metric", "filter", "harness")
+RUN_CONDITIONS = ("harness", "num_fewshot", "chat_template")
+RUN_FACTS = ("metric", "filter", *RUN_CONDITIONS)
 LONG = ("item", "benchmark")
 
 
@@ -31,7 +32,7 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
         `item` and those of `ITEM_FACTS` that are known, one row an item; `text` where
         there are tables of prompts.
     runs : dict
-        `metric` and `filter` where there is one of each, and the harness versions.
+        `metric` and `filter` where there is one of each, and the values of `RUN_CONDITIONS`.
 
     Raises
     ------
@@ -48,13 +49,13 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
         prompts = item_texts(path, reading.benchmark)
         if prompts is not None:
             texts.append(prompts)
-    runs = {"metric": reading.metric, "filter": reading.filter, "harness": []}
+    runs = {"metric": reading.metric, "filter": reading.filter}
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": []}, dtype="str")
     for column in ("metric", "filter"):
         if column in rows and rows[column].nunique() == 1:
             runs[column] = rows[column].dropna().iloc[0]
-    if "harness" in rows:
-        runs["harness"] = sorted(rows["harness"].dropna().unique())
+    for column in RUN_CONDITIONS:
+        runs[column] = sorted(rows[column].dropna().unique().tolist()) if column in rows else []
     present = [c for c in ITEM_FACTS if c in rows]
     items = rows[["item", *present]].drop_duplicates()
     if "doc_hash" in items:

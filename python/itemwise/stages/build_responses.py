@@ -54,7 +54,9 @@ def add_options(parser) -> None:
         help="graded responses are right from here on; full scores are then the percentage of "
         "such responses, not the mean of the metric",
     )
-    parser.add_argument("--full-scores", help="full_scores table (default: mean of the responses)")
+    parser.add_argument(
+        "--full-scores", help="full_scores table, parquet or CSV (default: mean of the responses)"
+    )
     parser.add_argument(
         "--coverage",
         type=float,

@@ -10,6 +10,7 @@ from itemwise.cli.options import add
 from itemwise.errors import UserError
 from itemwise.responses.matrix import read_responses, write_responses
 from itemwise.tables.contract import check_table, contract, open_parquet, write_table
+from itemwise.tables.delimited import delimiter
 from itemwise.tables.files import atomic_path
 
 
@@ -47,7 +48,13 @@ def _to_parquet(options) -> None:
     columns = contract()[options.table].columns
     texts = {name: "str" for name, c in columns.items() if c.type == "string"}
     try:
-        frame = pd.read_csv(options.source, dtype=texts, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(
+            options.source,
+            sep=delimiter(Path(options.source)),
+            dtype=texts,
+            keep_default_na=False,
+            na_values=[""],
+        )
     except (FileNotFoundError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{options.source}: cannot be read as CSV ({error}); check it") from error
     check_table(frame, options.table, options.source)

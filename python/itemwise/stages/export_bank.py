@@ -12,6 +12,7 @@ from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout.accuracy import accuracy, calibration_share
 from itemwise.readout.tabulated import check_record, read_joint_terms
+from itemwise.responses.item_facts import RUN_CONDITIONS
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -116,7 +117,7 @@ def describe(place: int, options, assessed: pd.DataFrame) -> dict:
         "n_pool": fit["n_items"],
         "metric": build["metric"],
         "filter": build["filter"],
-        "harness": build["harness"],
+        **{name: build[name] for name in RUN_CONDITIONS},
         "scoring": options.methods[place],
         "person_fit_low": float(fits.quantile(UNBELIEVABLE)),
         "level": float(table["level"].iloc[0]),

@@ -299,13 +299,25 @@ def test_what_scoring_by_the_bank_warns_of_is_said(bank):
     table = both(harness=("0.4.2", "0.4.2"), prompt_hash=("q", "q"), metric=("acc", "acc"))
     scored = score_models(bank, table).warnings
     compared = compare_models(table, "lab/one", "lab/two", bank).warnings
-    assert "b: evaluated by harness 0.4.2, calibrated with 0.4.9" in compared
+    assert "b: version of the harness: 0.4.2, the calibration's: 0.4.9" in compared
     assert any(text.startswith("b: all prompts differ from the calibration's")
                for text in compared)  # fmt: skip
     assert any("lab/one: better or worse than all models" in text for text in compared)
     assert sorted(text.replace(", b: ", ": ") for text in scored) == sorted(
         text.replace("b: lab/", "lab/") for text in compared
     )
+
+
+@pytest.mark.parametrize("prompts", ["p", "q", None])
+def test_other_shots_than_the_calibration_s_are_said_unless_prompts_are_equal(bank, prompts):
+    bank.card["benchmarks"]["b"] |= {"num_fewshot": [25.0], "chat_template": ["no"]}
+    table = both(num_fewshot=(0, 0), chat_template=("yes", "yes"), prompt_hash=(prompts, prompts))
+    said = score_models(bank, table.drop(columns="metric")).warnings
+    found = [text for text in said if "the calibration's: " in text]
+    assert found == ([] if prompts == "p" else [
+        "b: number of shots: 0, the calibration's: 25",
+        "b: use of a chat template: yes, the calibration's: no",
+    ])  # fmt: skip
 
 
 def test_options_shuffled_in_each_run_are_said_of_items_that_a_bank_does_not_know(bank):

@@ -161,7 +161,7 @@ def test_sample_logs_of_any_repository(small_v2, tmp_path, hub):
     name = sorted(server.repositories)[0]
     logs = dict(next(iter(server.repositories[name].commits.values())))
     other = sorted(server.repositories)[1]
-    logs |= next(iter(server.repositories[other].commits.values()))
+    logs |= as_lists(next(iter(server.repositories[other].commits.values())))
     server.repositories["team/logs"] = type(server.repositories[name])()
     server.repositories["team/logs"].commit(logs)
     done = collect(
@@ -171,6 +171,15 @@ def test_sample_logs_of_any_repository(small_v2, tmp_path, hub):
     assert done.returncode == 0, done.stderr
     long = read_table(tmp_path / "leaderboard_ifeval" / "part-00000.parquet", "evaluations")
     assert long.groupby("subject").size().to_dict() == {"org0/chat-000": 24, "org0/chat-005": 24}
+
+
+def as_lists(logs: dict) -> dict:
+    """Return logs as the harness wrote them in May and June 2024."""
+    return {
+        path.removesuffix("l") if path.endswith(".jsonl") else path:
+        b"[" + b",".join(content.splitlines()) + b"]" if path.endswith(".jsonl") else content
+        for path, content in logs.items()
+    }  # fmt: skip
 
 
 def test_lists_from_contents_and_results(small_v1, tmp_path, hub):

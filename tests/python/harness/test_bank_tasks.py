@@ -48,7 +48,8 @@ def bank(documents, tmp_path_factory):
         build(folder, name, number, responses, items.drop(columns="benchmark"), size)
     metrics = {"vocabulary": ("acc_norm", "none"), "sums": ("exact_match", "strict")}
     for name, (metric, chosen) in metrics.items():
-        record = {"metric": metric, "filter": chosen, "harness": ["0.4.13"]}
+        record = {"metric": metric, "filter": chosen, "harness": ["0.4.13"],
+                  "num_fewshot": [0], "chat_template": ["no"]}  # fmt: skip
         (folder / f"{name}.build.json").write_text(json.dumps(record))
     assert export(folder, folder / "bank", names=("vocabulary", "sums")) == 0
     return folder / "bank"
@@ -135,7 +136,7 @@ def test_other_prompts_metrics_and_missing_items_are_told(results, bank, itemwis
                     "--metric", "vocabulary=acc", "--out", tmp_path / "after.parquet")  # fmt: skip
     assert done.status == 0, done.err
     for told in ("all prompts differ", "scored by acc, the bank was calibrated on acc_norm",
-                 "evaluated by harness 0.4.9, calibrated with 0.4.13",
+                 "version of the harness: 0.4.9, the calibration's: 0.4.13",
                  "1 of 6 items are missing"):  # fmt: skip
         assert told in re.sub(r"\s+", " ", done.err)
     after = read_table(tmp_path / "after.parquet", "scores").set_index("benchmark")

@@ -9,6 +9,7 @@ from logs import row, write_log, write_results
 
 from itemwise.errors import UserError
 from itemwise.harness.samples import import_samples
+from itemwise.tables.contract import read_table
 
 TIMES = ("2025-04-23T21-51-32.829010", "2025-04-24T21-51-32.829011")
 ARGUMENTS = "pretrained=org/{},revision=step1000,dtype=float"
@@ -65,6 +66,44 @@ def test_lists_named_by_the_models_arguments(tmp_path):
     }
     alone = import_samples([tmp_path / by_arguments("one", "arc_easy")])
     assert scores(alone.table) == {"org/one@step1000": 0.0}
+
+
+CONDITIONS = {
+    "configs": ({"configs": {"t": {"num_fewshot": 25}}, "n-shot": {"t": 5}}, 25, None),
+    "n-shot": ({"n-shot": {"t": 5}, "chat_template": None}, 5, "no"),
+    "template": ({"chat_template": "{{ m }}", "fewshot_as_multiturn": True}, None, "yes"),
+    "template not known": ({"chat_template": "", "n-shot": {"other": 5}}, None, None),
+    "wrong kinds": ({"n-shot": {"t": "5"}, "configs": {"t": {"num_fewshot": -1}}}, None, None),
+    "nothing": ({}, None, None),
+}
+
+
+@pytest.mark.parametrize("stated", CONDITIONS)
+def test_shots_and_template_come_from_the_results(stated, tmp_path):
+    content, shots, template = CONDITIONS[stated]
+    write_log(tmp_path / "m", "t", TIMES[0], [row(0, acc=1.0)])
+    write_results(tmp_path / "m", f"results_{TIMES[0]}.json", **content)
+    (found,) = import_samples([tmp_path]).table[["num_fewshot", "chat_template"]].to_numpy()
+    assert [*found] == [shots, template]
+
+
+def test_comparing_imported_logs_says_what_else_differs(tmp_path, itemwise):
+    """25 shots beside none; a harness that states no version (layout of 0.4.2) beside 0.4.9."""
+    old, new = ([row(i, acc=float(i % 2)) for i in range(4)] for _ in range(2))
+    config = {"model_args": "pretrained=org/old"}
+    write_list(tmp_path / "a", "pretrained__org__old_t.jsonl", old)
+    write_results(tmp_path / "a", "results.json", config=config, **{"n-shot": {"t": 25}})
+    write_log(tmp_path / "b", "t", TIMES[0], new)
+    write_results(tmp_path / "b", f"results_{TIMES[0]}.json", model_name="org/new",
+                  lm_eval_version="0.4.9", chat_template=None, configs={"t": {"num_fewshot": 0}},
+                  config={"model_dtype": "torch.float16"})  # fmt: skip
+    out = tmp_path / "e.parquet"
+    assert itemwise("import-samples", "--samples", tmp_path, "--out", out).status == 0
+    assert set(read_table(out, "evaluations")["dtype"].dropna()) == {"float16"}
+    done = itemwise("compare-models", "--results", out, "--models", "org/old", "org/new")
+    assert done.status == 0, done.err
+    assert "number of shots differs: 25 (org/old), 0 (org/new)" in done.err
+    assert "version of the harness differs: 0.4.0 to 0.4.2 (org/old), 0.4.9 (org/new)" in done.err
 
 
 def test_the_task_of_a_log_named_by_arguments_is_not_guessed(tmp_path):

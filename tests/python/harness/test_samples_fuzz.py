@@ -66,9 +66,10 @@ samples = st.builds(
 records = st.lists(samples | samples | samples | values, min_size=4, max_size=RECORDS)
 results = values | spoiled({
     "results": {"t": {}}, "model_name": "org/m", "model_name_sanitized": "org__m",
-    "versions": {"t": 1}, "configs": {"t": {"filter_list": [{"name": "loose"}]}},
+    "versions": {"t": 1}, "configs": {"t": {"filter_list": [{"name": "loose"}], "num_fewshot": 0}},
     "config": {"model_args": "pretrained=org/m,revision=step1", "model_revision": "main"},
-    "lm_eval_version": "0.4.8", "transformers_version": "4.50",
+    "lm_eval_version": "0.4.8", "transformers_version": "4.50", "n-shot": {"t": 5},
+    "chat_template": None,
 })  # fmt: skip
 logs = st.sampled_from(
     [
