@@ -27,7 +27,8 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Unlock, unless the owner lives."""
     folder = Path(options.folder).resolve()
-    if not any((folder / ".snakemake" / "locks").glob("*")):
+    locks = list((folder / ".snakemake" / "locks").glob("*"))
+    if not locks:
         print(f"{folder}: not locked")
         return
     jobs = _slurm_jobs(folder)
@@ -36,7 +37,8 @@ def run(options) -> None:
             f"{folder}: Slurm jobs still at work here: {listed(jobs)}; wait, or cancel them "
             f"(scancel {' '.join(jobs)}), then unlock"
         )
-    owners = [process for process in _snakemake_processes() if _works_in(process, folder)]
+    users = {lock.stat().st_uid for lock in locks}
+    owners = [process for process in _snakemake_processes() if _may_own(process, folder, users)]
     if owners:
         raise UserError(
             f"{folder}: Snakemake process {owners[0].pid} is still at work here; stop it "
@@ -58,14 +60,17 @@ def _snakemake_processes() -> list[psutil.Process]:
     return found
 
 
-def _works_in(process: psutil.Process, folder: Path) -> bool:
-    """Return whether the process works in `folder`; one that hides it may."""
+def _may_own(process: psutil.Process, folder: Path, users: set[int]) -> bool:
+    """Return whether the process works in `folder`, whose locks are files of `users`.
+
+    Where it works is hidden of other people's processes: those of a user of the locks may.
+    """
     try:
         return Path(process.cwd()) == folder
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
-        return True
+        return process.uids().effective in users
 
 
 def _slurm_jobs(folder: Path) -> list[str]:

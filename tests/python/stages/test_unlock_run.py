@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 
@@ -82,3 +83,22 @@ def test_other_processes_are_not_in_the_way(name, itemwise, locked, process, tmp
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     process(locked if name == "python" else elsewhere, name)
     assert itemwise("unlock-run", "--folder", locked).status == 0
+
+
+@pytest.mark.parametrize(("stranger", "status"), [(True, 0), (False, 2)])
+def test_processes_that_hide_their_folder_count_where_their_user_owns_the_lock(
+    itemwise, locked, process, tmp_path_factory, monkeypatch, stranger, status
+):
+    if stranger:
+        if os.getuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(locked / ".snakemake/locks/0.output.lock", 12345, -1)
+    hidden = process(tmp_path_factory.mktemp("elsewhere"), "snakemake")
+
+    def cwd(self):
+        if self.pid == hidden.pid:
+            raise psutil.AccessDenied(self.pid)
+        return str(tmp_path_factory.getbasetemp())  # others of this machine
+
+    monkeypatch.setattr(psutil.Process, "cwd", cwd)
+    assert itemwise("unlock-run", "--folder", locked).status == status
