@@ -48,7 +48,7 @@ test-slow: setup ## run the tests that take long
 
 lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .
-	$(PY)/snakefmt --check Snakefile rules
+	$(PY)/snakefmt --check Snakefile rules workflow python/itemwise/workflow/project/Snakefile
 	$(PY)/codespell
 	$(PY)/air format --check R tests
 	$(PY)/snakemake --lint

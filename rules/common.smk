@@ -1,8 +1,10 @@
 # What every phase shares: the validated configuration, lists of what there is, resources.
+import os
 import re
 import shlex
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from itemwise.analyses.suite import pick
@@ -10,6 +12,7 @@ from itemwise.analyses.checkpoint_lists import from_entries, slug
 from itemwise.workflow.config import resolve
 from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
+from itemwise.paths import INSTALLED, ROOT, from_here
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has
 from snakemake.exceptions import WorkflowError
@@ -45,6 +48,12 @@ shell.prefix(
     f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}'
     f" ITEMWISE_PYTHON={shlex.quote(sys.executable)}; "
 )
+
+# What envs/*.post-deploy.sh install into the environments that conda makes.
+os.environ["ITEMWISE_REQUIREMENT"] = f"itemwise=={version('itemwise')}" if INSTALLED else str(ROOT)
+
+R_STAGES = shlex.quote(from_here(ROOT / "R")).replace("{", "{{").replace("}", "}}")
+"""The folder of the R stages, as shell lines have it."""
 
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]
