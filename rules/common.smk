@@ -1,10 +1,8 @@
 # What every phase shares: the validated configuration, lists of what there is, resources.
-import os
 import re
 import shlex
 import shutil
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from itemwise.analyses.suite import pick
@@ -12,7 +10,8 @@ from itemwise.analyses.checkpoint_lists import from_entries, slug
 from itemwise.workflow.config import resolve
 from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
-from itemwise.paths import INSTALLED, ROOT, from_here
+from itemwise.paths import ROOT, from_here
+from itemwise.workflow.installation import tell_conda
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has
 from snakemake.exceptions import WorkflowError
@@ -49,8 +48,7 @@ shell.prefix(
     f" ITEMWISE_PYTHON={shlex.quote(sys.executable)}; "
 )
 
-# What envs/*.post-deploy.sh install into the environments that conda makes.
-os.environ["ITEMWISE_REQUIREMENT"] = f"itemwise=={version('itemwise')}" if INSTALLED else str(ROOT)
+tell_conda()
 
 R_STAGES = shlex.quote(from_here(ROOT / "R")).replace("{", "{{").replace("}", "}}")
 """The folder of the R stages, as shell lines have it."""

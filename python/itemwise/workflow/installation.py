@@ -136,6 +136,12 @@ def _remedy(extra: str, requirements: list[str]) -> str:
     return PIP.format(extra="" if extra == "core" else f"[{extra}]")
 
 
+def tell_conda() -> None:
+    """Say in `ITEMWISE_REQUIREMENT` what `envs/*.post-deploy.sh` install: clone, or version."""
+    installed = f"itemwise=={version('itemwise')}" if INSTALLED else str(ROOT)
+    os.environ["ITEMWISE_REQUIREMENT"] = installed
+
+
 def _python_package(group, name, pins, purpose, remedy, needed) -> Finding:
     """Look for one package and compare it with the tested version."""
     try:
@@ -241,7 +247,7 @@ def places() -> list[Finding]:
                 "" if there else "install the package anew: files of it were removed"),
         Finding(group, "itemwise", "ok" if command else "absent", command,
                 "on the path, R reads tables through it where nanoparquet is missing",
-                "" if command else "source .venv/bin/activate"),
+                "" if command else f"source {from_here(Path(sys.prefix))}/bin/activate"),
         Finding(group, "ITEMWISE_DATA", "ok" if has_data else "other" if data else "absent", data,
                 "folder of real leaderboard data, for tests and proofs only",
                 "" if has_data else "export ITEMWISE_DATA=folder (with leaderboard/ in it)"),
