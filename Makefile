@@ -61,7 +61,7 @@ docs: setup ## generate config/README.md and docs/data-contract.md
 	$(PY)/itemwise describe-tables --out docs/data-contract.md
 
 site: setup ## build the documentation site: site/index.html
-	$(PY)/mkdocs build --strict
+	$(PY)/python docs/build_site.py
 
 .venv-bench/.installed: benchmarks/requirements.txt
 	python3 -m venv .venv-bench
