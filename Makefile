@@ -48,7 +48,7 @@ test-slow: setup ## run the tests that take long
 
 lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .
-	$(PY)/snakefmt --check Snakefile rules
+	$(PY)/snakefmt --check Snakefile rules workflow python/itemwise/workflow/project/Snakefile
 	$(PY)/codespell
 	$(PY)/air format --check R tests
 	$(PY)/snakemake --lint
@@ -61,7 +61,7 @@ docs: setup ## generate config/README.md and docs/data-contract.md
 	$(PY)/itemwise describe-tables --out docs/data-contract.md
 
 site: setup ## build the documentation site: site/index.html
-	$(PY)/mkdocs build --strict
+	$(PY)/python docs/build_site.py
 
 .venv-bench/.installed: benchmarks/requirements.txt
 	python3 -m venv .venv-bench

@@ -1,6 +1,7 @@
 # itemwise: distil LLM benchmarks to the items that matter.
 #   snakemake --cores 2                          the demo on tiny models (config/demo.yaml)
 #   snakemake --cores 32 --configfile my.yaml    your own benchmarks
+#   snakemake --snakefile CLONE/Snakefile ...     from any folder; results go into that one
 # Everything is written to results/<run>/; config/README.md lists every key.
 from snakemake.utils import min_version
 
@@ -9,7 +10,7 @@ min_version("9.19")
 if not workflow.overwrite_configfiles:
 
     # Snakemake merges configurations, so the demo must not lie under another one.
-    configfile: "config/demo.yaml"
+    configfile: workflow.source_path("config/demo.yaml")
 
 
 include: "rules/common.smk"

@@ -29,7 +29,8 @@ rule split_subjects:
         test_from=CONFIG["split"]["test_from"],
         seed=CONFIG["seed"],
     shell:
-        "Rscript --vanilla R/split_subjects.R --subjects {params.subjects:q}"
+        f"Rscript --vanilla {R_STAGES}/split_subjects.R"
+        " --subjects {params.subjects:q}"
         " --full-scores {params.full_scores:q} --method {params.method} --test {params.test}"
         " --validation {params.validation} --folds {params.folds} --strata {params.strata}"
         " --test-from {params.test_from} --seed {params.seed} --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
@@ -59,7 +60,8 @@ rule screen_items:
         min_item_total=setting("screening", "min_item_total"),
         discrimination=setting("screening", "discrimination"),
     shell:
-        "Rscript --vanilla R/screen_items.R --responses {input.responses:q}"
+        f"Rscript --vanilla {R_STAGES}/screen_items.R"
+        " --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --min-sd {params.min_sd}"
         " --max-mean {params.max_mean} --min-item-total {params.min_item_total}"
         " --discrimination {params.discrimination}"
@@ -238,7 +240,8 @@ rule fit_irt_mirt:
         quadrature=option("quadrature", "irt", "quadrature"),
         seed=CONFIG["seed"],
     shell:
-        "Rscript --vanilla R/fit_irt.R --responses {input.responses:q}"
+        f"Rscript --vanilla {R_STAGES}/fit_irt.R"
+        " --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} --model {params.model}"
         " {params.prior} {params.quadrature} --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"

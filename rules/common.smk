@@ -10,6 +10,8 @@ from itemwise.analyses.checkpoint_lists import from_entries, slug
 from itemwise.workflow.config import resolve
 from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
+from itemwise.paths import ROOT, from_here
+from itemwise.workflow.installation import tell_conda
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has
 from snakemake.exceptions import WorkflowError
@@ -45,6 +47,11 @@ shell.prefix(
     f'export PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}'
     f" ITEMWISE_PYTHON={shlex.quote(sys.executable)}; "
 )
+
+tell_conda()
+
+R_STAGES = shlex.quote(from_here(ROOT / "R")).replace("{", "{{").replace("}", "}}")
+"""The folder of the R stages, as shell lines have it."""
 
 
 SIMULATED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "simulated"]

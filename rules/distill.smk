@@ -149,7 +149,8 @@ rule fit_readout:
         level=setting("readout", "level"),
         seed=CONFIG["seed"],
     shell:
-        "Rscript --vanilla R/fit_readout.R --abilities {input.abilities:q}"
+        f"Rscript --vanilla {R_STAGES}/fit_readout.R"
+        " --abilities {input.abilities:q}"
         " --selection {input.selection:q} --selection-record {input.selection_record:q}"
         " --responses {input.responses:q} --parameters {input.parameters:q}"
         " --full-scores {input.full_scores:q}"
@@ -190,7 +191,8 @@ rule fit_joint_readout:
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:
-        "Rscript --vanilla R/fit_joint_readout.R --features {params.features:q}"
+        f"Rscript --vanilla {R_STAGES}/fit_joint_readout.R"
+        " --features {params.features:q}"
         " --selections {params.selections:q} --selection-records {params.selection_records:q}"
         " --formula {params.formula:q} --grand-formula {params.grand_formula:q}"
         " --level {params.level} --seed {params.seed}"
@@ -335,7 +337,8 @@ rule analyze_factors:
         form_abilities=lambda wildcards, input: ",".join(input.form_abilities),
         benchmarks=",".join(BENCHMARKS),
     shell:
-        "Rscript --vanilla R/analyze_factors.R --full-scores {params.full_scores:q}"
+        f"Rscript --vanilla {R_STAGES}/analyze_factors.R"
+        " --full-scores {params.full_scores:q}"
         " --abilities {params.abilities:q} --form-abilities {params.form_abilities:q}"
         " --benchmarks {params.benchmarks:q}"
         " --splits {input.splits:q} --out {output.loadings:q} --record {output.record:q}"

@@ -1,10 +1,11 @@
 """Documentation: the site builds, and every command in it exists with the options it is given."""
 
-import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib import import_module
 
@@ -118,7 +119,7 @@ LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_of_the_clone(page):
-    """As a code host follows them; the site turns those that leave `docs` (docs/hooks.py)."""
+    """As a code host follows them; the site turns those that leave `docs` (docs/build_site.py)."""
     links = LINK.findall(page.read_text(encoding="utf-8"))
     broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert broken == []
@@ -141,19 +142,39 @@ def test_inline_commands_exist():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Return the folder of the built site."""
-    pytest.importorskip("material", reason="mkdocs-material is not installed (extra docs)")
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    built = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert built.returncode == 0, built.stderr
-    return folder
+    """Return the folder of the site, built from a copy of the pages."""
+    pytest.importorskip("zensical", reason="zensical is not installed (extra docs)")
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("docs", "config"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "zensical.toml", folder)
+    command = [sys.executable, folder / "docs" / "build_site.py"]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder / "site"
+
+
+def pages_of(entry) -> set[str]:
+    """Return the pages in the navigation, or in a part of it."""
+    if isinstance(entry, str):
+        return {entry}
+    parts = entry.values() if isinstance(entry, dict) else entry
+    return set().union(*map(pages_of, parts))
+
+
+def test_every_page_is_in_the_navigation():
+    project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert pages_of(project["nav"]) == {*pages, "configuration.md", "evidence/README.md"}
+
+
+EVIDENCE = ROOT / "docs" / "evidence"
+
+
+def test_every_page_of_evidence_is_in_its_index():
+    linked = set(LINK.findall((EVIDENCE / "README.md").read_text(encoding="utf-8")))
+    assert linked >= {page.name for page in EVIDENCE.glob("*.md")} - {"README.md"}
+    assert [name for name in linked if not (EVIDENCE / name).exists()] == []
 
 
 def test_site_is_complete(site):

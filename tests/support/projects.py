@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from itemwise.workflow.stage_code import stage_code
 
-COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python"]
+COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python", "workflow"]
 TINY = "tests/config/tiny.yaml"
 
 
@@ -43,11 +43,13 @@ class Project:
         files = [] if "--configfile" in options else ["--configfile", TINY]
         return [sys.executable, "-m", "snakemake", "--cores", "2", *files, *options]
 
-    def run(self, command: list[str], timeout: float = 300) -> subprocess.CompletedProcess:
-        """Run a command in the project; what it printed is in `stdout`."""
+    def run(
+        self, command: list[str], timeout: float = 300, folder: Path | None = None
+    ) -> subprocess.CompletedProcess:
+        """Run a command, by default in the project; what it printed is in `stdout`."""
         return subprocess.run(
             command,
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,9 +83,9 @@ class Project:
             time.sleep(0.02)
         return process
 
-    def tables(self) -> dict[str, object]:
-        """Return every table of the run by its path."""
-        results = self.folder / "results" / "tiny"
+    def tables(self, folder: Path | None = None) -> dict[str, object]:
+        """Return every table of the tiny run by its path; by default of that in the project."""
+        results = (folder or self.folder) / "results" / "tiny"
         return {
             str(path.relative_to(results)): pq.read_table(path)
             for path in sorted(results.rglob("*.parquet"))

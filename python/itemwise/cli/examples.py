@@ -211,6 +211,9 @@ itemwise write-profile --trajectories trajectories --title "My run" --out profil
     "write-report": """
 itemwise write-report --results results/mine --benchmarks arc --out report.html
 """,
+    "init": """
+itemwise init my-project
+""",
     "doctor": """
 itemwise doctor
 itemwise doctor --json

@@ -78,6 +78,7 @@ PHASES = {
         "train-zoo": "train tiny language models of that world, with checkpoints",
     },
     "tools": {
+        "init": "start a project: a folder with Snakefile, configuration and profile",
         "doctor": "say what is installed, what it is for, and how to get what is missing",
         "convert-table": "convert a table between parquet and CSV",
         "describe-tables": "write the data contract as Markdown",
@@ -102,7 +103,8 @@ STAGES = {
 STORY = """\
 Distil a benchmark to the items that matter, and measure models with them. The workflow runs
 these stages in their order (`snakemake --cores 2 --configfile my.yaml`); each also runs by
-hand, those in R from the clone: `Rscript R/fit_readout.R --help`."""
+hand, those in R from the clone: `Rscript R/fit_readout.R --help`. `itemwise init` starts a
+project of your own."""
 
 
 def main(argv: list[str] | None = None) -> int:

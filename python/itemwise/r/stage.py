@@ -21,15 +21,15 @@ def run_r_stage(stage: str, options: argparse.Namespace, leave_out: tuple[str, .
     Raises
     ------
     UserError
-        R or the script is missing.
+        R is missing.
     SystemExit
         The R stage failed; it has said why.
     """
     script = R_FOLDER / f"{stage}.R"
-    if not script.exists():
-        raise UserError(f"{script}: no such file; R engines need the clone of itemwise")
     if shutil.which("Rscript") is None:
-        raise UserError("Rscript is not installed; run `make setup`, or use --engine native")
+        raise UserError(
+            "Rscript is not installed; `itemwise doctor` says how to get it, or use --engine native"
+        )
     environment = {**os.environ, "ITEMWISE_PYTHON": sys.executable}
     with TemporaryDirectory(prefix="itemwise-") as folder:
         given = {**vars(options), **_responses_for_r(options, Path(folder))}

@@ -160,11 +160,11 @@ class RWorker:
 
 
 def check_available() -> None:
-    """Check that R, rpy2 and the R folder are there, or say what to install."""
-    if not R_FOLDER.is_dir():
-        raise UserError(f"{R_FOLDER}: no such folder; R engines need the clone of itemwise")
+    """Check that R and rpy2 are there, or say what to install."""
     if shutil.which("R") is None:
-        raise UserError("R is not installed; run `make setup`, or use the native engine")
+        raise UserError(
+            "R is not installed; `itemwise doctor` says how to get it, or use the native engine"
+        )
     if importlib.util.find_spec("rpy2") is None:
         raise UserError(
             "rpy2 is not installed; run pip install --no-binary rpy2-rinterface "

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from itemwise.errors import UserError, listed
+from itemwise.paths import ROOT
 
 
 def add_options(parser) -> None:
@@ -45,6 +46,8 @@ def run(options) -> None:
             f"(kill {owners[0].pid}) or wait for it, then unlock"
         )
     command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
+    if not (folder / "Snakefile").exists():  # it was started by `--snakefile`
+        command += ["--snakefile", str(ROOT / "Snakefile")]
     subprocess.run(command, cwd=folder, check=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from itemwise.paths import ROOT
+from itemwise.paths import INSTALLED, ROOT, from_here
 
 PIP = ".venv/bin/pip install -c constraints.txt -e '.{extra}'"
 EXTRAS = {
@@ -30,6 +31,9 @@ EXTRAS = {
     "dev": "tests and style checks (make test, make lint)",
 }
 """What each group of Python packages is for; the groups are those of pyproject.toml."""
+
+IN_THE_CLONE = {"docs", "dev"}
+"""Groups that serve nothing where the package is installed without its clone."""
 
 R_PACKAGES = {
     "mgcv": (True, "read-outs: full scores from a short form", "r-cran-mgcv"),
@@ -112,7 +116,9 @@ def python_packages(root: Path = ROOT) -> list[Finding]:
     remarks = dict(re.findall(r'^\s*"([\w-]+)[^"]*",?\s*#\s*(.+)$', text, re.MULTILINE))
     groups = {"core": project["dependencies"], **project["optional-dependencies"]}
     for extra, requirements in groups.items():
-        remedy = PIP.format(extra="" if extra == "core" else f"[{extra}]")
+        if INSTALLED and extra in IN_THE_CLONE:
+            continue
+        remedy = _remedy(extra, requirements)
         group = f"Python packages, {extra}: {EXTRAS.get(extra, 'see pyproject.toml')}"
         for requirement in requirements:
             name = re.match(r"[\w.-]+", requirement)[0]
@@ -120,6 +126,20 @@ def python_packages(root: Path = ROOT) -> list[Finding]:
                 _python_package(group, name, pins, remarks.get(name, ""), remedy, extra == "core")
             )
     return found
+
+
+def _remedy(extra: str, requirements: list[str]) -> str:
+    """Return the command that installs a group."""
+    if INSTALLED:
+        pip = [sys.executable, "-m", "pip", "install", "-c", str(ROOT / "constraints.txt")]
+        return shlex.join([*pip, *requirements])
+    return PIP.format(extra="" if extra == "core" else f"[{extra}]")
+
+
+def tell_conda() -> None:
+    """Say in `ITEMWISE_REQUIREMENT` what `envs/*.post-deploy.sh` install: clone, or version."""
+    installed = f"itemwise=={version('itemwise')}" if INSTALLED else str(ROOT)
+    os.environ["ITEMWISE_REQUIREMENT"] = installed
 
 
 def _python_package(group, name, pins, purpose, remedy, needed) -> Finding:
@@ -158,7 +178,8 @@ ASK_R = (
 def r_packages() -> list[Finding]:
     """Ask R once for its version and its packages."""
     group = "R: split, screen and read-out stages; reference engines"
-    remedy = "envs/setup-r.sh (as root on Debian), or https://cran.r-project.org"
+    script = from_here(ROOT / "envs" / "setup-r.sh")
+    remedy = f"{script} (as root on Debian), or https://cran.r-project.org"
     printed = _output(["Rscript", "--vanilla", "-e", ASK_R, *R_PACKAGES], seconds=30)
     if printed is None:
         return [Finding(group, "Rscript", "missing", "", "runs the R stages", remedy)]
@@ -213,7 +234,7 @@ def tools() -> list[Finding]:
 
 
 def places() -> list[Finding]:
-    """Look at the clone, the command on the path, real data and disk space."""
+    """Look at the workflow, the command on the path, real data and disk space."""
     group = "Places"
     there = (ROOT / "R" / "fit_readout.R").exists() and (ROOT / "Snakefile").exists()
     command = shutil.which("itemwise") or ""
@@ -221,12 +242,12 @@ def places() -> list[Finding]:
     has_data = bool(data) and (Path(data) / "leaderboard").is_dir()
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return [
-        Finding(group, "clone", "ok" if there else "missing", str(ROOT),
-                "the workflow and its R stages lie in it",
-                "" if there else "git clone the repository and `make setup` in it"),
+        Finding(group, "workflow", "ok" if there else "missing", str(ROOT),
+                "Snakefile, rules and R stages",
+                "" if there else "install the package anew: files of it were removed"),
         Finding(group, "itemwise", "ok" if command else "absent", command,
                 "on the path, R reads tables through it where nanoparquet is missing",
-                "" if command else "source .venv/bin/activate"),
+                "" if command else f"source {from_here(Path(sys.prefix))}/bin/activate"),
         Finding(group, "ITEMWISE_DATA", "ok" if has_data else "other" if data else "absent", data,
                 "folder of real leaderboard data, for tests and proofs only",
                 "" if has_data else "export ITEMWISE_DATA=folder (with leaderboard/ in it)"),

@@ -11,9 +11,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from itemwise.paths import ROOT
+from itemwise.paths import PACKAGE, ROOT, from_here
 
-PACKAGE = ROOT / "python" / "itemwise"
 R_SOURCE = re.compile(r'"(lib/\w+\.R)"')
 DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
@@ -32,7 +31,7 @@ DATA_FILES = {
 
 @cache
 def stage_code(stage: str, language: str | None = None) -> list[str]:
-    """Return the files that a stage runs, relative to the clone, sorted.
+    """Return the files that a stage runs, as the working folder sees them, sorted.
 
     Parameters
     ----------
@@ -53,7 +52,7 @@ def stage_code(stage: str, language: str | None = None) -> list[str]:
     else:
         files = _python_modules(module, set())
     files |= {DATA_FILES[path] for path in files & DATA_FILES.keys()}
-    return sorted(str(path.relative_to(ROOT)) for path in files)
+    return sorted(map(from_here, files))
 
 
 def _r_libraries(script: Path) -> set[Path]:
@@ -85,7 +84,7 @@ def _imports(path: Path) -> list[Path]:
 
 def _module_file(name: str) -> Path | None:
     """Return the file of a module of the package; None for other packages and attributes."""
-    base = ROOT / "python" / Path(*name.split("."))
+    base = PACKAGE.parent / Path(*name.split("."))
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
         if candidate.exists() and PACKAGE in candidate.parents:
             return candidate

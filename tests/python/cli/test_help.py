@@ -44,7 +44,7 @@ def test_examples_parse_and_end_the_help(stage, itemwise):
 def test_every_option_has_help_that_names_its_default(stage):
     parser = command_parser(stage, import_module(f"itemwise.stages.{stage.replace('-', '_')}"))
     for action in parser._actions:
-        name = f"{stage} {action.option_strings[-1]}"
+        name = f"{stage} {[action.dest, *action.option_strings][-1]}"
         assert action.help, name
         assert not action.help.startswith("default"), f"{name}: the default of what?"
         if action.default not in (None, False, True, [], argparse.SUPPRESS):

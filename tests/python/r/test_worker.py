@@ -100,7 +100,7 @@ def test_a_call_that_takes_too_long_is_stopped():
 
 def test_missing_r_is_said(monkeypatch):
     monkeypatch.setattr(worker.shutil, "which", lambda _: None)
-    with pytest.raises(UserError, match="R is not installed; run `make setup`"):
+    with pytest.raises(UserError, match="R is not installed; `itemwise doctor`"):
         RWorker()
 
 
