@@ -56,7 +56,7 @@ interactive_options <- function(name, spec) {
 stage_log <- function(name, run, benchmark = NULL) {
   if (is.null(run)) {
     user_error(
-      "no run is chosen; first: source(\"R/lib/load.R\"); ",
+      "no run is chosen; first: source(\"R/itemwise/load.R\"); ",
       "run <- load_run(\"results/<run>\"); work_on(run, \"<benchmark>\")"
     )
   }
