@@ -240,8 +240,7 @@ test_that("the stage writes fit tables and a record", {
     path("a"),
     "--m2-items",
     "5",
-    "--s-x2",
-    "never",
+    "--no-s-x2",
     "--compare",
     "1PL,2PL"
   )
