@@ -1,6 +1,7 @@
 # What tests of the item response models share.
 
 skip_without_mirt <- function() {
+  skip_without_clone() # whose file of weak priors fits read
   skip_if_not_installed("mirt")
 }
 

@@ -45,6 +45,7 @@ test_that("a spread start asks what tells most at each ability", {
   expect_identical(rule_of(start = 5, spread = 2)$start$theta, -2:2 + 0)
   expect_identical(rule_of(start = 2)$start$theta, 0)
   expect_identical(rule_of(theta0 = 1)$start$theta, 1)
+  skip_without_clone()
   skip_if_not_installed("catR")
   parameters <- bank_of(30, 4)
   responses <- matrix(1, 1, 30, dimnames = list("m", parameters$item))
@@ -61,6 +62,7 @@ test_that("a spread start asks what tells most at each ability", {
 })
 
 test_that("missing cells are not asked and items not twice", {
+  skip_without_clone()
   skip_if_not_installed("catR")
   parameters <- bank_of(20, 2)
   responses <- matrix(rep(c(1, 0), 20), 2, 20, byrow = TRUE)
@@ -99,6 +101,7 @@ test_that("the stage refuses what it cannot do", {
   names(responses)[-1] <- parameters$item
   write_table(parameters, file.path(folder, "p.parquet"), "parameters")
   write_table(responses, file.path(folder, "r.parquet"), "responses")
+  skip_without_clone()
   skip_if_not_installed("catR")
   run <- \(...) {
     run_script(

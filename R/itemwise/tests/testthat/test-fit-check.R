@@ -17,7 +17,7 @@ simulated <- function(n = 400, missing = 0, seed = 1) {
 }
 
 test_that("infit, outfit and Zh are mirt's", {
-  skip_if_not_installed("mirt")
+  skip_without_mirt()
   data <- with(simulated(), list(x = responses, p = parameters, theta = theta))
   # mirt alters very small variances, except in Zh; we do not.
   cells <- answer_residuals(data$x, data$p, data$theta)
@@ -45,7 +45,7 @@ test_that("infit, outfit and Zh are mirt's", {
 })
 
 test_that("Q3 is mirt's", {
-  skip_if_not_installed("mirt")
+  skip_without_mirt()
   data <- simulated()
   cells <- answer_residuals(data$responses, data$parameters, data$theta)
   model <- fixed_mirt(data$parameters, responses = data$responses)
@@ -121,7 +121,7 @@ test_that("careless subjects and twin items are found", {
 })
 
 test_that("S-X2 and M2 of LSAT7 are as published in mirt's manual", {
-  skip_if_not_installed("mirt")
+  skip_without_mirt()
   x <- lsat7()
   p <- fit_mirt(x, "2PL", tolerance = 1e-6)$parameters
   fit <- s_x2(x, p)
@@ -143,7 +143,7 @@ test_that("S-X2 and M2 of LSAT7 are as published in mirt's manual", {
 })
 
 test_that("models are compared by the usual criteria", {
-  skip_if_not_installed("mirt")
+  skip_without_mirt()
   table <- compare_models(lsat7(), c("1PL", "2PL"))
   expect_identical(table$model, c("1PL", "2PL"))
   expect_equal(
@@ -188,7 +188,7 @@ test_that("subjects and items are matched", {
 })
 
 test_that("the stage writes fit tables and a record", {
-  skip_if_not_installed("mirt")
+  skip_without_mirt()
   folder <- scratch()
   path <- \(name) file.path(folder, name)
   data <- simulated(300)

@@ -277,6 +277,7 @@ carry <- function(backend) {
 }
 
 test_that("nanoparquet carries the tables", {
+  skip_without_clone()
   skip_if_not_installed("nanoparquet")
   carry("nanoparquet")
 })
