@@ -1,6 +1,6 @@
 # make demo   set up, then train tiny models and run the pipeline on them
 # make test   set up, then run the tests; make test-slow runs those that take long
-# make lint | docs | site | bench | prove | unlock | clean
+# make check-r: check the R package, make lint | docs | site | bench | prove | unlock | clean
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CORES ?= $(shell nproc)
@@ -8,7 +8,7 @@ PY := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo demo-simulated test test-package test-workflow test-r test-slow lint docs site bench prove unlock clean
+.PHONY: help setup demo demo-simulated test test-package test-workflow test-r check-r test-slow lint docs site bench prove unlock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,8 +40,11 @@ test-package: ## test the Python package
 test-workflow: ## test whole runs of the workflow
 	$(PY)/pytest tests/workflow -m "not slow"
 
-test-r: ## test the R library and stages
-	Rscript tests/testthat.R
+test-r: ## test the R package and stages
+	Rscript -e 'testthat::set_max_fails(Inf); testthat::test_local("R/itemwise", reporter = "summary")'
+
+check-r: ## R CMD check of the R package, and whether its pages are those of its sources
+	envs/check-r.sh
 
 test-slow: setup ## run the tests that take long
 	$(PY)/pytest tests -m slow -n 2 --dist loadfile
@@ -50,15 +53,18 @@ lint: setup ## check style of Python, Snakemake and R
 	$(PY)/ruff check . && $(PY)/ruff format --check .
 	$(PY)/snakefmt --check Snakefile rules workflow python/itemwise/workflow/project/Snakefile
 	$(PY)/codespell
-	$(PY)/air format --check R tests
+	$(PY)/air format --check R
 	$(PY)/snakemake --lint
 	@if Rscript -e 'quit(status = !requireNamespace("lintr", quietly = TRUE))'; then \
-	  Rscript -e 'found <- c(lintr::lint_dir("R"), lintr::lint_dir("tests")); print(found); quit(status = length(found) > 0)'; \
+	  Rscript -e 'found <- lintr::lint_dir("R"); print(found); quit(status = length(found) > 0)'; \
 	else echo "R package lintr is not installed: R style not checked"; fi
 
-docs: setup ## generate config/README.md and docs/data-contract.md
+docs: setup ## generate config/README.md, docs/data-contract.md and R/itemwise/man
 	$(PY)/itemwise describe-config --out config/README.md
 	$(PY)/itemwise describe-tables --out docs/data-contract.md
+	@if Rscript -e 'quit(status = !requireNamespace("roxygen2", quietly = TRUE))'; then \
+	  Rscript -e 'roxygen2::roxygenise("R/itemwise")'; \
+	else echo "R package roxygen2 is not installed: R/itemwise/man is as it was"; fi
 
 site: setup ## build the documentation site: site/index.html
 	$(PY)/python docs/build_site.py

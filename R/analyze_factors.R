@@ -19,48 +19,31 @@
 #            --splits splits.parquet --out loadings.parquet \
 #            --record factors.json
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/readout_data.R"))
-  source(file.path(here, "lib/factors.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option("benchmarks", "list", required = TRUE, "names"),
-  stage_option(
-    "full-scores",
-    "list",
-    required = TRUE,
-    "full_scores tables (files)"
-  ),
-  stage_option(
-    "abilities",
-    "list",
-    required = TRUE,
-    "abilities tables (files), in the order of --benchmarks"
-  ),
-  stage_option(
-    "form-abilities",
-    "list",
-    "abilities tables of the forms (files), in the order of --benchmarks"
-  ),
-  stage_option("form", "string", default = "A", "form to analyse"),
-  stage_option("splits", "string", required = TRUE, "splits table (file)"),
-  stage_option(
-    "max-factors",
-    "integer",
-    default = 3,
-    "largest number of factors"
-  ),
-  stage_option("out", "string", required = TRUE, "loadings table (file)"),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+spec <- c(
+  table_options("full_scores", "abilities", type = "files"),
+  table_options(form_abilities = "abilities", type = "files", required = FALSE),
+  table_options("splits"),
+  table_options(out = "loadings", type = "output"),
+  list(
+    stage_option("record", "output", "JSON record", required = TRUE),
+    stage_option(
+      "benchmarks",
+      "list",
+      "one a table, in order",
+      required = TRUE
+    ),
+    stage_option("form", "string", "form to analyse", default = "A"),
+    stage_option(
+      "max-factors",
+      "integer",
+      "most factors",
+      3L,
+      bounds = list(minimum = 1)
+    )
+  )
 )
 
 opts <- start_stage("analyze_factors", spec, "Analyse factors.")
@@ -78,9 +61,6 @@ for (name in c("abilities", "form_abilities")) {
       " benchmarks; give one a benchmark, in their order"
     )
   }
-}
-if (opts$max_factors < 1) {
-  user_error("--max-factors ", opts$max_factors, ": must be at least 1")
 }
 full <- do.call(rbind, lapply(opts$full_scores, read_table, "full_scores"))
 scores <- lapply(stats::setNames(benchmarks, benchmarks), \(benchmark) {

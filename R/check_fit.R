@@ -20,94 +20,37 @@
 # Flag.    --new-subjects   the parameters come from other subjects, and take no
 #                           degrees of freedom
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/screen.R"))
-  source(file.path(here, "lib/irt_likelihood.R"))
-  source(file.path(here, "lib/irt.R"))
-  source(file.path(here, "lib/irt_score.R"))
-  source(file.path(here, "lib/irt_stage.R"))
-  source(file.path(here, "lib/fit_check.R"))
-  source(file.path(here, "lib/model_check.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option(
-    "responses",
-    "string",
-    required = TRUE,
-    "responses table (file)"
-  ),
-  stage_option(
-    "parameters",
-    "string",
-    required = TRUE,
-    "parameters table (file)"
-  ),
-  stage_option(
-    "abilities",
-    "string",
-    "abilities table (file); estimated by EAP when absent"
-  ),
-  stage_option(
-    "items",
-    "string",
-    "items table (file); only items with keep = 1 are used"
-  ),
-  stage_option(
-    "splits",
-    "string",
-    "splits table (file); only training subjects are used"
-  ),
-  stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
-  stage_option(
-    "s-x2",
-    "string",
-    "auto or never",
-    default = "auto",
-    choices = c("auto", "never")
-  ),
-  stage_option(
-    "m2",
-    "string",
-    "auto or never",
-    default = "auto",
-    choices = c("auto", "never")
-  ),
-  stage_option(
-    "m2-items",
-    "integer",
-    "most items for which M2 is computed; it takes half a minute for 60",
-    default = 50L
-  ),
-  stage_option("compare", "list", "models to fit and compare, as 1PL,2PL,3PL"),
-  stage_option(
-    "new-subjects",
-    "flag",
-    "the parameters come from other subjects"
-  ),
-  stage_option("seed", "integer", "seed of the random numbers", default = 1L),
-  stage_option("item-fit", "string", required = TRUE, "item_fit table (file)"),
-  stage_option(
-    "person-fit",
-    "string",
-    required = TRUE,
-    "person_fit table (file)"
-  ),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+models <- section_options("irt", "model")[[1]]$choices
+spec <- c(
+  table_options("responses", "parameters"),
+  table_options("item_fit", "person_fit", type = "output"),
+  section_options(NULL, "seed"),
+  list(
+    stage_option("abilities", "file", "abilities table; by EAP without it"),
+    stage_option("items", "file", "items table: those with keep = 1 are used"),
+    stage_option("splits", "file", "splits table: training subjects are used"),
+    stage_option("record", "output", "JSON record", required = TRUE),
+    stage_option("benchmark", "string", "its name", required = TRUE),
+    stage_option("s-x2", "flag", "compute S-X2", default = TRUE),
+    stage_option("m2", "flag", "compute M2 (60 items: half a minute)", TRUE),
+    stage_option("m2-items", "integer", "most items for M2", default = 50L),
+    stage_option("compare", "list", "models to compare, as 1PL,2PL,3PL"),
+    stage_option("new-subjects", "flag", "parameters come from other subjects")
+  )
 )
 
 opts <- start_stage("check_fit", spec, "Check the fit of an IRT model.")
-unknown <- setdiff(opts$compare, c("1PL", "2PL", "3PL", "4PL"))
+unknown <- setdiff(opts$compare, models)
 if (length(unknown) > 0) {
-  user_error("--compare: no model ", listed(unknown), "; take 1PL to 4PL")
+  user_error(
+    "--compare: no model ",
+    format_list(unknown),
+    "; take ",
+    format_list(models)
+  )
 }
 estimated <- !opts$new_subjects
 check_mirt()
@@ -123,8 +66,8 @@ answers <- answers[known, , drop = FALSE]
 set.seed(opts$seed)
 cells <- answer_residuals(answers, bank, theta[known])
 complete <- complete_responses(answers)
-with_s_x2 <- opts$s_x2 == "auto" && !is.null(complete)
-with_m2 <- opts$m2 == "auto" &&
+with_s_x2 <- opts$s_x2 && !is.null(complete)
+with_m2 <- opts$m2 &&
   !is.null(complete) &&
   ncol(answers) <= opts$m2_items
 of_items <- item_fit(

@@ -20,108 +20,51 @@
 # Flags.   --no-standard-errors   leave se_a, se_d, se_g and se_u out
 #          --allow-unconverged    write a fit that has not converged
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/screen.R"))
-  source(file.path(here, "lib/irt_likelihood.R"))
-  source(file.path(here, "lib/irt.R"))
-  source(file.path(here, "lib/irt_score.R"))
-  source(file.path(here, "lib/irt_stage.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option(
-    "responses",
-    "string",
-    required = TRUE,
-    "responses table (file)"
-  ),
-  stage_option(
-    "items",
-    "string",
-    "items table (file); only items with keep = 1 are used"
-  ),
-  stage_option(
-    "splits",
-    "string",
-    "splits table (file); only training subjects are used"
-  ),
-  stage_option(
-    "model",
-    "string",
-    "1PL, 2PL, 3PL or 4PL",
-    default = "2PL",
-    choices = c("1PL", "2PL", "3PL", "4PL")
-  ),
-  stage_option(
-    "prior",
-    "string",
-    "none or weak; by default none for 1PL and 2PL, weak for 3PL and 4PL",
-    choices = c("none", "weak")
-  ),
-  stage_option(
-    "quadrature",
-    "integer",
-    "points on [-6, 6] a dimension; 61 by default, fewer in several dimensions"
-  ),
-  stage_option(
-    "constant-items",
-    "string",
-    "drop or refuse items that all subjects answered alike",
-    default = "drop",
-    choices = c("drop", "refuse")
-  ),
-  stage_option(
-    "method",
-    "string",
-    "EM, or MHRM for many dimensions",
-    default = "EM",
-    choices = c("EM", "MHRM")
-  ),
-  stage_option("dimensions", "integer", "number of abilities", default = 1L),
-  stage_option(
-    "loadings",
-    "string",
-    "CSV of rotated loadings (file), where there are several dimensions"
-  ),
-  stage_option(
-    "max-iterations",
-    "integer",
-    "bound on the cycles",
-    default = 1000L
-  ),
-  stage_option(
-    "tolerance",
-    "number",
-    "largest change of a parameter in the last cycle; mirt's when absent"
-  ),
-  stage_option(
-    "technical",
-    "list",
-    "technical options of mirt, such as NCYCLES=2000,BURNIN=200"
-  ),
-  stage_option("no-standard-errors", "flag", "leave standard errors out"),
-  stage_option(
-    "allow-unconverged",
-    "flag",
-    "write a fit that has not converged"
-  ),
-  stage_option(
-    "seed",
-    "integer",
-    "seed of the random numbers (MHRM)",
-    default = 1L
-  ),
-  stage_option("threads", "integer", "threads of the E step", default = 1L),
-  stage_option("out", "string", required = TRUE, "parameters table (file)"),
-  stage_option("record", "string", "JSON record (file)")
+spec <- c(
+  table_options("responses"),
+  table_options(out = "parameters", type = "output"),
+  # The workflow hands the section over as it is; `engine` and `reference` have
+  # done their work when this stage runs.
+  section_options("irt", except = "quadrature"),
+  section_options(NULL, "seed"),
+  list(
+    stage_option("items", "file", "items table: those with keep = 1 are used"),
+    stage_option("splits", "file", "splits table: training subjects are used"),
+    stage_option("record", "output", "JSON record"),
+    stage_option(
+      "loadings",
+      "output",
+      "CSV of rotated loadings, with dimensions"
+    ),
+    stage_option(
+      "quadrature",
+      "integer",
+      "points on [-6, 6] a dimension; 61, or fewer in several dimensions"
+    ),
+    stage_option(
+      "constant-items",
+      "string",
+      "what becomes of items that all subjects answered alike",
+      default = "drop",
+      choices = c("drop", "refuse")
+    ),
+    stage_option(
+      "method",
+      "string",
+      "EM, or MHRM for many dimensions",
+      default = "EM",
+      choices = c("EM", "MHRM")
+    ),
+    stage_option("dimensions", "integer", "number of abilities", default = 1L),
+    stage_option("max-iterations", "integer", "most cycles", default = 1000L),
+    stage_option("tolerance", "number", "largest change in the last cycle"),
+    stage_option("technical", "list", "options of mirt, as NCYCLES=2000"),
+    stage_option("standard-errors", "flag", "standard errors", default = TRUE),
+    stage_option("threads", "integer", "threads of the E step", default = 1L)
+  )
 )
 
 opts <- start_stage("fit_irt", spec, "Calibrate items by mirt.")
@@ -136,7 +79,7 @@ if (length(data$dropped) > 0) {
     "dropped ",
     length(data$dropped),
     " constant items: ",
-    listed(data$dropped)
+    format_list(data$dropped)
   )
 }
 
@@ -145,7 +88,7 @@ fit <- fit_mirt(
   opts$model,
   opts$prior,
   opts$quadrature,
-  standard_errors = !opts$no_standard_errors,
+  standard_errors = opts$standard_errors,
   method = opts$method,
   dimensions = opts$dimensions,
   technical = technical,

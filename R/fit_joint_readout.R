@@ -22,71 +22,24 @@
 #            --selections arc.parquet,gsm8k.parquet \
 #            --out reconstructions.parquet --record joint.json
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/linear.R"))
-  source(file.path(here, "lib/readout_data.R"))
-  source(file.path(here, "lib/readout.R"))
-  source(file.path(here, "lib/joint.R"))
-  source(file.path(here, "lib/terms.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option("features", "list", required = TRUE, "features tables (files)"),
-  stage_option(
-    "selections",
-    "list",
-    required = TRUE,
-    "selection tables (files), for the numbers of items"
-  ),
-  stage_option(
-    "selection-records",
-    "list",
-    "JSON records of select_items (files): how optimistic residuals are"
-  ),
-  stage_option("form", "string", default = "A", "form to read out"),
-  stage_option(
-    "formula",
-    "string",
-    "mgcv formula of a benchmark's full score, in own.x and other.x",
-    default = paste(
-      "full_score ~ s(own.linear, bs = 'cr', k = 10) +",
-      "s(own.theta, bs = 'cr', k = 10) + s(own.sub_score, bs = 'cr', k = 10) +",
-      "s(other.linear, bs = 'cr', k = 10) + s(other.theta, bs = 'cr', k = 10)"
-    )
-  ),
-  stage_option(
-    "grand-formula",
-    "string",
-    "mgcv formula of the mean of all, in grand.linear and each.x",
-    default = paste(
-      "full_score ~ s(grand.linear, bs = 'cr', k = 10) +",
-      "s(each.theta, bs = 'cr', k = 10)"
-    )
-  ),
-  stage_option(
-    "level",
-    "number",
-    default = 0.9,
-    "nominal coverage of the intervals (0 to 1)"
-  ),
-  stage_option("seed", "integer", default = 1, "seed of the random numbers"),
-  stage_option("out", "string", required = TRUE, "reconstructions (file)"),
-  stage_option("out-terms", "string", "terms table (file)"),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+spec <- c(
+  table_options("features", selections = "selection", type = "files"),
+  table_options(out = "reconstructions", type = "output"),
+  table_options(out_terms = "terms", type = "output", required = FALSE),
+  section_options("joint"),
+  section_options("readout", "level"),
+  section_options(NULL, "seed"),
+  list(
+    stage_option("record", "output", "JSON record", required = TRUE),
+    stage_option("selection-records", "files", "JSON records of select_items"),
+    stage_option("form", "string", "form to read out", default = "A")
+  )
 )
 
 opts <- start_stage("fit_joint_readout", spec, "Read full scores out jointly.")
-if (opts$level <= 0 || opts$level >= 1) {
-  user_error("--level ", opts$level, ": must lie between 0 and 1")
-}
 stacked <- do.call(rbind, lapply(opts$features, read_table, "features"))
 chosen <- do.call(rbind, lapply(opts$selections, read_table, "selection"))
 benchmarks <- unique(stacked$benchmark[stacked$form == opts$form])

@@ -24,103 +24,30 @@
 #            --splits splits.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/linear.R"))
-  source(file.path(here, "lib/readout_data.R"))
-  source(file.path(here, "lib/readout.R"))
-  source(file.path(here, "lib/terms.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option(
-    "abilities",
-    "string",
-    required = TRUE,
-    "abilities table (file)"
+spec <- c(
+  table_options("abilities", "selection", "responses", "parameters"),
+  table_options("full_scores", "splits"),
+  table_options(out = "reconstructions", type = "output"),
+  table_options(
+    out_features = "features",
+    out_terms = "terms",
+    out_linear = "linear_predictors",
+    type = "output",
+    required = FALSE
   ),
-  stage_option(
-    "selection",
-    "string",
-    required = TRUE,
-    "selection table (file), for the number of items"
-  ),
-  stage_option(
-    "responses",
-    "string",
-    required = TRUE,
-    "responses table (file)"
-  ),
-  stage_option(
-    "parameters",
-    "string",
-    required = TRUE,
-    "parameters table (file), for cells that were not administered"
-  ),
-  stage_option(
-    "full-scores",
-    "string",
-    required = TRUE,
-    "full_scores table (file), in points"
-  ),
-  stage_option("splits", "string", required = TRUE, "splits table (file)"),
-  stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
-  stage_option(
-    "selection-record",
-    "string",
-    "JSON record of select_items (file): how optimistic its residuals are"
-  ),
-  stage_option("forms", "list", "forms to read out; all when absent"),
-  stage_option(
-    "method",
-    "string",
-    "ability estimator, where the table holds several"
-  ),
-  stage_option(
-    "formula",
-    "string",
-    "mgcv formula of the read-out `ability`, in theta and se",
-    default = "full_score ~ s(theta, bs = 'cr', k = 40)"
-  ),
-  stage_option(
-    "form-formula",
-    "string",
-    "mgcv formula of the read-out `form`, in linear, theta, se and sub_score",
-    default = paste(
-      "full_score ~ s(linear, bs = 'cr', k = 20) +",
-      "s(theta, bs = 'cr', k = 20) + s(sub_score, bs = 'cr', k = 10)"
-    )
-  ),
-  stage_option(
-    "level",
-    "number",
-    default = 0.9,
-    "nominal coverage of the intervals (0 to 1)"
-  ),
-  stage_option(
-    "seed",
-    "integer",
-    default = 1,
-    "seed of the random numbers (some smooths draw knots)"
-  ),
-  stage_option(
-    "out",
-    "string",
-    required = TRUE,
-    "reconstructions table (file)"
-  ),
-  stage_option("out-features", "string", "features table (file)"),
-  stage_option("out-terms", "string", "terms table (file)"),
-  stage_option("out-linear", "string", "linear_predictors table (file)"),
-  stage_option("record", "string", required = TRUE, "JSON record (file)"),
-  stage_option("threads", "integer", "forms read out at once", default = 1)
+  section_options("readout"),
+  section_options(NULL, "seed"),
+  list(
+    stage_option("record", "output", "JSON record", required = TRUE),
+    stage_option("benchmark", "string", "its name", required = TRUE),
+    stage_option("selection-record", "file", "JSON record of select_items"),
+    stage_option("forms", "list", "forms to read out; all when absent"),
+    stage_option("method", "string", "ability estimator, of several"),
+    stage_option("threads", "integer", "forms read out at once", default = 1L)
+  )
 )
 
 # One form: its features, both read-outs, and their tables.
@@ -182,9 +109,6 @@ read_out_form <- function(form, n_items, inputs, opts) {
 }
 
 opts <- start_stage("fit_readout", spec, "Read full scores out.")
-if (opts$level <= 0 || opts$level >= 1) {
-  user_error("--level ", opts$level, ": must lie between 0 and 1")
-}
 formulas <- list(
   ability = parse_formula(opts$formula),
   form = parse_formula(

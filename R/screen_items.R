@@ -16,54 +16,14 @@
 #            --items items.parquet --splits splits.parquet \
 #            --out screened.parquet --record screened.json
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/screen.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option(
-    "responses",
-    "string",
-    required = TRUE,
-    "responses table (file)"
-  ),
-  stage_option("items", "string", required = TRUE, "items table (file)"),
-  stage_option("splits", "string", required = TRUE, "splits table (file)"),
-  stage_option(
-    "min-sd",
-    "number",
-    default = 0.01,
-    "exclude items with at most this standard deviation (of 0/1 answers)"
-  ),
-  stage_option(
-    "max-mean",
-    "number",
-    default = 0.95,
-    "exclude items that more than this proportion gets right (0 to 1)"
-  ),
-  stage_option(
-    "min-item-total",
-    "number",
-    default = 0.05,
-    "exclude items with a smaller absolute item-total correlation (0 to 1)"
-  ),
-  stage_option(
-    "discrimination",
-    "string",
-    "correlation, or discounted: times the share of wrong answers",
-    default = "correlation",
-    choices = c("correlation", "discounted")
-  ),
-  stage_option("out", "string", required = TRUE, "items table (file)"),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+spec <- c(
+  table_options("responses", "items", "splits"),
+  table_options(out = "items", type = "output"),
+  section_options("screening"),
+  list(stage_option("record", "output", "JSON record", required = TRUE))
 )
 
 opts <- start_stage("screen_items", spec, "Exclude uninformative items.")

@@ -14,89 +14,55 @@
 #            --criterion MFI --estimator EAP --max-length 30 \
 #            --out traces.parquet
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/cat.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option(
-    "responses",
-    "string",
-    required = TRUE,
-    "responses table (file)"
-  ),
-  stage_option(
-    "parameters",
-    "string",
-    required = TRUE,
-    "parameters table (file), the bank"
-  ),
-  stage_option("benchmark", "string", required = TRUE, "name of the benchmark"),
-  stage_option("name", "string", default = "adaptive", "name of the rule"),
-  stage_option(
-    "criterion",
-    "string",
-    default = "MFI",
-    choices = names(cat_criteria),
-    "which item comes next"
-  ),
-  stage_option(
-    "estimator",
-    "string",
-    default = "EAP",
-    choices = names(cat_estimators),
-    "estimator of theta"
-  ),
-  stage_option("start", "integer", default = 1, "items asked at --theta0"),
-  stage_option("theta0", "number", "ability at which tests start (0)"),
-  stage_option(
-    "spread",
-    "number",
-    "choose the --start first items from -spread to spread instead"
-  ),
-  stage_option(
-    "randomesque",
-    "integer",
-    default = 1,
-    "draw among so many best items"
-  ),
-  stage_option(
-    "min-length",
-    "integer",
-    default = 0,
-    "smallest number of items"
-  ),
-  stage_option(
-    "max-length",
-    "integer",
-    default = 40,
-    "largest number of items"
-  ),
-  stage_option("se", "number", "stop at this standard error of theta"),
-  stage_option("cut", "number", "stop when theta is sure to differ from this"),
-  stage_option("z", "number", default = 1.959964, "standard errors for --cut"),
-  stage_option(
-    "information",
-    "number",
-    "stop when no item left has this much information"
-  ),
-  stage_option("nodes", "integer", default = 241, "nodes of the posterior"),
-  stage_option("limit", "number", default = 6, "theta lies within +- this"),
-  stage_option(
-    "cat-test",
-    "string",
-    "further arguments of catR's test list, e.g. \"AP = 0.5\""
-  ),
-  stage_option("seed", "integer", default = 1, "seed of random choices"),
-  stage_option("out", "string", required = TRUE, "cat_traces table (file)")
+spec <- c(
+  table_options("responses", "parameters"),
+  table_options(out = "cat_traces", type = "output"),
+  section_options(NULL, "seed"),
+  # One rule, whose settings the configuration writes as one text (`cat.rules`).
+  list(
+    stage_option("benchmark", "string", "its name", required = TRUE),
+    stage_option("name", "string", "name of the rule", default = "adaptive"),
+    stage_option(
+      "criterion",
+      "string",
+      "which item comes next",
+      default = "MFI",
+      choices = names(cat_criteria)
+    ),
+    stage_option(
+      "estimator",
+      "string",
+      "estimator of theta",
+      default = "EAP",
+      choices = names(cat_estimators)
+    ),
+    stage_option("start", "integer", "items asked at --theta0", default = 1L),
+    stage_option(
+      "theta0",
+      "number",
+      "ability at which tests start",
+      default = 0
+    ),
+    stage_option("spread", "number", "start with items from -spread to spread"),
+    stage_option("randomesque", "integer", "draw among so many best items", 1L),
+    stage_option("min-length", "integer", "fewest items", default = 0L),
+    stage_option("max-length", "integer", "most items", default = 40L),
+    stage_option("se", "number", "stop at this standard error of theta"),
+    stage_option("cut", "number", "stop when theta is sure to differ from it"),
+    stage_option(
+      "z",
+      "number",
+      "standard errors for --cut",
+      default = 1.959964
+    ),
+    stage_option("information", "number", "stop when no item has as much"),
+    stage_option("nodes", "integer", "nodes of the posterior", default = 241L),
+    stage_option("limit", "number", "theta lies within +- this", default = 6),
+    stage_option("cat-test", "string", "more of catR's test list: \"AP = 0.5\"")
+  )
 )
 
 opts <- start_stage("simulate_cat", spec, "Simulate adaptive tests.")
@@ -110,7 +76,7 @@ bank <- read_table(opts$parameters, "parameters")
 answers <- read_table(opts$responses, "responses") |> responses_matrix()
 absent <- setdiff(bank$item, colnames(answers))
 if (length(absent) > 0) {
-  user_error("--responses: lacks the items ", listed(absent))
+  user_error("--responses: lacks the items ", format_list(absent))
 }
 answers <- answers[, bank$item, drop = FALSE]
 smallest <- max(opts$min_length, opts$start)

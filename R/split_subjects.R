@@ -17,52 +17,16 @@
 #            --full-scores full_scores.parquet --test 0.1 \
 #            --out splits.parquet --record splits.json
 
-# In a session R/lib/load.R has put the library on the search path.
-if (!interactive()) {
-  script <- grep("^--file=", commandArgs(), value = TRUE)[1]
-  # Rscript writes a blank in a path as ~+~.
-  here <- dirname(gsub("~+~", " ", sub("^--file=", "", script), fixed = TRUE))
-  source(file.path(here, "lib/options.R"))
-  log_command()
-  source(file.path(here, "lib/io.R"))
-  source(file.path(here, "lib/parquet.R"))
-  source(file.path(here, "lib/split.R"))
-}
+# fmt: skip
+source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
-spec <- list(
-  stage_option("subjects", "list", required = TRUE, "subjects tables (files)"),
-  stage_option("full-scores", "list", "full_scores tables (files), for strata"),
-  stage_option(
-    "method",
-    "string",
-    "random, organization or date",
-    default = "random",
-    choices = names(split_columns)
-  ),
-  stage_option("test", "number", "share of subjects to test on", default = 0.1),
-  stage_option(
-    "validation",
-    "number",
-    "share of subjects to validate on",
-    default = 0
-  ),
-  stage_option("folds", "integer", "number of training folds", default = 10),
-  stage_option(
-    "strata",
-    "integer",
-    "number of quantile groups of the score",
-    default = 5
-  ),
-  stage_option(
-    "test-from",
-    "string",
-    "draw test subjects from all, or from those with every full score",
-    default = "all",
-    choices = c("all", "complete")
-  ),
-  stage_option("seed", "integer", "seed of the random numbers", default = 1),
-  stage_option("out", "string", required = TRUE, "splits table (file)"),
-  stage_option("record", "string", required = TRUE, "JSON record (file)")
+spec <- c(
+  table_options("subjects", type = "files"),
+  table_options("full_scores", type = "files", required = FALSE),
+  table_options(out = "splits", type = "output"),
+  section_options("split"),
+  section_options(NULL, "seed"),
+  list(stage_option("record", "output", "JSON record", required = TRUE))
 )
 
 opts <- start_stage("split_subjects", spec, "Split subjects into sets.")

@@ -2,7 +2,7 @@
 # Install R from Debian when it is missing, and try CRAN for what only CRAN has.
 set -euo pipefail
 
-debian="r-base-core r-base-dev r-cran-mgcv r-cran-optparse r-cran-jsonlite r-cran-testthat r-cran-lintr r-cran-psych r-cran-gparotation"
+debian="r-base-core r-base-dev r-cran-mgcv r-cran-optparse r-cran-jsonlite r-cran-yaml r-cran-testthat r-cran-roxygen2 r-cran-lintr r-cran-psych r-cran-gparotation"
 system="python3-venv python3-dev build-essential $debian"
 
 lacking() { # R packages of the list that cannot be loaded
@@ -11,7 +11,7 @@ lacking() { # R packages of the list that cannot be loaded
 
 need_debian=""
 command -v Rscript >/dev/null || need_debian=yes
-[ -n "$need_debian" ] || [ -z "$(lacking mgcv optparse jsonlite testthat)" ] || need_debian=yes
+[ -n "$need_debian" ] || [ -z "$(lacking mgcv optparse jsonlite yaml testthat)" ] || need_debian=yes
 command -v R >/dev/null && R CMD config CC >/dev/null 2>&1 || need_debian=yes
 python3 -c 'import ensurepip, venv' 2>/dev/null || need_debian=yes
 

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 
 import pytest
+from r_stages import options_of_r
 
 from itemwise.cli.main import STAGES, command_parser
 from itemwise.paths import ROOT
@@ -60,13 +61,12 @@ def check_itemwise(words: list[str]) -> None:
 def check_rscript(words: list[str]) -> None:
     words = [word for word in words if word != "--vanilla"]
     if words[0] == "-e":  # an expression: the files and folders that it names
-        named = re.findall(r'"([\w./-]+)"', words[1])
+        named = re.findall(r'\("([\w./-]+)"', words[1])
         assert named
         assert all((ROOT / name).exists() for name in named)
         return
-    script = (ROOT / words[0]).read_text(encoding="utf-8")
-    known = set(re.findall(r'stage_option\(\s*"([a-z0-9-]+)"', script)) | {"help"}
-    assert {word[2:].split("=")[0] for word in words if word.startswith("--")} <= known
+    known = options_of_r(words[0].removeprefix("R/").removesuffix(".R"))
+    assert {word.split("=")[0] for word in words if word.startswith("--")} <= known
 
 
 def check_make(words: list[str]) -> None:

@@ -172,8 +172,7 @@ SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", 
 SCREENED = ["screen_items", "check_budget", "fit_irt", "fit_folds", "score_subjects", *SELECTED]
 EDITS = {
     "an R stage": ("R/screen_items.R", SCREENED),
-    "an R library": ("R/lib/readout.R", READ_OUT),
-    "the split": ("R/lib/split.R", ["split_subjects", *SCREENED]),
+    "the R package": ("R/itemwise/R/readout.R", ["split_subjects", *SCREENED]),
     "a Python stage": (
         "python/itemwise/stages/build_responses.py",
         ["build_responses", "split_subjects", *SCREENED],

@@ -1,4 +1,4 @@
-"""The reference engine: R's mirt, through the functions of `R/lib/irt.R`."""
+"""The reference engine: R's mirt, through the functions of `R/itemwise/R/irt.R`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ from itemwise.r.worker import RWorker
 from itemwise.responses.matrix import Responses
 
 LOG = logging.getLogger(__name__)
-LIBRARIES = (
-    "lib/options.R",
-    "lib/io.R",
-    "lib/parquet.R",
-    "lib/irt_likelihood.R",
-    "lib/irt.R",
-    "lib/irt_score.R",
-    "lib/irt_stage.R",
-)
+LIBRARY = "itemwise/load.R"
 
 
 def fit_mirt(
@@ -51,7 +43,7 @@ def fit_mirt(
         What R said, that it crashed, or that it took too long.
     """
     if worker is None:
-        with RWorker(*LIBRARIES, timeout=timeout) as own:
+        with RWorker(LIBRARY, timeout=timeout) as own:
             return fit_mirt(
                 responses,
                 model,
@@ -99,7 +91,7 @@ def score_mirt(
             incomplete,
             len(responses.subjects),
         )
-    with RWorker(*LIBRARIES, timeout=timeout) as worker:
+    with RWorker(LIBRARY, timeout=timeout) as worker:
         table = worker.call(
             "score_mirt",
             responses=responses,

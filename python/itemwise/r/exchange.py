@@ -1,7 +1,7 @@
 """The Python beside an R process that has no parquet package: it converts tables for it.
 
-`R/lib/parquet.R` starts `python -m itemwise.r.exchange FOLDER` once and writes a line of JSON
-for each table: `number`, `from`, `to` and, for a table that R wrote, `table`, its name in the
+`R/itemwise/R/parquet.R` starts `python -m itemwise.r.exchange FOLDER` once and writes a line of
+JSON for each table: `number`, `from`, `to` and, for a table that R wrote, `table`, its name in the
 contract. The answer is the file FOLDER/<number>: empty, or what went wrong. The process ends
 with its standard input, that is, with R.
 """

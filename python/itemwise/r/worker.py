@@ -4,7 +4,7 @@ R crashes, R's single thread and its messages stay in the worker: the caller get
 frames, an exception with R's words, or a time-out, and lives on. The worker starts
 once and answers many calls, so that a loop pays for loading R packages once.
 
->>> with RWorker("lib/irt.R") as r:                                # doctest: +SKIP
+>>> with RWorker("itemwise/load.R") as r:                                # doctest: +SKIP
 ...     fitted = r.call("fit_mirt", responses=matrix, model="2PL")
 """
 
@@ -46,7 +46,7 @@ class RWorker:
     Parameters
     ----------
     *libraries : str
-        Files below `R/`, such as `lib/irt.R`, sourced in this order.
+        Files below `R/`, such as `itemwise/load.R`, sourced in this order.
     timeout : float
         Seconds that one call may take.
     log : path, optional

@@ -1,6 +1,6 @@
 """What a read-out is fed: features of a subject's responses to a form.
 
-As `add_form_features` of `R/lib/linear.R` makes them of training subjects.
+As `add_form_features` of `R/itemwise/R/linear.R` makes them of training subjects.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ MARKS = {"ok": "ok", "other": "!", "missing": "MISSING", "absent": "-"}
 COLOURS = {"ok": "green", "other": "yellow", "missing": "red", "absent": "dim"}
 
 USES = {
-    "Distil a benchmark": ("R", "mgcv", "optparse", "jsonlite", "snakemake"),
+    "Distil a benchmark": ("R", "mgcv", "optparse", "jsonlite", "yaml", "snakemake"),
     "The demo, and evaluating models": ("torch", "lm-eval", "R", "mgcv"),
     "Compare with reference engines": ("mirt", "catR"),
     "A Slurm cluster": ("snakemake-executor-plugin-slurm", "sbatch"),

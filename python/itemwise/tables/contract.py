@@ -1,6 +1,6 @@
 """The table contract: what each parquet table holds, checked on read and on write.
 
-`contract.csv` beside this file is the single source; `R/lib/io.R` reads the same
+`contract.csv` beside this file is the single source; `R/itemwise/R/contract.R` reads the same
 file, and `docs/data-contract.md` is generated from it.
 """
 

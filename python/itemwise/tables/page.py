@@ -13,8 +13,8 @@ RECORDS_FILE = Path(__file__).with_name("records.csv")
 INTRODUCTION = """# Data contract
 
 Generated from `contract.csv`, `run_tables.csv` and `records.csv` in `python/itemwise/` by
-`make docs`; do not edit. Python (`itemwise.tables.contract`) and R (`R/lib/io.R`) read the same
-contract, and check every table on read and on write.
+`make docs`; do not edit. Python (`itemwise.tables.contract`) and R
+(`R/itemwise/R/contract.R`) read the same contract, and check every table on read and on write.
 
 All tables are parquet, flat, with snake_case columns and ids as strings. A null
 response means *not administered*, never *wrong*. Columns beyond these are kept and

@@ -48,7 +48,7 @@ def write_rds(table: pa.Table, path: str | Path, source: str | Path) -> None:
 
 
 def read_rds(path: str | Path) -> pa.Table:
-    """Read a table that R wrote (`R/lib/parquet.R`); not-a-number is null."""
+    """Read a table that R wrote (`R/itemwise/R/parquet.R`); not-a-number is null."""
     content = rdata.read_rds(path, default_encoding="utf-8")
     int64 = set(content["int64"])
     arrays = {

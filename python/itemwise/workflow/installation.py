@@ -39,12 +39,14 @@ R_PACKAGES = {
     "mgcv": (True, "read-outs: full scores from a short form", "r-cran-mgcv"),
     "optparse": (True, "options of the R stages", "r-cran-optparse"),
     "jsonlite": (True, "records of the R stages", "r-cran-jsonlite"),
+    "yaml": (True, "options of the R stages, from config/schema.yaml", "r-cran-yaml"),
     "nanoparquet": (False, "R reads tables itself, faster than through the Python package", None),
     "mirt": (False, "reference engine of calibration, item fit (check_fit)", None),
     "catR": (False, "reference engine of adaptive testing", None),
     "psych": (False, "factor analysis (analyze_factors)", "r-cran-psych"),
     "GPArotation": (False, "oblique rotation for psych", "r-cran-gparotation"),
     "testthat": (False, "tests of the R library (make test-r)", "r-cran-testthat"),
+    "roxygen2": (False, "pages of the R functions (make docs)", "r-cran-roxygen2"),
     "lintr": (False, "style checks of R (make lint)", "r-cran-lintr"),
 }
 """R packages: whether the workflow needs them, what for, and Debian's package."""

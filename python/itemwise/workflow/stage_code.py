@@ -7,19 +7,22 @@ its stage's code among its inputs, found by following the imports.
 from __future__ import annotations
 
 import ast
-import re
 from functools import cache
 from pathlib import Path
 
 from itemwise.paths import PACKAGE, ROOT, from_here
 
-R_SOURCE = re.compile(r'"(lib/\w+\.R)"')
+R_PACKAGE = ROOT / "R" / "itemwise"
+R_READS = {
+    PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "rds.py",
+    PACKAGE / "irt" / "weak_prior.csv",
+    ROOT / "config" / "schema.yaml",
+}
+"""Files other than its own that the R package reads."""
 DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
-    ROOT / "R" / "lib" / "parquet.R": PACKAGE / "tables" / "rds.py",
-    ROOT / "R" / "lib" / "io.R": PACKAGE / "tables" / "contract.csv",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
-    ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
     PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
@@ -48,16 +51,13 @@ def stage_code(stage: str, language: str | None = None) -> list[str]:
     module = PACKAGE / "stages" / f"{stage}.py"
     if language == "R" or not module.exists():
         script = ROOT / "R" / f"{stage}.R"
-        files = {script} | _r_libraries(script)
+        script.stat()  # there is one
+        # A stage loads the whole package (R/itemwise/load.R).
+        files = {script, R_PACKAGE / "load.R", *(R_PACKAGE / "R").glob("*.R"), *R_READS}
     else:
         files = _python_modules(module, set())
     files |= {DATA_FILES[path] for path in files & DATA_FILES.keys()}
     return sorted(map(from_here, files))
-
-
-def _r_libraries(script: Path) -> set[Path]:
-    """Return the libraries that an R script names."""
-    return {ROOT / "R" / name for name in R_SOURCE.findall(script.read_text(encoding="utf-8"))}
 
 
 def _python_modules(path: Path, seen: set[Path]) -> set[Path]:

@@ -97,10 +97,8 @@ def folder(made):
 
 BY_R = """
 root <- Sys.getenv("ITEMWISE_ROOT")
-for (lib in c("options", "io", "parquet", "linear", "readout_data", "readout")) {
-  source(file.path(root, "R/lib", paste0(lib, ".R")))
-}
-source(file.path(root, "tests/testthat/helper-readout.R"))
+source(file.path(root, "R/itemwise/load.R"))
+source(file.path(root, "R/itemwise/tests/testthat/helper-readout.R"))
 table <- function(what, name) {
   read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
 }

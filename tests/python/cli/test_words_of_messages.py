@@ -2,10 +2,12 @@
 
 import ast
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from r_stages import options_of_r
 
 from itemwise.cli.main import STAGES, command_parser
 from itemwise.paths import ROOT
@@ -31,13 +33,15 @@ def options_of(stage: str) -> set[str]:
 PYTHON = {stage: options_of(stage) for stage in STAGES}
 
 
-def options_of_r(path: Path) -> set[str]:
-    """Return the options that a stage in R declares."""
-    return {f"--{name}" for name in re.findall(r'stage_option\(\s*"([^"]+)"', path.read_text())}
+@cache
+def of_r() -> dict[str, set[str]]:
+    """Return the options of each stage in R, by its file."""
+    return {path.name: options_of_r(path.stem) for path in (ROOT / "R").glob("*.R")}
 
 
-R = {path.name: options_of_r(path) for path in (ROOT / "R").glob("*.R")}
-ALL = set().union(*PYTHON.values(), *R.values())
+def of_all() -> set[str]:
+    """Return the options of all commands."""
+    return set().union(*PYTHON.values(), *of_r().values())
 
 
 def texts_of_python(path: Path) -> list[str]:
@@ -77,7 +81,7 @@ def texts_of_r(path: Path) -> list[str]:
 def allowed(text: str, own: set[str]) -> set[str]:
     """Return the options that a text may name: its stage's, and those of commands that it names."""
     named = [options for stage, options in PYTHON.items() if re.search(rf"\b{stage}\b", text)]
-    named += [options for stage, options in R.items() if stage in text]
+    named += [options for stage, options in of_r().items() if stage in text]
     return own.union(FOREIGN, *named)
 
 
@@ -86,9 +90,9 @@ def unknown_options() -> list[str]:
     found = []
     for path in sources():
         stage = path.stem.replace("_", "-")
-        own = R.get(path.name, ALL)
+        own = of_r().get(path.name, of_all())
         if path.parent.name == "stages":
-            own = PYTHON.get(stage, ALL)
+            own = PYTHON.get(stage, of_all())
         # A text without a blank is an argument for another program, or an option's declaration.
         messages = [text for text in texts_of(path) if " " in text and not text.startswith("--f")]
         found += [

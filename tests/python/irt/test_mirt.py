@@ -8,7 +8,7 @@ from record_keys import check_record
 from itemwise import irt
 from itemwise.cli.main import main
 from itemwise.irt.agreement import compare_engines
-from itemwise.irt.mirt import LIBRARIES
+from itemwise.irt.mirt import LIBRARY
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
 from itemwise.r.worker import RError, RWorker, r_has
@@ -56,7 +56,7 @@ def test_both_engines_maximise_the_same_posterior(data):
 def test_one_worker_serves_many_fits():
     from itemwise.irt.mirt import fit_mirt
 
-    with RWorker(*LIBRARIES) as worker:
+    with RWorker(LIBRARY) as worker:
         for model in ("1PL", "2PL"):
             table, record = fit_mirt(
                 responses(LSAT7), model, "none", 61, False, 500, 1, worker=worker
@@ -66,7 +66,7 @@ def test_one_worker_serves_many_fits():
 
 
 def test_an_error_of_r_is_an_exception_with_rs_words(data):
-    with RWorker(*LIBRARIES) as worker, pytest.raises(RError, match="model"):
+    with RWorker(LIBRARY) as worker, pytest.raises(RError, match="model"):
         worker.call("fit_mirt", responses=data, model="9PL")
 
 

@@ -15,7 +15,7 @@ pytest.importorskip("rpy2", reason="rpy2: not installed (make setup)")
 @pytest.fixture(scope="module")
 def r():
     try:
-        worker = RWorker("lib/options.R", "lib/io.R", timeout=60)
+        worker = RWorker("itemwise/load.R", timeout=60)
     except UserError as error:
         pytest.skip(str(error))
     with worker:
@@ -56,7 +56,7 @@ def test_responses_become_a_named_matrix_with_na(r):
 
 
 def test_functions_of_the_libraries_can_be_called(r):
-    assert r.call("listed", values=["a", "b"]) == "a, b"
+    assert r.call("format_list", values=["a", "b"]) == "a, b"
 
 
 def test_an_r_error_has_rs_words_and_the_worker_lives_on(r):

@@ -25,9 +25,8 @@ from itemwise.responses.matrix import from_frame, read_responses, write_response
 from itemwise.tables.contract import arrow_type, contract, further_column, read_table, write_table
 
 SESSION = """
+source("R/itemwise/load.R")
 options(itemwise.root = Sys.getenv("ITEMWISE_ROOT"), warn = 1)
-for (lib in c("options", "io", "parquet")) source(file.path("R/lib", paste0(lib, ".R")))
-use_utf8()
 check <- \\(path, table) tryCatch({ read_table(path, table); "" }, user_error = conditionMessage)
 copy <- \\(path, table, copy) write_table(read_table(path, table), copy, table)
 same <- \\(first, second) identical(read_columns(first), read_columns(second))

@@ -79,7 +79,7 @@ def test_without_r_the_workflow_cannot_run(monkeypatch, itemwise):
     finished = itemwise("doctor")
     assert finished.status == 1
     assert "The workflow lacks: Rscript." in finished.out
-    assert "Distil a benchmark: lacks R, mgcv, optparse, jsonlite" in finished.out
+    assert "Distil a benchmark: lacks R, mgcv, optparse, jsonlite, yaml" in finished.out
     assert "get it: envs/setup-r.sh" in finished.out
 
 

@@ -39,9 +39,11 @@ invisible(Sys.setlocale("LC_CTYPE", "C.UTF-8"))
 note <- \\(path) cat("READ", normalizePath(path), "\\n")
 trace(base::source, quote(note(file)), print = FALSE)
 trace(utils::read.csv, quote(note(file)), print = FALSE)
-commandArgs <- \\(trailingOnly = FALSE) {{
+trace(yaml::read_yaml, quote(note(file)), print = FALSE)
+arguments <- \\(trailingOnly = FALSE) {{
   if (trailingOnly) "--help" else c("R", "--file=R/{stage}.R", "--args", "--help")
 }}
+attach(list(commandArgs = arguments)) # where the package finds it, too
 source("R/{stage}.R")
 """
 
@@ -84,7 +86,7 @@ def test_r_stage_lists_every_file_that_it_sources(stage, rscript):
     found = [line.split(" ", 1) for line in printed.splitlines()]
     paths = {path.strip() for read, path in filter(lambda line: line[0] == "READ", found)}
     sourced = {path.removeprefix(f"{ROOT}/") for path in paths}
-    assert {f"R/{stage}.R", "R/lib/options.R"} <= sourced
+    assert {f"R/{stage}.R", "R/itemwise/load.R", "R/itemwise/R/options.R"} <= sourced
     assert sourced <= set(stage_code(stage, "R"))
 
 

@@ -1,0 +1,250 @@
+# Item statistics of classical test theory, and the rules that exclude items.
+
+#' Compute item statistics
+#'
+#' With \eqn{x_{ij}} the answer of subject \eqn{i} to item \eqn{j},
+#' \eqn{A_j} the subjects that were administered the item, and \eqn{p_i} the
+#' proportion of right answers among all items administered to subject \eqn{i},
+#' \deqn{\bar{x}_j = \frac{1}{n_j} \sum_{i \in A_j} x_{ij}, \qquad
+#'   s_j^2 = \frac{1}{n_j - 1} \sum_{i \in A_j} (x_{ij} - \bar{x}_j)^2,}
+#' and the item-total correlation is the Pearson correlation of \eqn{x_{ij}}
+#' with \eqn{p_i} over \eqn{A_j}. The total includes the item itself.
+#'
+#' @param responses Integer matrix, subjects x items: 1, 0 or `NA`.
+#' @param block Items handled at a time, which bounds the memory of the
+#'   double-precision copies that matrix products make.
+#' @return Data frame with one row an item: `item`, `n`, `mean`, `sd` (`NA`
+#'   below 2 answers) and `item_total_correlation` (`NA` where undefined).
+#' @export
+item_statistics <- function(responses, block = 1000) {
+  total <- rowMeans(responses, na.rm = TRUE)
+  # Sums of squares about a centre near the mean do not cancel.
+  total <- total - mean(total, na.rm = TRUE)
+  total[is.nan(total)] <- 0 # subjects without answers weigh nothing below
+  columns <- seq_len(ncol(responses))
+  blocks <- split(columns, ceiling(columns / block))
+  statistics <- lapply(blocks, \(block) {
+    block_statistics(responses[, block, drop = FALSE], total)
+  })
+  data.frame(
+    item = colnames(responses),
+    do.call(rbind, unname(statistics))
+  )
+}
+
+#' Compute the statistics of a block of items
+#'
+#' @param x Integer matrix, subjects x items.
+#' @param total Numeric vector along the subjects: centred proportion correct.
+#' @return Data frame as from [item_statistics()], without `item`.
+#' @noRd
+block_statistics <- function(x, total) {
+  answered <- !is.na(x)
+  n <- colSums(answered)
+  sums <- crossprod(answered, cbind(total, total^2))
+  x[!answered] <- 0L
+  right <- colSums(x) # the sum of squares too, for answers are 0 or 1
+  # Sums of squares and products about the means of the answering subjects.
+  xx <- right - right^2 / n
+  tt <- sums[, 2] - sums[, 1]^2 / n
+  xt <- drop(crossprod(x, total)) - right * sums[, 1] / n
+  # Rounding leaves a constant total with a sum of squares just off zero.
+  defined <- n > 1 & xx > 0 & tt > 1e-12 * n
+  correlation <- ifelse(defined, xt / sqrt(xx * pmax(tt, 0)), NA)
+  data.frame(
+    n = as.integer(n),
+    mean = ifelse(n > 0, right / n, NA),
+    sd = ifelse(n > 1, sqrt(xx / (n - 1)), NA),
+    item_total_correlation = pmin(pmax(correlation, -1), 1),
+    row.names = NULL
+  )
+}
+
+#' Weigh item-total correlations as a screen does
+#'
+#' metabench computes
+#' \eqn{(m_1 - m) / s \cdot \sqrt{n_1 n_0 / (n (n - 1))}} with \eqn{m} the mean
+#' total of all subjects, where the point-biserial correlation has that of the
+#' subjects who were wrong: since \eqn{m_1 - m = (m_1 - m_0) n_0 / n}, it is
+#' the correlation times the share of wrong answers, which excludes many more
+#' of the easy items.
+#'
+#' @param statistics Data frame from [item_statistics()].
+#' @param discrimination `"correlation"`, or `"discounted"`: metabench's.
+#' @return Numeric vector along the items.
+#' @noRd
+weighed_correlation <- function(statistics, discrimination) {
+  r <- statistics$item_total_correlation
+  if (discrimination == "discounted") r * (1 - statistics$mean) else r
+}
+
+#' Tell which rules exclude each item
+#'
+#' An item is excluded when \eqn{s_j \le} `min_sd`, \eqn{\bar{x}_j >}
+#' `max_mean`, or \eqn{|r_j| <} `min_item_total`, with \eqn{r_j} as weighed by
+#' `weighed_correlation()`. A clearly negative
+#' correlation is kept: such an item still tells subjects apart.
+#'
+#' @param statistics Data frame from [item_statistics()].
+#' @param min_sd,max_mean,min_item_total Thresholds, in units of a proportion
+#'   (standard deviation, mean) and of a correlation.
+#' @param discrimination As for `weighed_correlation()`.
+#' @return Logical matrix, items x rules, named by the options. An undefined
+#'   standard deviation excludes; an undefined correlation does where the
+#'   standard deviation does not.
+#' @references Kipnis A., Voudouris K., Schulze Buschoff L. M. & Schulz E.
+#'   (2025). metabench: a sparse benchmark of reasoning and knowledge in large
+#'   language models. ICLR 2025.
+#' @export
+screen_rules <- function(
+  statistics,
+  min_sd,
+  max_mean,
+  min_item_total,
+  discrimination = "correlation"
+) {
+  r <- weighed_correlation(statistics, discrimination)
+  flat <- is.na(statistics$sd) | statistics$sd <= min_sd
+  cbind(
+    "--min-sd" = flat,
+    "--max-mean" = !is.na(statistics$mean) & statistics$mean > max_mean,
+    "--min-item-total" = ifelse(is.na(r), !flat, abs(r) < min_item_total)
+  )
+}
+
+#' Screen the items of a benchmark
+#'
+#' @param items `items` table.
+#' @param responses Integer matrix, training subjects x items.
+#' @inheritParams screen_rules
+#' @return `items` with the columns `n`, `mean`, `sd`,
+#'   `item_total_correlation`, `keep` (1 or 0) and `reason`: every rule that
+#'   excludes the item with its figures, empty when kept.
+#' @export
+screen_items <- function(
+  items,
+  responses,
+  min_sd = 0.01,
+  max_mean = 0.95,
+  min_item_total = 0.05,
+  discrimination = "correlation"
+) {
+  unknown <- setdiff(colnames(responses), items$item)
+  if (length(unknown) > 0) {
+    user_error(
+      "--items: ",
+      length(unknown),
+      " items of the responses have no row: ",
+      format_list(unknown),
+      "; give the items table written with the responses"
+    )
+  }
+  statistics <- item_statistics(responses)
+  statistics <- statistics[match(items$item, statistics$item), -1]
+  statistics$n[is.na(statistics$n)] <- 0L
+  excluded <- screen_rules(
+    statistics,
+    min_sd,
+    max_mean,
+    min_item_total,
+    discrimination
+  )
+  if (all(rowSums(excluded) > 0)) {
+    user_error(all_excluded(excluded))
+  }
+  why <- cbind(
+    sprintf("sd %.4g <= %g", statistics$sd, min_sd),
+    sprintf("mean %.4g > %g", statistics$mean, max_mean),
+    sprintf(
+      if (discrimination == "discounted") {
+        "|item-total correlation| x share wrong %.4g < %g"
+      } else {
+        "|item-total correlation| %.4g < %g"
+      },
+      abs(weighed_correlation(statistics, discrimination)),
+      min_item_total
+    )
+  )
+  reason <- vapply(
+    seq_len(nrow(why)),
+    \(row) {
+      paste(why[row, excluded[row, ]], collapse = "; ")
+    },
+    character(1)
+  )
+  reason[statistics$n == 0] <- "no training responses"
+  items[names(statistics)] <- statistics
+  items$keep <- as.integer(!nzchar(reason))
+  items$reason <- reason
+  items
+}
+
+#' Say why no item is left
+#'
+#' @param excluded Logical matrix from [screen_rules()].
+#' @return Message that names the rule that excludes most items and the options.
+#' @noRd
+all_excluded <- function(excluded) {
+  counts <- sort(colSums(excluded), decreasing = TRUE)
+  paste0(
+    "all ",
+    nrow(excluded),
+    " items are excluded, most of them (",
+    counts[1],
+    ") by ",
+    names(counts)[1],
+    "; relax ",
+    paste(names(counts), collapse = ", "),
+    ", or add training subjects"
+  )
+}
+
+#' Choose the training subjects' rows of the responses
+#'
+#' @param responses Integer matrix, subjects x items.
+#' @param splits `splits` table.
+#' @return The rows of the subjects whose set is `train`.
+#' @noRd
+training_responses <- function(responses, splits) {
+  subjects <- rownames(responses)
+  check_subjects_known(subjects, "--responses", splits$subject, "--splits")
+  train <- splits$subject[splits$set == "train"]
+  rows <- subjects %in% train
+  if (!any(rows)) {
+    user_error(
+      "--responses, --splits: no subject of the responses is a training ",
+      "subject; give the splits made from the same subjects"
+    )
+  }
+  if (sum(rows) < 2) {
+    user_error(
+      "--responses: only 1 training subject has responses, at least 2 needed; ",
+      "add subjects"
+    )
+  }
+  responses[rows, , drop = FALSE]
+}
+
+#' Describe a screen
+#'
+#' @param items `items` table from [screen_items()].
+#' @param subjects Number of training subjects.
+#' @return Named list: training subjects, items, items kept, excluded, and
+#'   excluded by each rule (an item may break several).
+#' @noRd
+describe_screen <- function(items, subjects) {
+  begins <- list(
+    min_sd = "sd ",
+    max_mean = "mean ",
+    min_item_total = "|item-total",
+    no_training_responses = "no training responses"
+  )
+  reasons <- unlist(strsplit(items$reason, "; ", fixed = TRUE))
+  list(
+    training_subjects = subjects,
+    items = nrow(items),
+    kept = sum(items$keep),
+    excluded = sum(items$keep == 0),
+    excluded_by = lapply(begins, \(begin) sum(startsWith(reasons, begin)))
+  )
+}

@@ -1,0 +1,4 @@
+library(testthat)
+library(itemwise)
+
+test_check("itemwise")
