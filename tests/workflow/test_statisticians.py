@@ -55,9 +55,7 @@ def test_tables_come_into_the_session_by_name(session):
 
 
 def test_every_table_of_a_run_can_be_loaded(finished_run):
-    with (ROOT / "python/itemwise/tables/run_tables.csv").open(encoding="utf-8") as lines:
-        kinds = list(csv.DictReader(lines))
-    known = {f"{kind['stage']}/{kind['file']}.parquet": kind["table"] for kind in kinds}
+    known = {file_of(*place): kind["table"] for place, kind in results().items()}
     results = finished_run.folder / RESULTS
     found = [p.relative_to(results) for p in results.rglob("*.parquet") if "bank" not in p.parts]
     assert len(found) > 20

@@ -22,9 +22,10 @@ from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import odd_patterns
-from itemwise.cli.model_options import language_model, make_suite
+from itemwise.cli.model_options import LOADING, language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
+from itemwise.cli.section import add_section
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.harness.ledger import check_folder
@@ -61,11 +62,9 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--rule", default=LIVE_RULE, help=f"rule of the tests (default: {LIVE_RULE})"
     )
-    for name, text in (
-        ("tasks", "tasks or groups of the harness"), ("lm-args", "NAME=VALUE of the backend"),
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", nargs="+", default=[], help=text)
-    for name in ("include-path", "backend", "dtype", "device", "batch-size", "budget", "form"):
+    parser.add_argument("--tasks", nargs="+", default=[], help="tasks or groups of the harness")
+    add_section(parser, "evaluate", only=[*LOADING, "include_path"])
+    for name in ("budget", "form"):
         parser.add_argument(f"--{name}", help="as of adapt-model")
     add(parser, "seed")
     add(parser, "out", help="scores table of all checkpoints to write")
@@ -153,7 +152,7 @@ def check(options, chosen: list[Checkpoint]) -> None:
     read_bank(options.bank)
     check_folder(options.ledger)
     for one in chosen:
-        LanguageModel(one.lm, backend=options.backend or "hf").check_folder()
+        LanguageModel(one.lm, backend=options.backend).check_folder()
 
 
 def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespace:
@@ -173,6 +172,7 @@ def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespac
     for option in ("tasks", "lm_args"):
         values = getattr(options, option)
         words += ["--" + option.replace("_", "-"), *values] if values else []
+    words += ["--trust-remote-code"] if options.trust_remote_code else []
     parser = ArgumentParser(prog="itemwise adapt-checkpoints", allow_abbrev=False)
     adapt_model.add_options(parser)
     return parser.parse_args(words)

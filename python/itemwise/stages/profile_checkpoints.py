@@ -23,7 +23,8 @@ from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
-from itemwise.cli.options import add_loading_options, key_values, whole_number
+from itemwise.cli.options import key_values, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.harness.model import LanguageModel
 from itemwise.tables.files import read_record, write_record
@@ -32,6 +33,8 @@ from itemwise.workflow.child_process import run_child
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
              "include_path")  # fmt: skip
 LISTS = ("lm_args", "analyses", "set")
+SCHEDULED = ("checkpoints", "settings", "gpus", "mem_mb", "runtime")
+"""Keys of section `profile` that are not options of this name: others say which and where."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 """What tells the hub's libraries to take what is in their cache, and to try nothing else."""
 
@@ -46,7 +49,7 @@ def add_options(parser) -> None:
         parser.add_argument(f"--{name}", help=f"with --lm: {text}")
     for name in ("step", "tokens"):
         parser.add_argument(f"--{name}", type=float, help=f"with --lm: training {name}")
-    parser.add_argument("--analyses", nargs="+", help="rows of the suite (default: all)")
+    add_section(parser, "profile", leave_out=SCHEDULED)
     parser.add_argument("--list-settings", action=ListSettings,
                         help="print the settings of all analyses and end")  # fmt: skip
     parser.add_argument("--suite", help="another suite table (default: the package's)")
@@ -54,10 +57,7 @@ def add_options(parser) -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
                         help="settings that override those of --settings; ANALYSIS is a row's "
                         "name, a module or all")  # fmt: skip
-    parser.add_argument("--bank", help="folder of a bank: adds abilities and full scores")
-    parser.add_argument("--rule", help="with --bank: adaptively, by this rule of adapt-model")
     parser.add_argument("--include-path", help="folder with further task files of the harness")
-    add_loading_options(parser)
     parser.add_argument("--store", required=True, help="folder that keeps results")
     parser.add_argument("--out", required=True,
                         help="folder: <model>/<revision>/<analysis>.parquet")  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from itemwise.cli.main import STAGES, command_parser
 from itemwise.paths import ROOT
-from itemwise.workflow.config import schema
+from itemwise.workflow.schema import schema
 
 PACKAGE = ROOT / "python" / "itemwise"
 # Options with an underscore are of lm-evaluation-harness.
