@@ -21,10 +21,7 @@ from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabul
 from itemwise.harness.ledger import Ledger, check_folder
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
-
-
-LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_code")
-"""Keys of section `evaluate` that say how the weights of a language model are loaded."""
+from itemwise.workflow.schema import LOADING
 
 
 def add_question_options(parser) -> None:

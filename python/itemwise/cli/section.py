@@ -53,7 +53,6 @@ def argument(rules: dict) -> dict:
     if "boolean" in kinds:
         return {"action": "store_true", "help": _meaning(rules)}
     if "array" in kinds:
-    if "array" in kinds:
         settings = {"nargs": "*", **_value(rules.get("items", {})), "default": default or []}
     else:
         settings = {**_value(rules), "default": default}

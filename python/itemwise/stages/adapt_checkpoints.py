@@ -22,7 +22,7 @@ from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import odd_patterns
-from itemwise.cli.model_options import LOADING, language_model, make_suite
+from itemwise.cli.model_options import language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
 from itemwise.cli.section import add_section
@@ -34,6 +34,7 @@ from itemwise.stages import adapt_model
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 from itemwise.workflow.forks import Failure, run_forked
+from itemwise.workflow.schema import LOADING
 
 
 @dataclass(frozen=True)

@@ -33,18 +33,14 @@ from itemwise.responses.names import warn_of_look_alikes
 from itemwise.responses.sources import Reading
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
-
-
-READ = ("select", "metric", "filter", "binarize", "full_scores", "coverage", "incomplete",
-        "distinct", "lowest", "item_metadata")  # fmt: skip
-"""Keys of a benchmark that say what is read of it."""
+from itemwise.workflow.schema import READING
 
 
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark", "out")
     parser.add_argument("--sources", nargs="+", required=True, help="files or folders to read")
-    add_section(parser, "benchmarks", only=READ)
+    add_section(parser, "benchmarks", only=[*READING, "item_metadata"])
     parser.add_argument("--subject-metadata", nargs="+", help="tables with a column 'subject'")
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")

@@ -44,9 +44,7 @@ def run(options) -> None:
             f"benchmark '{options.benchmark}' has {len(table)} items, of which {n_items} passed "
             f"the screen; {error}"
         ) from None
-    write_record(
-        {"budget": budget, "forms": options.forms, "n_items": n_items}, options.record
-    )
+    write_record({"budget": budget, "forms": options.forms, "n_items": n_items}, options.record)
 
 
 def check_distinct(table: pd.DataFrame, benchmark: str, others: list[str]) -> None:

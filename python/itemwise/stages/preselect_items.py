@@ -55,7 +55,7 @@ def run(options) -> None:
         kept, found = best_subset(options, pool)
         left_out = (items["keep"] == 1) & ~items["item"].isin(kept)
         items.loc[left_out, "keep"] = 0
-        items.loc[left_out, "reason"] = f"thinned to {options.size} items"
+        items.loc[left_out, "reason"] = f"not among the {options.size} preselected items"
         about |= found
     about |= {
         "n_kept": int((items["keep"] == 1).sum()),

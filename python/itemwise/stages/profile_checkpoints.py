@@ -29,12 +29,11 @@ from itemwise.errors import UserError, listed
 from itemwise.harness.model import LanguageModel
 from itemwise.tables.files import read_record, write_record
 from itemwise.workflow.child_process import run_child
+from itemwise.workflow.schema import SCHEDULED
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
              "include_path")  # fmt: skip
 LISTS = ("lm_args", "analyses", "set")
-SCHEDULED = ("checkpoints", "settings", "gpus", "mem_mb", "runtime")
-"""Keys of section `profile` that are not options of this name: others say which and where."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 """What tells the hub's libraries to take what is in their cache, and to try nothing else."""
 

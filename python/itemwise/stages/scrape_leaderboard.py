@@ -28,7 +28,6 @@ from itemwise.errors import UserError, listed
 from itemwise.tables.files import write_record
 
 
-
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to collect")

@@ -97,7 +97,17 @@ def subsample(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
 
 def record(options, chosen: Selected, n_pool: int, n_selected: int) -> dict:
     """Return how the forms were chosen."""
-    kept = ("benchmark", "method", "budget", "penalty", "forms", "balance", "subsample", "bins", "grid")
+    kept = (
+        "benchmark",
+        "method",
+        "budget",
+        "penalty",
+        "forms",
+        "balance",
+        "subsample",
+        "bins",
+        "grid",
+    )
     return {
         **{name: getattr(options, name) for name in kept},
         "threshold": chosen.threshold,

@@ -1,8 +1,8 @@
 """Simulate adaptive tests on response rows: which rule tells most with fewest items?
 
-Each of --rules is name:key=value,... (criterion, items, estimator, start, theta0, spread, batch, randomesque,
-max_exposure, balance, min_length, max_length, se, points, information, cut, z, nodes, limit).
-balance names a column of --items whose shares every test keeps.
+Each of --rules is name:key=value,... (criterion, items, estimator, start, theta0, spread, batch,
+randomesque, max_exposure, balance, min_length, max_length, se, points, information, cut, z,
+nodes, limit). balance names a column of --items whose shares every test keeps.
 criterion=fixed asks the short form in its order, criterion=random at random. With --engine
 catR the same rules run in R (one subject after the other, the reference).
 """
@@ -40,6 +40,8 @@ from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
 
 ENGINES = ("native", "catR")
+
+
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "responses", "parameters", "benchmark")

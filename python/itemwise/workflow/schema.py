@@ -10,6 +10,14 @@ from itemwise.paths import ROOT
 
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
 
+LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_code")
+"""Keys of section `evaluate` that say how the weights of a language model are loaded."""
+READING = ("select", "metric", "filter", "binarize", "full_scores", "coverage", "incomplete",
+           "distinct", "lowest")  # fmt: skip
+"""Keys of a benchmark that say what is read of its sources."""
+SCHEDULED = ("checkpoints", "settings", "gpus", "mem_mb", "runtime")
+"""Keys of section `profile` that are for the workflow: which checkpoints, and on what machine."""
+
 
 @cache
 def schema() -> dict:
@@ -51,8 +59,8 @@ def section_rules(
 def as_options(values: Mapping[str, object]) -> str:
     """Return settings as a command line has them: `--kebab-key value`, quoted for the shell.
 
-    Null is left out, true is the option alone and false nothing (the default of every switch);
-    a list is an option with so many values.
+    Null and an empty list are left out. True is the option alone, false nothing, which is the
+    default of every switch. A list is an option with so many values.
 
     Examples
     --------
@@ -61,7 +69,7 @@ def as_options(values: Mapping[str, object]) -> str:
     """
     words = []
     for key, value in values.items():
-        if value is None or value is False:
+        if value is None or value is False or value == []:
             continue
         given = value if isinstance(value, list | tuple) else [] if value is True else [value]
         words += [f"--{key.replace('_', '-')}", *(shlex.quote(str(each)) for each in given)]

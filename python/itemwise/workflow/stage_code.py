@@ -19,6 +19,8 @@ DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
     ROOT / "R" / "lib" / "parquet.R": PACKAGE / "tables" / "rds.py",
     ROOT / "R" / "lib" / "io.R": PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "results.py": PACKAGE / "tables" / "results.csv",
+    PACKAGE / "workflow" / "schema.py": ROOT / "config" / "schema.yaml",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     ROOT / "R" / "lib" / "irt_likelihood.R": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
