@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from itemwise.workflow.schema import section_rules
 
 BOUNDS = {
-    "minimum": ("at least", lambda value, bound: value >= bound),
-    "exclusiveMinimum": ("above", lambda value, bound: value > bound),
-    "maximum": ("at most", lambda value, bound: value <= bound),
-    "exclusiveMaximum": ("below", lambda value, bound: value < bound),
-    "multipleOf": ("a multiple of", lambda value, bound: value % bound == 0),
+    "minimum": ("is below", lambda value, bound: value < bound),
+    "exclusiveMinimum": ("is not above", lambda value, bound: value <= bound),
+    "maximum": ("is above", lambda value, bound: value > bound),
+    "exclusiveMaximum": ("is not below", lambda value, bound: value >= bound),
+    "multipleOf": ("is no multiple of", lambda value, bound: value % bound != 0),
 }
-"""What bounds a number: in words, and as a test."""
+"""What is wrong with a number beyond its bounds: in words, and as a test."""
 
 
 def add_section(
@@ -86,9 +86,9 @@ def _checked(read: Callable[[str], object], words: str, rules: dict) -> Callable
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {words}") from None
         for name, bound in bounds.items():
-            within, holds = BOUNDS[name]
-            if not holds(value, bound):
-                raise argparse.ArgumentTypeError(f"{text} is not {within} {bound}")
+            wrong, beyond = BOUNDS[name]
+            if beyond(value, bound):
+                raise argparse.ArgumentTypeError(f"{text} {wrong} {bound}")
         return value
 
     return parse

@@ -245,7 +245,7 @@ def build(itemwise, tmp_path):
 
 def test_stage_leaves_out_what_it_is_told_to(archive, build):
     (archive / "arc.csv").write_text((archive / "arc.csv").read_text() + "b/w,2,1\nc/v,1,0\n")
-    options = ["--distinct", "text", "--drop-incomplete", "--coverage", "1", "--lowest", "0.3"]
+    options = ["--distinct", "text", "--incomplete", "drop", "--coverage", "1", "--lowest", "0.3"]
     finished, out = build(archive, *options)
     assert finished.status == 0, finished.err
     left_out = read_record(out / "b.json")["left_out"]

@@ -61,7 +61,7 @@ def files(population, data, tmp_path):
     return [
         *("--responses", names["responses"], "--items", names["items"]),
         *("--splits", names["splits"], "--full-scores", names["full"], "--benchmark", "q"),
-        *("--irt-models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
+        *("--models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
         *("--budget", 8, "--penalty", 0.2, "--trials", 8, "--inner-folds", 3),
     ]
 

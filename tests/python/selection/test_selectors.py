@@ -281,10 +281,10 @@ def test_nobody_is_predicted_from_items_that_he_helped_to_choose():
     assert np.corrcoef(flattered, y)[0, 1] > 0.2 > np.corrcoef(before[1], y)[0, 1]
 
 
-def test_thinning_draws(calibrated, tmp_path):
+def test_subsample_is_drawn(calibrated, tmp_path):
     out = tmp_path / "selection.parquet"
-    assert select(calibrated, out, "--method", "random", "--budget", 12, "--thin", 12) == 0
-    assert select(calibrated, out, "--method", "random", "--budget", 13, "--thin", 12) == 2
+    assert select(calibrated, out, "--method", "random", "--budget", 12, "--subsample", 12) == 0
+    assert select(calibrated, out, "--method", "random", "--budget", 13, "--subsample", 12) == 2
 
 
 def test_test_subjects_do_not_matter(calibrated, tmp_path):
