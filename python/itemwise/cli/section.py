@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from itemwise.workflow.schema import section_rules
 
@@ -23,7 +24,7 @@ def add_section(
     section: str,
     only: Iterable[str] = (),
     leave_out: Iterable[str] = (),
-    required: Iterable[str] = (),
+    changes: Mapping[str, dict] = MappingProxyType({}),
 ) -> None:
     """Add each key of a section of the configuration as the option `--kebab-key`.
 
@@ -32,13 +33,14 @@ def add_section(
     parser : ArgumentParser
     section, only, leave_out
         As of `section_rules`.
-    required : iterable of str
-        Keys that the command cannot do without, although the configuration can.
+    changes : mapping
+        By key, what of `add_argument` is otherwise for this command: `{"required": True}` where
+        it cannot do without the key, although the configuration can.
     """
     for key, rules in section_rules(section, only, leave_out).items():
-        settings = argument(rules)
-        if key in required:
-            settings = {**settings, "required": True, "default": None, "help": _meaning(rules)}
+        settings = argument(rules) | changes.get(key, {})
+        if settings.get("required"):
+            settings |= {"default": None, "help": _meaning(rules)}
         parser.add_argument(f"--{key.replace('_', '-')}", **settings)
 
 
@@ -85,6 +87,8 @@ def _checked(read: Callable[[str], object], words: str, rules: dict) -> Callable
             value = read(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {words}") from None
+        if value != value:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words}")
         for name, bound in bounds.items():
             wrong, beyond = BOUNDS[name]
             if beyond(value, bound):

@@ -35,7 +35,7 @@ def add_options(parser) -> None:
     add(parser, "splits", required=True)
     parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
     add(parser, "benchmark")
-    add_section(parser, "preselection", required=["size"])
+    add_section(parser, "preselection", changes={"size": {"required": True}})
     add(parser, "seed", "out", "record")
 
 

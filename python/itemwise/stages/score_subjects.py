@@ -16,7 +16,7 @@ from itemwise.errors import UserError
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
-from itemwise.irt.scoring import ENGINES, score
+from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.responses.inputs import answered_responses, read_splits, training_folds
 from itemwise.responses.matrix import Responses
 from itemwise.tables.contract import read_table, write_table
@@ -28,7 +28,7 @@ def add_options(parser) -> None:
     parser.add_argument("--selection", help="selection table: score each form by itself")
     parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
     add(parser, "splits", help="splits table, the folds of --fold-parameters")
-    add_section(parser, "scoring")
+    add_section(parser, "scoring", changes={"method": {"choices": METHODS}})  # and ML, by hand
     parser.add_argument(
         "--engine", choices=ENGINES, default="native", help="who scores (default: native)"
     )

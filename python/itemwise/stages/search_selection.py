@@ -47,7 +47,7 @@ def add_options(parser) -> None:
     add(parser, "items", "splits", required=True)
     parser.add_argument("--full-scores", required=True, help="full_scores table, the target")
     add(parser, "benchmark")
-    add_section(parser, "search", required=["trials"])
+    add_section(parser, "search", changes={"trials": {"required": True}})
     add_section(parser, "selection", only=["budget", "penalty", "balance"])
     parser.add_argument("--journal", help="file that keeps the trials of a killed search")
     add(parser, "seed", "threads")

@@ -266,8 +266,8 @@ BAD = {
     "everybody is lowest": (
         ["--lowest", "0.9"], "1 subjects are left of those with responses, 1 of them with a full",
     ),
-    "share of all": (["--lowest", "1"], "1 is not a number from 0 to below 1"),
-    "no number": (["--lowest", "few"], "few is not a number from 0 to below 1"),
+    "share of all": (["--lowest", "1"], "argument --lowest: 1 is not below 1"),
+    "no number": (["--lowest", "few"], "argument --lowest: 'few' is not a number"),
     "unknown column": (
         ["--distinct", "topic"], "benchmark 'arc': nothing is known of the items' 'topic'",
     ),
