@@ -14,7 +14,7 @@ from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.matrix import write_responses
 from itemwise.selection.balance import Balance, deal
-from itemwise.selection.choose import METHODS, told_sizes
+from itemwise.selection.choose import told_sizes
 from itemwise.selection.selectors import (
     RIDGE,
     by_anchor_points,
@@ -28,6 +28,9 @@ from itemwise.selection.selectors import (
 )
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
+from itemwise.workflow.schema import section_rules
+
+METHODS = section_rules("selection")["method"]["enum"]
 
 
 def one_domain(n_items: int, size: int) -> Balance:
