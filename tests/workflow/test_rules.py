@@ -18,7 +18,7 @@ RULES = {
     for name, body in RULE.findall(path.read_text(encoding="utf-8"))
     if "template_engine" not in body  # Snakemake itself does it
 }
-LONGEST = 45
+LONGEST = 40
 """Lines of a rule: it fits a screen."""
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 

@@ -6,11 +6,13 @@ import shutil
 import sys
 
 import pytest
+import yaml
 from projects import TINY, shell_jobs
 from record_keys import check_record, check_run
 
 from itemwise.readout.accuracy import accuracy
 from itemwise.tables.contract import read_table
+from itemwise.workflow.config import resolve
 
 RESULTS = "results/tiny"
 
@@ -199,7 +201,17 @@ def test_edit_repeats_exactly_what_depends_on_it(path, rules, finished_run):
 def test_changed_setting_repeats_what_it_concerns(finished_run):
     (finished_run.folder / "level.yaml").write_text("readout: {level: 0.8}\n")
     planned = finished_run.planned("--configfile", TINY, "level.yaml")
-    assert planned == dict.fromkeys([*READ_OUT, "all"], 1)
+    assert planned == dict.fromkeys([*READ_OUT, "write_config", "all"], 1)
+
+
+def test_resolved_configuration_is_written_once(finished_run):
+    """What it alone says is for the report; what nothing reads repeats nothing else."""
+    config = yaml.safe_load((finished_run.folder / RESULTS / "config.yaml").read_text())
+    assert config == resolve(yaml.safe_load((finished_run.folder / TINY).read_text()))
+    published = "published: [{readout: joint, source: Someone, rmse: 1}]\n"
+    (finished_run.folder / "published.yaml").write_text(published)
+    planned = finished_run.planned("--configfile", TINY, "published.yaml")
+    assert planned == dict.fromkeys(["write_config", "write_report", "all"], 1)
 
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])
