@@ -50,7 +50,7 @@ rule profile_checkpoints:
         settings=as_options({"set": profile_settings(), "analyses": ANALYSES}),
         profile=options_of("profile", leave_out=[*SCHEDULED, "analyses", "dtype"]),
         store=f"{RUN}/store/profile_checkpoints",
-        out=f"{RUN}/profile_checkpoints",
+        out=lambda wildcards, output: str(Path(output.record).parents[2]),
     shell:
         "itemwise profile-checkpoints {params.checkpoint} {params.profile}"
         " {params.settings}"

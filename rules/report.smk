@@ -7,6 +7,8 @@ rule write_config:
         "rules/config.yte.yaml",
     output:
         CONFIG_FILE,
+    log:
+        log_of("write_config", "config"),
     params:
         config=lambda wildcards: CONFIG,
     template_engine:
@@ -27,7 +29,7 @@ rule write_report:
     conda:
         "../envs/python.yaml"
     params:
-        run=RUN,
+        run=subpath(output.report, parent=True),
         reference=as_options({"reference": REFERENCE}),
     shell:
         "itemwise write-report --results {params.run:q} --config {input.config:q}"
