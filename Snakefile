@@ -27,8 +27,9 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        [f"{RUN}/report.html", f"{RUN}/bank"] if BENCHMARKS else [],
-        [*PROFILED, f"{RUN}/list_gaps/gaps.json", f"{RUN}/profile.html"] if PROFILED else [],
+        CONFIG_FILE,
+        [f"{RUN}/report.html", BANK] if BENCHMARKS else [],
+        [*MEASURES, *GAPS, result("list_gaps", "record"), f"{RUN}/profile.html"] if GAPS else [],
     localrule: True
 
 

@@ -81,7 +81,7 @@ def cat_engines() -> None:
             for engine in ("native", "catR"):
                 start = time.perf_counter()
                 itemwise("simulate-cat", "--engine", engine, "--responses", folder / "r.parquet",
-                         *options(files, "parameters"), "--benchmark", "gsm8k", "--rule", rule,
+                         *options(files, "parameters"), "--benchmark", "gsm8k", "--rules", rule,
                          "--out", folder / f"{engine}.parquet")  # fmt: skip
                 seconds[engine] = time.perf_counter() - start
                 tables[engine] = read_table(folder / f"{engine}.parquet", "cat_traces")
@@ -187,7 +187,7 @@ def simulated_study(benchmark: str, chosen_set: str, rules: tuple[str, ...]) -> 
             "simulate-cat", "--responses", run / f"build_responses/{benchmark}.parquet",
             "--parameters", run / f"fit_irt/{benchmark}.parquet", "--benchmark", benchmark,
             "--fold-parameters", run / f"fit_folds/{benchmark}.parquet",
-            *[part for rule in rules for part in ("--rule", rule)],
+            "--rules", *rules,
             "--selection", run / f"select_items/{benchmark}.parquet",
             "--selection-record", run / f"select_items/{benchmark}.json",
             "--terms", run / f"fit_readout/{benchmark}.terms.parquet",

@@ -207,7 +207,16 @@ def settings_search() -> None:
             out = Path(scratch) / "trials.parquet"
             command = [sys.executable, "-m", "itemwise", "search-selection", "--items", str(items)]
             command += options(files, "responses", "splits", "full-scores")
-            command += ["--benchmark", benchmark, "--budget", str(size), "--threads", "2"]
+            command += [
+                "--benchmark",
+                benchmark,
+                "--budget",
+                str(size),
+                "--trials",
+                "50",
+                "--threads",
+                "2",
+            ]
             command += ["--out", str(out), "--record", str(out.with_suffix(".json"))]
             start = time.perf_counter()
             subprocess.run(command, check=True, cwd=ROOT)

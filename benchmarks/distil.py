@@ -87,13 +87,18 @@ def options(files: dict[str, Path], *names: str) -> list[str]:
 
 
 def select(files: dict, benchmark: str, folder: Path, method: str, size: int, *more) -> Path:
-    """Run select_items."""
+    """Run select_items, without random forms where `more` asks for none."""
+    drawn = "--random-forms" in more
     out = folder / f"{method}-{size}.parquet"
     tables = options(files, "parameters", "abilities", "responses", "full-scores", "splits")
     stage(
         *("itemwise", "select-items", *tables, "--benchmark", benchmark, "--method", method),
         *("--budget", size, "--out", out, "--record", out.with_suffix(".json"), *more),
+        *(() if drawn else ("--random-forms", 1)),
     )
+    if not drawn:
+        table = read_table(out, "selection")
+        write_table(table[table["form"] != "random1"], out, "selection")
     return out
 
 

@@ -206,7 +206,7 @@ def few(matrix: str, benchmark: str, n_subjects: int, number: int) -> list[pd.Da
             scored = score_forms(files, folder, form, crossed)
             made = read_scored(scored, benchmark, folder, None, *formula)
             stage(
-                *("itemwise", "simulate-cat", "--benchmark", benchmark, "--rule", RULE),
+                *("itemwise", "simulate-cat", "--benchmark", benchmark, "--rules", RULE),
                 *options(made, "responses", "parameters", "terms", "full-scores", "splits"),
                 *(options(made, "fold-parameters") if crossed else ()),
                 *("--out", files["traces"]),

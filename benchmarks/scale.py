@@ -111,7 +111,7 @@ def build(out: Path, source: Path, options: list[str]) -> dict[str, dict]:
 
 
 def prepare(out: Path) -> dict[str, dict]:
-    """Split, screen and thin what was built; return what each took."""
+    """Split, screen and preselect what was built; return what each took."""
     found = {}
     found["split_subjects"] = measured(
         ["Rscript", "--vanilla", "R/split_subjects.R", "--subjects", out / "subjects.parquet",
@@ -124,11 +124,11 @@ def prepare(out: Path) -> dict[str, dict]:
          "--discrimination", "discounted", "--out", out / "screened.parquet",
          "--record", out / "screened.json"]
     )  # fmt: skip
-    found["thin_items"] = measured(
-        [*ITEMWISE, "thin-items", "--responses", out / "mmlu.parquet",
+    found["preselect_items"] = measured(
+        [*ITEMWISE, "preselect-items", "--responses", out / "mmlu.parquet",
          "--items", out / "screened.parquet", "--splits", out / "splits.parquet",
          "--full-scores", out / "scores.parquet", "--benchmark", "mmlu", "--size", 350,
-         "--draws", 10_000, "--out", out / "thinned.parquet"]
+         "--draws", 10_000, "--out", out / "preselected.parquet"]
     )  # fmt: skip
     return found
 

@@ -3,100 +3,75 @@
 
 rule split_subjects:
     input:
-        subjects=expand(f"{RUN}/build_responses/{{b}}.subjects.parquet", b=BENCHMARKS),
-        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
+        subjects=of_each("build_responses", "subjects"),
+        full_scores=of_each("build_responses", "full_scores"),
         code=stage_code("split_subjects"),
     output:
-        splits=f"{RUN}/split_subjects/splits.parquet",
-        record=f"{RUN}/split_subjects/splits.json",
+        **results("split_subjects"),
     log:
-        f"{RUN}/logs/split_subjects/splits.log",
+        log_of("split_subjects", "splits"),
     benchmark:
-        f"{RUN}/benchmarks/split_subjects/splits.tsv"
+        time_of("split_subjects", "splits")
     conda:
         "../envs/r.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
         subjects=lambda wildcards, input: ",".join(input.subjects),
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
-        method=CONFIG["split"]["method"],
-        test=CONFIG["split"]["test"],
-        validation=CONFIG["split"]["validation"],
-        folds=CONFIG["split"]["folds"],
-        strata=CONFIG["split"]["strata"],
-        test_from=CONFIG["split"]["test_from"],
+        split=options_of("split"),
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/split_subjects.R"
         " --subjects {params.subjects:q}"
-        " --full-scores {params.full_scores:q} --method {params.method} --test {params.test}"
-        " --validation {params.validation} --folds {params.folds} --strata {params.strata}"
-        " --test-from {params.test_from} --seed {params.seed} --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
+        " --full-scores {params.full_scores:q} {params.split} --seed {params.seed}"
+        " --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule screen_items:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        item_table=f"{RUN}/build_responses/{{benchmark}}.items.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=result("build_responses", "responses"),
+        item_table=result("build_responses", "item_table"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("screen_items"),
     output:
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
-        record=f"{RUN}/screen_items/{{benchmark}}.json",
+        **results("screen_items"),
     log:
-        f"{RUN}/logs/screen_items/{{benchmark}}.log",
+        log_of("screen_items"),
     benchmark:
-        f"{RUN}/benchmarks/screen_items/{{benchmark}}.tsv"
+        time_of("screen_items")
     conda:
         "../envs/r.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
-        min_sd=setting("screening", "min_sd"),
-        max_mean=setting("screening", "max_mean"),
-        min_item_total=setting("screening", "min_item_total"),
-        discrimination=setting("screening", "discrimination"),
+        screening=options_of("screening"),
     shell:
         f"Rscript --vanilla {R_STAGES}/screen_items.R"
         " --responses {input.responses:q}"
-        " --items {input.item_table:q} --splits {input.splits:q} --min-sd {params.min_sd}"
-        " --max-mean {params.max_mean} --min-item-total {params.min_item_total}"
-        " --discrimination {params.discrimination}"
+        " --items {input.item_table:q} --splits {input.splits:q} {params.screening}"
         " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
 
 
-rule thin_items:
+rule preselect_items:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        code=stage_code("thin_items"),
+        responses=result("build_responses", "responses"),
+        item_table=result("screen_items", "item_table"),
+        splits=result("split_subjects", "splits"),
+        full_scores=result("build_responses", "full_scores"),
+        code=stage_code("preselect_items"),
     output:
-        item_table=f"{RUN}/thin_items/{{benchmark}}.parquet",
-        record=f"{RUN}/thin_items/{{benchmark}}.json",
+        **results("preselect_items"),
     log:
-        f"{RUN}/logs/thin_items/{{benchmark}}.log",
+        log_of("preselect_items"),
     benchmark:
-        f"{RUN}/benchmarks/thin_items/{{benchmark}}.tsv"
+        time_of("preselect_items")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        size=setting("thinning", "items"),
-        draws=setting("thinning", "draws"),
+        preselection=options_of("preselection"),
         seed=CONFIG["seed"],
     shell:
-        "itemwise thin-items --responses {input.responses:q} --items {input.item_table:q}"
+        "itemwise preselect-items --responses {input.responses:q} --items {input.item_table:q}"
         " --splits {input.splits:q} --full-scores {input.full_scores:q}"
-        " --benchmark {wildcards.benchmark} --size {params.size} --draws {params.draws}"
-        " --seed {params.seed} --out {output.item_table:q} --record {output.record:q}"
-        " > {log:q} 2>&1"
+        " --benchmark {wildcards.benchmark} {params.preselection} --seed {params.seed}"
+        " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule check_budget:
@@ -104,85 +79,73 @@ rule check_budget:
     # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
     input:
         item_table=calibrated_items,
-        all_items=expand(f"{RUN}/build_responses/{{b}}.items.parquet", b=BENCHMARKS),
+        all_items=of_each("build_responses", "item_table"),
         code=stage_code("check_budget"),
     output:
-        record=f"{RUN}/check_budget/{{benchmark}}.json",
+        **results("check_budget"),
     log:
-        f"{RUN}/logs/check_budget/{{benchmark}}.log",
+        log_of("check_budget"),
     benchmark:
-        f"{RUN}/benchmarks/check_budget/{{benchmark}}.tsv"
+        time_of("check_budget")
     priority: 1
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
     params:
-        size=form_size,
-        forms=setting("selection", "forms"),
+        selection=options_of("selection", only=["budget", "threshold", "forms"]),
     shell:
         "itemwise check-budget --benchmark {wildcards.benchmark} --items {input.item_table:q}"
-        " {params.size} --forms {params.forms} --all-items {input.all_items:q}"
+        " {params.selection} --all-items {input.all_items:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule fit_irt:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        responses=result("build_responses", "responses"),
         item_table=calibrated_items,
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        splits=result("split_subjects", "splits"),
         code=fit_code,
     output:
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        record=f"{RUN}/fit_irt/{{benchmark}}.json",
+        **results("fit_irt", ["parameters", "record"]),
     log:
-        f"{RUN}/logs/fit_irt/{{benchmark}}.log",
+        log_of("fit_irt"),
     benchmark:
-        f"{RUN}/benchmarks/fit_irt/{{benchmark}}.tsv"
+        time_of("fit_irt")
     conda:
         "../envs/python.yaml"
     threads: cores_each()
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(120),
     params:
-        engine=setting("irt", "engine"),
-        model=setting("irt", "model"),
-        prior=option("prior", "irt", "prior"),
-        quadrature=option("quadrature", "irt", "quadrature"),
-        unconverged=flag("allow-unconverged", "irt", "allow_unconverged"),
+        irt=options_of("irt", leave_out=["reference"]),
         seed=CONFIG["seed"],
     shell:
         "itemwise fit-irt --responses {input.responses:q} --items {input.item_table:q}"
-        " --splits {input.splits:q} --engine {params.engine} --model {params.model}"
-        " {params.prior} {params.quadrature} {params.unconverged} --seed {params.seed}"
-        " --threads {threads} --out {output.parameters:q} --record {output.record:q}"
-        " > {log:q} 2>&1"
+        " --splits {input.splits:q} {params.irt} --seed {params.seed} --threads {threads}"
+        " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule fit_folds:
     # Read-outs and adaptive tests learn from training models; these are scored by items that
     # they did not help to calibrate.
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        fit_record=f"{RUN}/fit_irt/{{benchmark}}.json",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
+        fit_record=result("fit_irt", "record"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("fit_folds"),
     output:
-        parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
-        record=f"{RUN}/fit_folds/{{benchmark}}.json",
+        **results("fit_folds"),
     log:
-        f"{RUN}/logs/fit_folds/{{benchmark}}.log",
+        log_of("fit_folds"),
     benchmark:
-        f"{RUN}/benchmarks/fit_folds/{{benchmark}}.tsv"
+        time_of("fit_folds")
     conda:
         "../envs/python.yaml"
     threads: cores_each()
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(120),
     shell:
         "itemwise fit-folds --responses {input.responses:q} --parameters {input.parameters:q}"
         " --fit {input.fit_record:q} --splits {input.splits:q}"
@@ -192,81 +155,73 @@ rule fit_folds:
 
 rule score_subjects:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
         code=stage_code("score_subjects"),
     output:
-        abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
+        **results("score_subjects"),
     log:
-        f"{RUN}/logs/score_subjects/{{benchmark}}.log",
+        log_of("score_subjects"),
     benchmark:
-        f"{RUN}/benchmarks/score_subjects/{{benchmark}}.tsv"
+        time_of("score_subjects")
     conda:
         "../envs/python.yaml"
     threads: cores_each()
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        method=setting("scoring", "method"),
+        scoring=options_of("scoring"),
     shell:
         "itemwise score-subjects --responses {input.responses:q}"
-        " --parameters {input.parameters:q} --method {params.method} --threads {threads}"
+        " --parameters {input.parameters:q} {params.scoring} --threads {threads}"
         " --out {output.abilities:q} > {log:q} 2>&1"
 
 
 rule fit_irt_mirt:
     # The reference engine on the same data. R fits one item set at a time, slowly.
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
+        responses=result("build_responses", "responses"),
         item_table=calibrated_items,
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        splits=result("split_subjects", "splits"),
         code=stage_code("fit_irt", "R"),
     output:
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.mirt.parquet",
-        record=f"{RUN}/fit_irt/{{benchmark}}.mirt.json",
+        parameters=result("fit_irt", "reference"),
+        record=result("fit_irt", "reference_record"),
     log:
-        f"{RUN}/logs/fit_irt/{{benchmark}}.mirt.log",
+        log_of("fit_irt", "{benchmark}.mirt"),
     benchmark:
-        f"{RUN}/benchmarks/fit_irt/{{benchmark}}.mirt.tsv"
+        time_of("fit_irt", "{benchmark}.mirt")
     conda:
         "../envs/r.yaml"
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(600),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(600),
     params:
-        model=setting("irt", "model"),
-        prior=option("prior", "irt", "prior"),
-        quadrature=option("quadrature", "irt", "quadrature"),
+        irt=options_of("irt", only=["model", "prior", "quadrature"]),
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_irt.R"
         " --responses {input.responses:q}"
-        " --items {input.item_table:q} --splits {input.splits:q} --model {params.model}"
-        " {params.prior} {params.quadrature} --allow-unconverged --seed {params.seed}"
+        " --items {input.item_table:q} --splits {input.splits:q} {params.irt}"
+        " --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule compare_engines:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        record=f"{RUN}/fit_irt/{{benchmark}}.json",
-        reference=f"{RUN}/fit_irt/{{benchmark}}.mirt.parquet",
-        reference_record=f"{RUN}/fit_irt/{{benchmark}}.mirt.json",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
+        record=result("fit_irt", "record"),
+        reference=result("fit_irt", "reference"),
+        reference_record=result("fit_irt", "reference_record"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("compare_engines"),
     output:
-        record=f"{RUN}/compare_engines/{{benchmark}}.json",
+        **results("compare_engines"),
     log:
-        f"{RUN}/logs/compare_engines/{{benchmark}}.log",
+        log_of("compare_engines"),
     benchmark:
-        f"{RUN}/benchmarks/compare_engines/{{benchmark}}.tsv"
+        time_of("compare_engines")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     shell:
         "itemwise compare-engines --responses {input.responses:q} --splits {input.splits:q}"
         " --parameters {input.parameters:q} --fit {input.record:q}"

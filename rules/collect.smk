@@ -5,29 +5,21 @@ rule simulate_population:
     input:
         code=stage_code("simulate_population"),
     output:
-        responses=f"{RUN}/simulate_population/{{benchmark}}.parquet",
-        parameters=f"{RUN}/simulate_population/{{benchmark}}.parameters.parquet",
-        abilities=f"{RUN}/simulate_population/{{benchmark}}.abilities.parquet",
+        **results("simulate_population"),
     log:
-        f"{RUN}/logs/simulate_population/{{benchmark}}.log",
+        log_of("simulate_population"),
     benchmark:
-        f"{RUN}/benchmarks/simulate_population/{{benchmark}}.tsv"
+        time_of("simulate_population")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
         number=lambda wildcards: BENCHMARKS.index(wildcards.benchmark),
-        subjects=CONFIG["simulate"].get("subjects"),
-        missing=CONFIG["simulate"].get("missing"),
-        n_items=setting("items"),
-        guessing=setting("guessing"),
+        population=options_of("simulate"),
+        benchmark=options_of("benchmarks", only=["items", "guessing"]),
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-population --benchmark {wildcards.benchmark} --number {params.number}"
-        " --n-subjects {params.subjects} --n-items {params.n_items} --guessing {params.guessing}"
-        " --missing {params.missing} --seed {params.seed} --out {output.responses:q}"
+        " {params.population} {params.benchmark} --seed {params.seed} --out {output.responses:q}"
         " --out-parameters {output.parameters:q} --out-abilities {output.abilities:q}"
         " > {log:q} 2>&1"
 
@@ -37,28 +29,28 @@ rule scrape_leaderboard:
     input:
         code=stage_code("scrape_leaderboard"),
     output:
-        shards=[directory(f"{RUN}/scrape_leaderboard/{b}") for b in COLLECTED],
-        item_tables=[f"{RUN}/scrape_leaderboard/{b}.items.parquet" for b in COLLECTED],
-        subjects=f"{RUN}/scrape_leaderboard/subjects.parquet",
-        manifest=f"{RUN}/scrape_leaderboard/manifest.parquet",
-        collection=f"{RUN}/scrape_leaderboard/collection.parquet",
-        record=f"{RUN}/scrape_leaderboard/collection.json",
+        shards=directory(expand(result("scrape_leaderboard", "shards"), benchmark=COLLECTED)),
+        item_tables=expand(result("scrape_leaderboard", "item_table"), benchmark=COLLECTED),
+        subjects=result("scrape_leaderboard", "subjects"),
+        manifest=result("scrape_leaderboard", "manifest"),
+        collection=result("scrape_leaderboard", "collection"),
+        record=result("scrape_leaderboard", "record"),
     log:
-        f"{RUN}/logs/scrape_leaderboard/leaderboard.log",
+        log_of("scrape_leaderboard", "leaderboard"),
     benchmark:
-        f"{RUN}/benchmarks/scrape_leaderboard/leaderboard.tsv"
+        time_of("scrape_leaderboard", "leaderboard")
     conda:
         "../envs/python.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(1440),
+        mem_mb=per_attempt(4000),
+        runtime=per_attempt(1440),
     params:
-        benchmarks=option_list("benchmarks", COLLECTED),
-        settings=collection_settings(),
-        folder=lambda wildcards, output: Path(output.manifest).parent,
+        benchmarks=as_options({"benchmarks": COLLECTED, "benchmark_of": tasks_of(COLLECTED)}),
+        collect=options_of("collect"),
+        folder=subpath(output.manifest, parent=True),
     shell:
-        "itemwise scrape-leaderboard {params.benchmarks} {params.settings}"
+        "itemwise scrape-leaderboard {params.benchmarks} {params.collect}"
         " --folder {params.folder:q} --record {output.record:q} > {log:q} 2>&1"
 
 
@@ -67,29 +59,26 @@ rule evaluate_model:
     input:
         code=stage_code("evaluate_model"),
     output:
-        evaluations=f"{RUN}/evaluate_model/{{lm}}.parquet",
-        documents=f"{RUN}/evaluate_model/{{lm}}.documents.parquet",
-        record=f"{RUN}/evaluate_model/{{lm}}.json",
+        **results("evaluate_model"),
     log:
-        f"{RUN}/logs/evaluate_model/{{lm}}.log",
+        log_of("evaluate_model", "{lm}"),
     benchmark:
-        f"{RUN}/benchmarks/evaluate_model/{{lm}}.tsv"
+        time_of("evaluate_model", "{lm}")
     conda:
         "../envs/evaluate.yaml"
     threads: 2
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
-        mem_mb=growing(8000),
-        runtime=growing(720),
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(720),
     params:
-        lm=language_model,
-        tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
-        benchmarks=benchmark_of_tasks(),
-        settings=evaluation_settings(),
+        lm=lambda wildcards: as_options(CONFIG["language_models"][wildcards.lm]),
+        tasks=as_options(EVALUATED_TASKS),
+        evaluate=options_of("evaluate", leave_out=["lms", "gpus"]),
         ledger=f"{RUN}/evaluate_model/ledger",
     shell:
-        "itemwise evaluate-model {params.lm} --tasks {params.tasks} {params.benchmarks}"
-        " {params.settings} --ledger {params.ledger:q} --out {output.evaluations:q}"
+        "itemwise evaluate-model {params.lm} {params.tasks} {params.evaluate}"
+        " --ledger {params.ledger:q} --out {output.evaluations:q}"
         " --out-documents {output.documents:q} --record {output.record:q} > {log:q} 2>&1"
 
 
@@ -99,37 +88,22 @@ rule build_responses:
         metadata=metadata_paths,
         code=stage_code("build_responses"),
     output:
-        responses=ensure(f"{RUN}/build_responses/{{benchmark}}.parquet", non_empty=True),
-        item_table=f"{RUN}/build_responses/{{benchmark}}.items.parquet",
-        subjects=f"{RUN}/build_responses/{{benchmark}}.subjects.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        record=f"{RUN}/build_responses/{{benchmark}}.json",
+        responses=ensure(result("build_responses", "responses"), non_empty=True),
+        item_table=result("build_responses", "item_table"),
+        subjects=result("build_responses", "subjects"),
+        full_scores=result("build_responses", "full_scores"),
+        record=result("build_responses", "record"),
     log:
-        f"{RUN}/logs/build_responses/{{benchmark}}.log",
+        log_of("build_responses"),
     benchmark:
-        f"{RUN}/benchmarks/build_responses/{{benchmark}}.tsv"
+        time_of("build_responses")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        select=lambda wildcards: option_list("select", setting("select")(wildcards)),
-        metric=option("metric", "metric"),
-        filter=option("filter", "filter"),
-        binarize=option("binarize", "binarize"),
-        full_scores=option("full-scores", "full_scores"),
-        item_metadata=lambda wildcards: option_text("item-metadata", item_metadata(wildcards)),
-        subject_metadata=lambda wildcards: option_list(
-            "subject-metadata", subject_metadata(wildcards)
-        ),
-        coverage=setting("coverage"),
-        left_out=build_options,
+        benchmark=options_of("benchmarks", only=READING),
+        metadata=lambda wildcards: as_options(metadata(wildcards)),
     shell:
         "itemwise build-responses --benchmark {wildcards.benchmark} --sources {input.sources:q}"
-        " {params.select} {params.metric} {params.filter} {params.binarize} {params.full_scores}"
-        " {params.item_metadata} {params.subject_metadata} --coverage {params.coverage}"
-        " {params.left_out}"
-        " --out {output.responses:q} --out-items {output.item_table:q}"
+        " {params.benchmark} {params.metadata} --out {output.responses:q} --out-items {output.item_table:q}"
         " --out-subjects {output.subjects:q} --out-full-scores {output.full_scores:q}"
         " --record {output.record:q} > {log:q} 2>&1"

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from itemwise.analyses.suite import pick
 from itemwise.analyses.checkpoint_lists import from_entries, slug
-from itemwise.workflow.config import resolve
+from itemwise.workflow.config import OVERRIDABLE, resolve
 from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
 from itemwise.paths import ROOT, from_here
 from itemwise.workflow.installation import tell_conda
+from itemwise.workflow.schema import LOADING, READING, SCHEDULED, as_options, section_rules
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has
+from itemwise.tables.results import file_of, names_of
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -39,6 +41,58 @@ except UserError as error:
 RUN = f"results/{CONFIG['run']}"
 logger.info("", extra={"itemwise_results": RUN})  # for our logger; empty ones are not printed
 BENCHMARKS = list(CONFIG["benchmarks"])
+
+BANK = f"{RUN}/bank"
+CONFIG_FILE = f"{RUN}/config.yaml"
+"""Every setting of the run, defaults included."""
+TRAJECTORIES = f"{RUN}/build_trajectories/trajectories"
+"""Folder of all tables of trajectories."""
+
+
+def result(stage, name):
+    """Return where a stage writes a result: `python/itemwise/tables/results.csv` says."""
+    return f"{RUN}/{file_of(stage, name)}"
+
+
+def results(stage, names=()):
+    """Return where a stage writes its results, or some of them, by name."""
+    return {name: result(stage, name) for name in names or names_of(stage)}
+
+
+def of_each(stage, name):
+    """Return a result of a stage for all benchmarks."""
+    return expand(result(stage, name), benchmark=BENCHMARKS)
+
+
+def of_each_run(stage, name):
+    """Return a result of a stage for all training runs of the zoo."""
+    return expand(result(stage, name), training_run=CONFIG["zoo"]["runs"])
+
+
+def log_of(stage, job="{benchmark}"):
+    """Return the log of a stage's job."""
+    return f"{RUN}/logs/{stage}/{job}.log"
+
+
+def time_of(stage, job="{benchmark}"):
+    """Return the file that says what a stage's job took."""
+    return f"{RUN}/benchmarks/{stage}/{job}.tsv"
+
+
+JOINT = {}
+"""Results of the joint read-out as options of what reads them, where there are benchmarks to join."""
+if len(BENCHMARKS) > 1:
+    JOINT = {f"joint_{name}": result("fit_joint_readout", name) for name in ("terms", "record")}
+
+MEASURES = [
+    result("profile_checkpoints", "measures").format(lm=lm, revision=revision, analysis=analysis)
+    for lm, revision in CHECKPOINTS
+    for analysis in ANALYSES
+]
+"""What the 360 suite measures: a table for every checkpoint and analysis."""
+
+GAPS = [result("profile_checkpoints", "record").format(lm=lm, revision=r) for lm, r in CHECKPOINTS]
+"""What failed at each checkpoint."""
 
 # Stages are commands of the environment that runs Snakemake; where a rule's own
 # environment has the command too, that one comes first. R converts tables by this Python
@@ -66,9 +120,6 @@ ZOO = {name: run for name, run in CONFIG["zoo"]["runs"].items() if not run["held
 HELD_OUT = [name for name in CONFIG["zoo"]["runs"] if name not in ZOO]
 """Training runs that are followed by what the others calibrated."""
 
-SUITE = f"{RUN}/write_suite/tasks"
-"""The zoo's harness tasks."""
-
 REFERENCE = [
     name
     for name, benchmark in CONFIG["benchmarks"].items()
@@ -78,32 +129,17 @@ REFERENCE = [
 ]
 """Benchmarks that the reference engine calibrates too."""
 
-JOINT = [
-    f"{RUN}/fit_joint_readout/joint.{suffix}"
-    for suffix in ("terms.parquet", "json")
-    if len(BENCHMARKS) > 1
-]
-"""Terms and record of the joint read-out, where there are benchmarks to join."""
-
 SEARCH = BENCHMARKS if CONFIG["search"]["trials"] > 0 else []
 """Benchmarks whose settings are searched for."""
 
 ADAPTIVE = BENCHMARKS if CONFIG["cat"]["rules"] else []
 """Benchmarks on which adaptive tests are simulated."""
 
-THINNED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["thinning"]["items"] is not None]
-"""Benchmarks whose items are thinned before calibration."""
+PRESELECTED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["preselection"]["size"] is not None]
+"""Benchmarks of whose items some are chosen before calibration."""
 
 FACTORS = len(BENCHMARKS) >= 3 and r_has("psych")
 """Whether factors are analysed: fewer than three variables identify none."""
-
-
-PROFILED = [
-    f"{RUN}/profile_checkpoints/{lm}/{revision}/{file}"
-    for lm, revision in CHECKPOINTS
-    for file in [*(f"{name}.parquet" for name in ANALYSES), "record.json"]
-]
-"""What the 360 suite gives: a table of measures for every checkpoint and analysis, and records."""
 
 
 def cores_each():
@@ -139,7 +175,7 @@ def space_left():
     )
 
 
-def growing(amount):
+def per_attempt(amount):
     """Return a resource that grows with each attempt: what was too little is not tried again."""
 
     def grow(wildcards, attempt):

@@ -4,149 +4,118 @@
 rule search_selection:
     # The journal is no output: Snakemake would remove it before a restart.
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        responses=result("build_responses", "responses"),
+        full_scores=result("build_responses", "full_scores"),
         item_table=calibrated_items,
-        splits=f"{RUN}/split_subjects/splits.parquet",
-        enough=f"{RUN}/check_budget/{{benchmark}}.json",
+        splits=result("split_subjects", "splits"),
+        enough=result("check_budget", "record"),
         code=stage_code("search_selection"),
     output:
-        trials=f"{RUN}/search_selection/{{benchmark}}.parquet",
-        settings=f"{RUN}/search_selection/{{benchmark}}.yaml",
-        record=f"{RUN}/search_selection/{{benchmark}}.json",
+        **results("search_selection"),
     log:
-        f"{RUN}/logs/search_selection/{{benchmark}}.log",
+        log_of("search_selection"),
     benchmark:
-        f"{RUN}/benchmarks/search_selection/{{benchmark}}.tsv"
+        time_of("search_selection")
     conda:
         "../envs/python.yaml"
     threads: cores_each()
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(600),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(600),
     params:
-        search=CONFIG["search"],
-        budget=setting("selection", "budget"),
-        penalty=option("penalty", "selection", "penalty"),
-        balance=option("balance", "selection", "balance"),
-        journal=lambda wildcards: f"{RUN}/search_selection/{wildcards.benchmark}.journal.jsonl",
+        search=options_of("search"),
+        selection=options_of("selection", only=["budget", "penalty", "balance"]),
+        journal=subpath(output.trials, strip_suffix=".parquet", with_suffix=".journal.jsonl"),
         seed=CONFIG["seed"],
     shell:
         "itemwise search-selection --responses {input.responses:q} --items {input.item_table:q}"
         " --splits {input.splits:q} --full-scores {input.full_scores:q}"
-        " --benchmark {wildcards.benchmark} --irt-models {params.search[models]}"
-        " --scorings {params.search[scorings]} --methods {params.search[methods]}"
-        " --budget {params.budget} {params.penalty} {params.balance}"
-        " --trials {params.search[trials]} --inner-folds {params.search[inner_folds]}"
-        " --outer-folds {params.search[outer_folds]} --journal {params.journal:q}"
+        " --benchmark {wildcards.benchmark} {params.search} {params.selection}"
+        " --journal {params.journal:q}"
         " --seed {params.seed} --threads {threads} --out {output.trials:q}"
         " --out-settings {output.settings:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule select_items:
     input:
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
+        parameters=result("fit_irt", "parameters"),
+        abilities=result("score_subjects", "abilities"),
+        responses=result("build_responses", "responses"),
+        full_scores=result("build_responses", "full_scores"),
         item_table=calibrated_items,
-        splits=f"{RUN}/split_subjects/splits.parquet",
-        enough=f"{RUN}/check_budget/{{benchmark}}.json",
+        splits=result("split_subjects", "splits"),
+        enough=result("check_budget", "record"),
         code=stage_code("select_items"),
     output:
-        selection=f"{RUN}/select_items/{{benchmark}}.parquet",
-        information=f"{RUN}/select_items/{{benchmark}}.information.parquet",
-        record=f"{RUN}/select_items/{{benchmark}}.json",
+        **results("select_items"),
     log:
-        f"{RUN}/logs/select_items/{{benchmark}}.log",
+        log_of("select_items"),
     benchmark:
-        f"{RUN}/benchmarks/select_items/{{benchmark}}.tsv"
+        time_of("select_items")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        method=setting("selection", "method"),
-        size=form_size,
-        penalty=option("penalty", "selection", "penalty"),
-        forms=setting("selection", "forms"),
-        balance=option("balance", "selection", "balance"),
-        thin=option("thin", "selection", "thin"),
-        bins=setting("selection", "bins"),
-        grid=setting("selection", "grid"),
-        random_forms=setting("selection", "random_forms"),
+        selection=options_of("selection", leave_out=["draws"]),
         seed=CONFIG["seed"],
     shell:
         "itemwise select-items --parameters {input.parameters:q} --abilities {input.abilities:q}"
         " --splits {input.splits:q} --responses {input.responses:q}"
         " --full-scores {input.full_scores:q} --items {input.item_table:q}"
-        " --benchmark {wildcards.benchmark} --method {params.method} {params.size}"
-        " {params.penalty} --forms {params.forms} {params.balance} {params.thin}"
-        " --bins {params.bins} --grid {params.grid} --random-forms {params.random_forms}"
+        " --benchmark {wildcards.benchmark} {params.selection}"
         " --seed {params.seed} --out {output.selection:q}"
         " --out-information {output.information:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule score_forms:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        fold_parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
-        selection=f"{RUN}/select_items/{{benchmark}}.parquet",
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
+        fold_parameters=result("fit_folds", "parameters"),
+        splits=result("split_subjects", "splits"),
+        selection=result("select_items", "selection"),
         code=stage_code("score_subjects"),
     output:
-        abilities=f"{RUN}/score_forms/{{benchmark}}.parquet",
+        **results("score_forms"),
     log:
-        f"{RUN}/logs/score_forms/{{benchmark}}.log",
+        log_of("score_forms"),
     benchmark:
-        f"{RUN}/benchmarks/score_forms/{{benchmark}}.tsv"
+        time_of("score_forms")
     conda:
         "../envs/python.yaml"
     threads: cores_each()
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        method=setting("scoring", "method"),
+        scoring=options_of("scoring"),
     shell:
         "itemwise score-subjects --responses {input.responses:q}"
         " --parameters {input.parameters:q} --fold-parameters {input.fold_parameters:q}"
         " --splits {input.splits:q} --selection {input.selection:q}"
-        " --method {params.method} --threads {threads} --out {output.abilities:q} > {log:q} 2>&1"
+        " {params.scoring} --threads {threads} --out {output.abilities:q} > {log:q} 2>&1"
 
 
 rule fit_readout:
     input:
-        abilities=f"{RUN}/score_forms/{{benchmark}}.parquet",
-        selection=f"{RUN}/select_items/{{benchmark}}.parquet",
-        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        abilities=result("score_forms", "abilities"),
+        selection=result("select_items", "selection"),
+        selection_record=result("select_items", "record"),
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
+        full_scores=result("build_responses", "full_scores"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("fit_readout"),
     output:
-        reconstructions=f"{RUN}/fit_readout/{{benchmark}}.parquet",
-        features=f"{RUN}/fit_readout/{{benchmark}}.features.parquet",
-        terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
-        linear=f"{RUN}/fit_readout/{{benchmark}}.linear.parquet",
-        record=f"{RUN}/fit_readout/{{benchmark}}.json",
+        **results("fit_readout"),
     log:
-        f"{RUN}/logs/fit_readout/{{benchmark}}.log",
+        log_of("fit_readout"),
     benchmark:
-        f"{RUN}/benchmarks/fit_readout/{{benchmark}}.tsv"
+        time_of("fit_readout")
     conda:
         "../envs/r.yaml"
     threads: cores_each()
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(120),
     params:
-        formula=setting("readout", "formula"),
-        form_formula=setting("readout", "form_formula"),
-        level=setting("readout", "level"),
+        readout=options_of("readout"),
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_readout.R"
@@ -155,8 +124,7 @@ rule fit_readout:
         " --responses {input.responses:q} --parameters {input.parameters:q}"
         " --full-scores {input.full_scores:q}"
         " --splits {input.splits:q} --benchmark {wildcards.benchmark}"
-        " --formula {params.formula:q} --form-formula {params.form_formula:q}"
-        " --level {params.level} --seed {params.seed} --threads {threads}"
+        " {params.readout} --seed {params.seed} --threads {threads}"
         " --out {output.reconstructions:q} --out-features {output.features:q}"
         " --out-terms {output.terms:q} --out-linear {output.linear:q}"
         " --record {output.record:q} > {log:q} 2>&1"
@@ -165,37 +133,33 @@ rule fit_readout:
 rule fit_joint_readout:
     # Each benchmark with the help of the others, and the mean of all.
     input:
-        features=expand(f"{RUN}/fit_readout/{{b}}.features.parquet", b=BENCHMARKS),
-        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
-        selection_records=expand(f"{RUN}/select_items/{{b}}.json", b=BENCHMARKS),
+        features=of_each("fit_readout", "features"),
+        selections=of_each("select_items", "selection"),
+        selection_records=of_each("select_items", "record"),
         code=stage_code("fit_joint_readout"),
     output:
-        reconstructions=f"{RUN}/fit_joint_readout/joint.parquet",
-        terms=f"{RUN}/fit_joint_readout/joint.terms.parquet",
-        record=f"{RUN}/fit_joint_readout/joint.json",
+        **results("fit_joint_readout"),
     log:
-        f"{RUN}/logs/fit_joint_readout/joint.log",
+        log_of("fit_joint_readout", "joint"),
     benchmark:
-        f"{RUN}/benchmarks/fit_joint_readout/joint.tsv"
+        time_of("fit_joint_readout", "joint")
     conda:
         "../envs/r.yaml"
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(120),
     params:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
-        formula=CONFIG["joint"]["formula"],
-        grand_formula=CONFIG["joint"]["grand_formula"],
+        joint=options_of("joint"),
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_joint_readout.R"
         " --features {params.features:q}"
         " --selections {params.selections:q} --selection-records {params.selection_records:q}"
-        " --formula {params.formula:q} --grand-formula {params.grand_formula:q}"
-        " --level {params.level} --seed {params.seed}"
+        " {params.joint} --level {params.level} --seed {params.seed}"
         " --out {output.reconstructions:q} --out-terms {output.terms:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 
@@ -203,33 +167,31 @@ rule fit_joint_readout:
 rule assess_readout:
     # The test subjects are predicted here, once. Nothing that is chosen depends on it.
     input:
-        responses=expand(f"{RUN}/build_responses/{{b}}.parquet", b=BENCHMARKS),
-        parameters=expand(f"{RUN}/fit_irt/{{b}}.parquet", b=BENCHMARKS),
-        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
-        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
-        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
-        terms=expand(f"{RUN}/fit_readout/{{b}}.terms.parquet", b=BENCHMARKS),
-        linear=expand(f"{RUN}/fit_readout/{{b}}.linear.parquet", b=BENCHMARKS),
-        records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
-        joint=JOINT,
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=of_each("build_responses", "responses"),
+        parameters=of_each("fit_irt", "parameters"),
+        form_abilities=of_each("score_forms", "abilities"),
+        selections=of_each("select_items", "selection"),
+        full_scores=of_each("build_responses", "full_scores"),
+        terms=of_each("fit_readout", "terms"),
+        linear=of_each("fit_readout", "linear"),
+        records=of_each("fit_readout", "record"),
+        joint=list(JOINT.values()),
+        splits=result("split_subjects", "splits"),
         code=stage_code("assess_readout"),
     output:
-        reconstructions=f"{RUN}/assess_readout/test.parquet",
-        features=f"{RUN}/assess_readout/test.features.parquet",
-        record=f"{RUN}/assess_readout/test.json",
+        **results("assess_readout"),
     log:
-        f"{RUN}/logs/assess_readout/test.log",
+        log_of("assess_readout", "test"),
     benchmark:
-        f"{RUN}/benchmarks/assess_readout/test.tsv"
+        time_of("assess_readout", "test")
     conda:
         "../envs/python.yaml"
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(240),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(240),
     params:
         benchmarks=BENCHMARKS,
-        joint=joint_options,
+        joint=as_options(JOINT),
     shell:
         "itemwise assess-readout --benchmarks {params.benchmarks} --responses {input.responses:q}"
         " --parameters {input.parameters:q} --form-abilities {input.form_abilities:q}"
@@ -241,96 +203,85 @@ rule assess_readout:
 
 rule draw_baseline:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
-        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=result("build_responses", "responses"),
+        item_table=result("screen_items", "item_table"),
+        selection_record=result("select_items", "record"),
+        full_scores=result("build_responses", "full_scores"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("draw_baseline"),
     output:
-        baseline=f"{RUN}/draw_baseline/{{benchmark}}.parquet",
-        record=f"{RUN}/draw_baseline/{{benchmark}}.json",
+        **results("draw_baseline"),
     log:
-        f"{RUN}/logs/draw_baseline/{{benchmark}}.log",
+        log_of("draw_baseline"),
     benchmark:
-        f"{RUN}/benchmarks/draw_baseline/{{benchmark}}.tsv"
+        time_of("draw_baseline")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
-        draws=setting("selection", "draws"),
+        selection=options_of("selection", only=["draws"]),
         seed=CONFIG["seed"],
     shell:
         "itemwise draw-baseline --responses {input.responses:q} --items {input.item_table:q}"
         " --full-scores {input.full_scores:q} --splits {input.splits:q}"
         " --benchmark {wildcards.benchmark} --size-of {input.selection_record:q}"
-        " --draws {params.draws} --seed {params.seed}"
+        " {params.selection} --seed {params.seed}"
         " --out {output.baseline:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule simulate_cat:
     input:
-        responses=f"{RUN}/build_responses/{{benchmark}}.parquet",
-        parameters=f"{RUN}/fit_irt/{{benchmark}}.parquet",
-        fold_parameters=f"{RUN}/fit_folds/{{benchmark}}.parquet",
-        item_table=f"{RUN}/screen_items/{{benchmark}}.parquet",
-        selection=f"{RUN}/select_items/{{benchmark}}.parquet",
-        selection_record=f"{RUN}/select_items/{{benchmark}}.json",
-        terms=f"{RUN}/fit_readout/{{benchmark}}.terms.parquet",
-        full_scores=f"{RUN}/build_responses/{{benchmark}}.full-scores.parquet",
-        abilities=f"{RUN}/score_subjects/{{benchmark}}.parquet",
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        responses=result("build_responses", "responses"),
+        parameters=result("fit_irt", "parameters"),
+        fold_parameters=result("fit_folds", "parameters"),
+        item_table=result("screen_items", "item_table"),
+        selection=result("select_items", "selection"),
+        selection_record=result("select_items", "record"),
+        terms=result("fit_readout", "terms"),
+        full_scores=result("build_responses", "full_scores"),
+        abilities=result("score_subjects", "abilities"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("simulate_cat"),
     output:
-        traces=f"{RUN}/simulate_cat/{{benchmark}}.parquet",
-        study=f"{RUN}/simulate_cat/{{benchmark}}.study.parquet",
-        calibration=f"{RUN}/simulate_cat/{{benchmark}}.calibration.parquet",
+        **results("simulate_cat"),
     log:
-        f"{RUN}/logs/simulate_cat/{{benchmark}}.log",
+        log_of("simulate_cat"),
     benchmark:
-        f"{RUN}/benchmarks/simulate_cat/{{benchmark}}.tsv"
+        time_of("simulate_cat")
     conda:
         "../envs/python.yaml"
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(240),
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(240),
     params:
-        rules=cat_rules(),
-        calibrate_on=CONFIG["cat"]["calibrate_on"],
+        cat=options_of("cat"),
         seed=CONFIG["seed"],
     shell:
         "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
         " --fold-parameters {input.fold_parameters:q}"
-        " --benchmark {wildcards.benchmark} {params.rules} --items {input.item_table:q}"
+        " --benchmark {wildcards.benchmark} {params.cat} --items {input.item_table:q}"
         " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"
         " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
-        " --splits {input.splits:q} --calibrate-on {params.calibrate_on} --seed {params.seed}"
+        " --splits {input.splits:q} --seed {params.seed}"
         " --out {output.traces:q} --out-study {output.study:q}"
         " --out-calibration {output.calibration:q} > {log:q} 2>&1"
 
 
 rule analyze_factors:
     input:
-        full_scores=expand(f"{RUN}/build_responses/{{b}}.full-scores.parquet", b=BENCHMARKS),
-        abilities=expand(f"{RUN}/score_subjects/{{b}}.parquet", b=BENCHMARKS),
-        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
-        splits=f"{RUN}/split_subjects/splits.parquet",
+        full_scores=of_each("build_responses", "full_scores"),
+        abilities=of_each("score_subjects", "abilities"),
+        form_abilities=of_each("score_forms", "abilities"),
+        splits=result("split_subjects", "splits"),
         code=stage_code("analyze_factors"),
     output:
-        loadings=f"{RUN}/analyze_factors/factors.parquet",
-        record=f"{RUN}/analyze_factors/factors.json",
+        **results("analyze_factors"),
     log:
-        f"{RUN}/logs/analyze_factors/factors.log",
+        log_of("analyze_factors", "factors"),
     benchmark:
-        f"{RUN}/benchmarks/analyze_factors/factors.tsv"
+        time_of("analyze_factors", "factors")
     conda:
         "../envs/r.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
         abilities=lambda wildcards, input: ",".join(input.abilities),
@@ -347,38 +298,33 @@ rule analyze_factors:
 
 rule export_bank:
     input:
-        item_table=expand(f"{RUN}/screen_items/{{b}}.parquet", b=BENCHMARKS),
-        builds=expand(f"{RUN}/build_responses/{{b}}.json", b=BENCHMARKS),
-        form_abilities=expand(f"{RUN}/score_forms/{{b}}.parquet", b=BENCHMARKS),
-        parameters=expand(f"{RUN}/fit_irt/{{b}}.parquet", b=BENCHMARKS),
-        fits=expand(f"{RUN}/fit_irt/{{b}}.json", b=BENCHMARKS),
-        selections=expand(f"{RUN}/select_items/{{b}}.parquet", b=BENCHMARKS),
-        terms=expand(f"{RUN}/fit_readout/{{b}}.terms.parquet", b=BENCHMARKS),
-        linear=expand(f"{RUN}/fit_readout/{{b}}.linear.parquet", b=BENCHMARKS),
-        reconstructions=expand(f"{RUN}/fit_readout/{{b}}.parquet", b=BENCHMARKS),
-        records=expand(f"{RUN}/fit_readout/{{b}}.json", b=BENCHMARKS),
-        assessment=f"{RUN}/assess_readout/test.parquet",
-        joint=JOINT,
-        adaptive=expand(f"{RUN}/simulate_cat/{{b}}.calibration.parquet", b=ADAPTIVE),
+        item_table=of_each("screen_items", "item_table"),
+        builds=of_each("build_responses", "record"),
+        form_abilities=of_each("score_forms", "abilities"),
+        parameters=of_each("fit_irt", "parameters"),
+        fits=of_each("fit_irt", "record"),
+        selections=of_each("select_items", "selection"),
+        terms=of_each("fit_readout", "terms"),
+        linear=of_each("fit_readout", "linear"),
+        reconstructions=of_each("fit_readout", "reconstructions"),
+        records=of_each("fit_readout", "record"),
+        assessment=result("assess_readout", "reconstructions"),
+        joint=list(JOINT.values()),
+        adaptive=expand(result("simulate_cat", "calibration"), benchmark=ADAPTIVE),
         code=stage_code("export_bank"),
     output:
-        bank=directory(f"{RUN}/bank"),
+        bank=directory(BANK),
     log:
-        f"{RUN}/logs/export_bank/bank.log",
+        log_of("export_bank", "bank"),
     benchmark:
-        f"{RUN}/benchmarks/export_bank/bank.tsv"
+        time_of("export_bank", "bank")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
         benchmarks=BENCHMARKS,
-        adaptive=lambda wildcards, input: option_list("adaptive", input.adaptive),
-        joint=joint_options,
-        methods=[CONFIG["benchmarks"][b]["scoring"]["method"] for b in BENCHMARKS],
-        source=CONFIG["bank"]["source"],
-        licence=CONFIG["bank"]["licence"],
+        adaptive=lambda wildcards, input: as_options({"adaptive": input.adaptive}),
+        joint=as_options(JOINT),
+        origin=options_of("bank"),
     shell:
         "itemwise export-bank --benchmarks {params.benchmarks} --items {input.item_table:q}"
         " --builds {input.builds:q} --form-abilities {input.form_abilities:q}"
@@ -386,5 +332,4 @@ rule export_bank:
         " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
         " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
         " --assessment {input.assessment:q}"
-        " {params.joint} {params.adaptive} --methods {params.methods} --source {params.source:q}"
-        " --licence {params.licence:q} --out {output.bank:q} > {log:q} 2>&1"
+        " {params.joint} {params.adaptive} {params.origin} --out {output.bank:q} > {log:q} 2>&1"

@@ -3,21 +3,18 @@
 
 rule list_checkpoints:
     input:
-        tables=checkpoint_tables(),
+        tables=[entry["table"] for entry in PROFILE["checkpoints"] if "table" in entry],
         code=stage_code("list_checkpoints"),
     output:
-        checkpoints=f"{RUN}/list_checkpoints/checkpoints.parquet",
+        **results("list_checkpoints"),
     log:
-        f"{RUN}/logs/list_checkpoints/checkpoints.log",
+        log_of("list_checkpoints", "checkpoints"),
     benchmark:
-        f"{RUN}/benchmarks/list_checkpoints/checkpoints.tsv"
+        time_of("list_checkpoints", "checkpoints")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
-        entries=option_list("entries", map(json.dumps, PROFILE["checkpoints"])),
+        entries=as_options({"entries": list(map(json.dumps, PROFILE["checkpoints"]))}),
     shell:
         "itemwise list-checkpoints {params.entries} --out {output.checkpoints:q} > {log:q} 2>&1"
 
@@ -26,17 +23,18 @@ rule profile_checkpoints:
     # One process a checkpoint, weights loaded once for all analyses of it. What fails is a gap
     # that the record names; what is in the store is not measured again.
     input:
-        bank=profile_bank(),
+        bank=PROFILE["bank"] or [],
         code=stage_code("profile_checkpoints"),
     output:
         measures=[
-            f"{RUN}/profile_checkpoints/{{lm}}/{{revision}}/{name}.parquet" for name in ANALYSES
+            result("profile_checkpoints", "measures").replace("{analysis}", name)
+            for name in ANALYSES
         ],
-        record=f"{RUN}/profile_checkpoints/{{lm}}/{{revision}}/record.json",
+        record=result("profile_checkpoints", "record"),
     log:
-        f"{RUN}/logs/profile_checkpoints/{{lm}}/{{revision}}.log",
+        log_of("profile_checkpoints", "{lm}/{revision}"),
     benchmark:
-        f"{RUN}/benchmarks/profile_checkpoints/{{lm}}/{{revision}}.tsv"
+        time_of("profile_checkpoints", "{lm}/{revision}")
     wildcard_constraints:
         lm="[^/]+",
         revision="[^/]+",
@@ -49,28 +47,27 @@ rule profile_checkpoints:
         runtime=PROFILE["runtime"],
     params:
         checkpoint=checkpoint_options,
-        settings=profile_settings(),
+        settings=as_options({"set": profile_settings(), "analyses": ANALYSES}),
+        profile=options_of("profile", leave_out=[*SCHEDULED, "analyses", "dtype"]),
         store=f"{RUN}/store/profile_checkpoints",
         out=lambda wildcards, output: str(Path(output.record).parents[2]),
     shell:
-        "itemwise profile-checkpoints {params.checkpoint} {params.settings}"
+        "itemwise profile-checkpoints {params.checkpoint} {params.profile}"
+        " {params.settings}"
         " --store {params.store:q} --out {params.out:q} --keep-going > {log:q} 2>&1"
 
 
 rule list_gaps:
     input:
-        records=[record for record in PROFILED if record.endswith(".json")],
+        records=GAPS,
         code=stage_code("list_gaps"),
     output:
-        record=f"{RUN}/list_gaps/gaps.json",
+        **results("list_gaps"),
     log:
-        f"{RUN}/logs/list_gaps/gaps.log",
+        log_of("list_gaps", "gaps"),
     benchmark:
-        f"{RUN}/benchmarks/list_gaps/gaps.tsv"
+        time_of("list_gaps", "gaps")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     shell:
         "itemwise list-gaps --records {input.records:q} --out {output.record:q} > {log:q} 2>&1"

@@ -1,33 +1,36 @@
-# One page for people.
+# What was run, and one page for people.
+
+
+rule write_config:
+    # Every setting of the run, defaults included; written again only where one has changed.
+    input:
+        from_here(ROOT / "rules/config.yte.yaml"),
+    output:
+        CONFIG_FILE,
+    log:
+        log_of("write_config", "config"),
+    params:
+        config=lambda wildcards: CONFIG,
+    template_engine:
+        "yte"
 
 
 rule write_report:
     input:
         report_inputs,
+        config=CONFIG_FILE,
         code=stage_code("write_report"),
     output:
         report=report(f"{RUN}/report.html", category="Run"),
     log:
-        f"{RUN}/logs/write_report/report.log",
+        log_of("write_report", "report"),
     benchmark:
-        f"{RUN}/benchmarks/write_report/report.tsv"
+        time_of("write_report", "report")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
-        run=lambda wildcards, output: str(Path(output.report).parent),
-        benchmarks=BENCHMARKS,
-        simulated=option_list("simulated", SIMULATED),
-        reference=option_list("reference", REFERENCE),
-        published=published_numbers(),
-        zoo=option_list("zoo", CONFIG["zoo"]["runs"]),
-        followed=option_list("followed", HELD_OUT),
-        rules=cat_rules(),
-        not_compared=not_compared(),
+        run=subpath(output.report, parent=True),
+        reference=as_options({"reference": REFERENCE}),
     shell:
-        "itemwise write-report --results {params.run:q} --benchmarks {params.benchmarks:q}"
-        " {params.simulated} {params.reference} {params.published} {params.zoo} {params.followed}"
-        " {params.rules} {params.not_compared}"
-        " --out {output.report:q} > {log:q} 2>&1"
+        "itemwise write-report --results {params.run:q} --config {input.config:q}"
+        " {params.reference} --out {output.report:q} > {log:q} 2>&1"

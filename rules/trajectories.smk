@@ -3,24 +3,21 @@
 
 rule build_trajectories:
     input:
-        measures=PROFILED,
-        checkpoints=f"{RUN}/list_checkpoints/checkpoints.parquet",
+        measures=[*MEASURES, *GAPS],
+        checkpoints=result("list_checkpoints", "checkpoints"),
         code=stage_code("build_trajectories"),
     output:
-        trajectories=directory(f"{RUN}/build_trajectories/trajectories"),
+        trajectories=directory(TRAJECTORIES),
     log:
-        f"{RUN}/logs/build_trajectories/trajectories.log",
+        log_of("build_trajectories", "trajectories"),
     benchmark:
-        f"{RUN}/benchmarks/build_trajectories/trajectories.tsv"
+        time_of("build_trajectories", "trajectories")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
         # The folder, since a command line has no room for the files of hundreds of checkpoints.
-        folder=lambda wildcards: f"{RUN}/profile_checkpoints",
-        analyses=option_list("analyses", ANALYSES),
+        folder=f"{RUN}/profile_checkpoints",
+        analyses=as_options({"analyses": ANALYSES}),
         seed=CONFIG["seed"],
     shell:
         "itemwise build-trajectories --measures {params.folder:q} {params.analyses}"
@@ -30,19 +27,16 @@ rule build_trajectories:
 
 rule write_profile:
     input:
-        trajectories=f"{RUN}/build_trajectories/trajectories",
+        trajectories=TRAJECTORIES,
         code=stage_code("write_profile"),
     output:
         page=report(f"{RUN}/profile.html", category="Run"),
     log:
-        f"{RUN}/logs/write_profile/profile.log",
+        log_of("write_profile", "profile"),
     benchmark:
-        f"{RUN}/benchmarks/write_profile/profile.tsv"
+        time_of("write_profile", "profile")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
         title=CONFIG["run"],
     shell:

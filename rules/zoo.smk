@@ -5,21 +5,18 @@ rule write_suite:
     input:
         code=stage_code("write_suite"),
     output:
-        suite=directory(f"{RUN}/write_suite/tasks"),
+        suite=directory(result("write_suite", "suite")),
     log:
-        f"{RUN}/logs/write_suite/tasks.log",
+        log_of("write_suite", "tasks"),
     benchmark:
-        f"{RUN}/benchmarks/write_suite/tasks.tsv"
+        time_of("write_suite", "tasks")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
-        n_items=CONFIG["zoo"]["items"],
+        zoo=options_of("zoo", only=["items"]),
         seed=CONFIG["seed"],
     shell:
-        "itemwise write-suite --n-items {params.n_items} --seed {params.seed} --out {output.suite:q}"
+        "itemwise write-suite {params.zoo} --seed {params.seed} --out {output.suite:q}"
         " > {log:q} 2>&1"
 
 
@@ -29,59 +26,57 @@ rule train_zoo:
     input:
         code=stage_code("train_zoo"),
     output:
-        subjects=expand(f"{RUN}/train_zoo/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
-        records=expand(f"{RUN}/train_zoo/{{run}}.json", run=CONFIG["zoo"]["runs"]),
+        subjects=of_each_run("train_zoo", "subjects"),
+        records=of_each_run("train_zoo", "record"),
     log:
-        f"{RUN}/logs/train_zoo/zoo.log",
+        log_of("train_zoo", "zoo"),
     benchmark:
-        f"{RUN}/benchmarks/train_zoo/zoo.tsv"
+        time_of("train_zoo", "zoo")
     conda:
         "../envs/evaluate.yaml"
     threads: side_by_side()
     resources:
-        mem_mb=growing(8000),
-        runtime=growing(240),
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(240),
     params:
         runs=training_runs(),
-        lines=CONFIG["zoo"]["lines"],
-        steps=CONFIG["zoo"]["checkpoints"],
-        folder=lambda wildcards, output: Path(output.subjects[0]).parent,
+        zoo=options_of("zoo", only=["lines", "checkpoints"]),
+        folder=f"{RUN}/train_zoo",
         seed=CONFIG["seed"],
     shell:
-        "itemwise train-zoo --runs {params.runs:q} --lines {params.lines} --steps {params.steps}"
+        "itemwise train-zoo --runs {params.runs:q} {params.zoo}"
         " --world-seed {params.seed} --threads {threads} --out {params.folder:q} > {log:q} 2>&1"
 
 
 rule evaluate_run:
     # Those of all runs in one job, as they are trained.
     input:
-        subjects=expand(f"{RUN}/train_zoo/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
-        suite=SUITE,
+        subjects=of_each_run("train_zoo", "subjects"),
+        suite=result("write_suite", "suite"),
         code=stage_code("evaluate_run"),
     output:
-        evaluations=expand(f"{RUN}/evaluate_run/{{run}}.parquet", run=CONFIG["zoo"]["runs"]),
-        documents=f"{RUN}/evaluate_run/zoo.documents.parquet",
-        records=expand(f"{RUN}/evaluate_run/{{run}}.json", run=CONFIG["zoo"]["runs"]),
+        evaluations=of_each_run("evaluate_run", "evaluations"),
+        documents=result("evaluate_run", "documents"),
+        records=of_each_run("evaluate_run", "record"),
     log:
-        f"{RUN}/logs/evaluate_run/zoo.log",
+        log_of("evaluate_run", "zoo"),
     benchmark:
-        f"{RUN}/benchmarks/evaluate_run/zoo.tsv"
+        time_of("evaluate_run", "zoo")
     conda:
         "../envs/evaluate.yaml"
     threads: 1 if CONFIG["evaluate"]["gpus"] else side_by_side()
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
-        mem_mb=growing(16000),
-        runtime=growing(720),
+        mem_mb=per_attempt(16000),
+        runtime=per_attempt(720),
     params:
-        lms=evaluated_runs(),
-        tasks=[task for b in EVALUATED for task in CONFIG["benchmarks"][b]["tasks"]],
-        benchmarks=benchmark_of_tasks(),
-        settings=evaluation_settings(),
+        lms=" ".join(as_options({"lms": checkpoints(run)}) for run in CONFIG["zoo"]["runs"]),
+        tasks=as_options(EVALUATED_TASKS),
+        evaluate=options_of("evaluate", leave_out=["lms", "gpus", "include_path"]),
         ledger=f"{RUN}/evaluate_run/ledger",
     shell:
-        "itemwise evaluate-run {params.lms} --tasks {params.tasks} {params.benchmarks}"
-        " --include-path {input.suite:q} {params.settings} --threads {threads}"
+        "itemwise evaluate-run {params.lms} {params.tasks} {params.evaluate}"
+        " --include-path {input.suite:q} --threads {threads}"
         " --ledger {params.ledger:q} --out {output.evaluations:q}"
         " --out-documents {output.documents:q} --record {output.records:q} > {log:q} 2>&1"
 
@@ -89,20 +84,17 @@ rule evaluate_run:
 rule score_model:
     # The short form alone, from the answers to the full suite: the prompts are the same.
     input:
-        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
-        bank=f"{RUN}/bank",
+        evaluations=result("evaluate_run", "evaluations"),
+        bank=BANK,
         code=stage_code("score_model"),
     output:
-        scores=f"{RUN}/score_model/{{training_run}}.parquet",
+        **results("score_model"),
     log:
-        f"{RUN}/logs/score_model/{{training_run}}.log",
+        log_of("score_model", "{training_run}"),
     benchmark:
-        f"{RUN}/benchmarks/score_model/{{training_run}}.tsv"
+        time_of("score_model", "{training_run}")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     shell:
         "itemwise score-model --bank {input.bank:q} --results {input.evaluations:q}"
         " --out {output.scores:q} > {log:q} 2>&1"
@@ -111,34 +103,34 @@ rule score_model:
 rule adapt_checkpoints:
     # Asks the models themselves, with a ledger of its own: nothing is looked up.
     input:
-        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
-        suite=SUITE,
-        bank=f"{RUN}/bank",
+        subjects=result("train_zoo", "subjects"),
+        suite=result("write_suite", "suite"),
+        bank=BANK,
         code=stage_code("adapt_checkpoints"),
     output:
-        scores=f"{RUN}/adapt_checkpoints/{{training_run}}.parquet",
-        measures=f"{RUN}/adapt_checkpoints/{{training_run}}.measures.parquet",
-        record=f"{RUN}/adapt_checkpoints/{{training_run}}.json",
+        scores=result("adapt_checkpoints", "scores"),
+        measures=result("adapt_checkpoints", "measures"),
+        record=result("adapt_checkpoints", "record"),
     log:
-        f"{RUN}/logs/adapt_checkpoints/{{training_run}}.log",
+        log_of("adapt_checkpoints", "{training_run}"),
     benchmark:
-        f"{RUN}/benchmarks/adapt_checkpoints/{{training_run}}.tsv"
+        time_of("adapt_checkpoints", "{training_run}")
     conda:
         "../envs/evaluate.yaml"
     resources:
         gpu=CONFIG["evaluate"]["gpus"],
-        mem_mb=growing(8000),
-        runtime=growing(720),
+        mem_mb=per_attempt(8000),
+        runtime=per_attempt(720),
     params:
         lms=lambda wildcards: checkpoints(wildcards.training_run),
-        rule=CONFIG["zoo"]["rule"],
-        settings=loading_settings(),
+        rule=options_of("zoo", only=["rule"]),
+        evaluate=options_of("evaluate", only=LOADING),
         ledger=f"{RUN}/adapt_checkpoints/ledger",
         traces=f"{RUN}/adapt_checkpoints/traces",
         seed=CONFIG["seed"],
     shell:
         "itemwise adapt-checkpoints --bank {input.bank:q} --lms {params.lms:q}"
-        " --include-path {input.suite:q} {params.settings} --rule {params.rule:q}"
+        " --include-path {input.suite:q} {params.evaluate} {params.rule}"
         " --ledger {params.ledger:q} --traces {params.traces:q} --seed {params.seed}"
         " --out {output.scores:q} --out-measures {output.measures:q} --record {output.record:q}"
         " > {log:q} 2>&1"
@@ -146,23 +138,20 @@ rule adapt_checkpoints:
 
 rule follow_run:
     input:
-        subjects=f"{RUN}/train_zoo/{{training_run}}.parquet",
-        evaluations=f"{RUN}/evaluate_run/{{training_run}}.parquet",
-        form_scores=f"{RUN}/score_model/{{training_run}}.parquet",
-        adaptive_scores=f"{RUN}/adapt_checkpoints/{{training_run}}.parquet",
-        bank=f"{RUN}/bank",
+        subjects=result("train_zoo", "subjects"),
+        evaluations=result("evaluate_run", "evaluations"),
+        form_scores=result("score_model", "scores"),
+        adaptive_scores=result("adapt_checkpoints", "scores"),
+        bank=BANK,
         code=stage_code("follow_run"),
     output:
-        followed=f"{RUN}/follow_run/{{training_run}}.parquet",
+        **results("follow_run"),
     log:
-        f"{RUN}/logs/follow_run/{{training_run}}.log",
+        log_of("follow_run", "{training_run}"),
     benchmark:
-        f"{RUN}/benchmarks/follow_run/{{training_run}}.tsv"
+        time_of("follow_run", "{training_run}")
     conda:
         "../envs/python.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
     shell:
         "itemwise follow-run --bank {input.bank:q} --subjects {input.subjects:q}"
         " --evaluations {input.evaluations:q} --form-scores {input.form_scores:q}"

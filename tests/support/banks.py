@@ -95,7 +95,7 @@ def export(made, out, names=("one", "two"), **changed) -> int:
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
     }  # fmt: skip
-    words = ["export-bank", "--benchmarks", *names, "--methods", *["EAP"] * len(names)]
+    words = ["export-bank", "--benchmarks", *names]
     words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
     words += ["--source", "made up", "--licence", "none"]
     for option, file in files.items():

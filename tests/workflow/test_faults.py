@@ -19,7 +19,7 @@ from itemwise.tables.contract import read_table
 RESULTS = "results/tiny"
 SIMULATE = [
     *(sys.executable, "-m", "itemwise", "simulate-population", "--benchmark", "b"),
-    *("--n-subjects", "400", "--n-items", "100"),
+    *("--subjects", "400", "--items", "100"),
 ]
 
 

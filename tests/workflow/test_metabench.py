@@ -30,7 +30,7 @@ SMALL = {
     "run": "mini",
     "benchmarks": {b: {"selection": {"budget": 8, "bins": 20}} for b in PARTS},
     "irt": {"engine": "native", "reference": "never"},
-    "thinning": {"items": 20, "draws": 100},
+    "preselection": {"size": 20, "draws": 100},
     "selection": {"random_forms": 1, "draws": 50},
     "readout": {
         "formula": "full_score ~ s(theta, bs = 'cr', k = 5)",
@@ -125,7 +125,7 @@ def test_items_are_screened_and_thinned_before_calibration(results):
         screened = read_table(results / f"screen_items/{benchmark}.parquet", "items")
         fifth = screened["item"].str.fullmatch(rf"{benchmark}.*\.5")
         assert not screened.loc[fifth, "keep"].any()
-        thinned = read_table(results / f"thin_items/{benchmark}.parquet", "items")
+        thinned = read_table(results / f"preselect_items/{benchmark}.parquet", "items")
         kept = set(thinned.loc[thinned["keep"] == 1, "item"])
         assert len(kept) == 20
         assert kept < set(screened.loc[screened["keep"] == 1, "item"])

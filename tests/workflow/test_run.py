@@ -6,11 +6,13 @@ import shutil
 import sys
 
 import pytest
+import yaml
 from projects import TINY, shell_jobs
 from record_keys import check_record, check_run
 
 from itemwise.readout.accuracy import accuracy
 from itemwise.tables.contract import read_table
+from itemwise.workflow.config import resolve
 
 RESULTS = "results/tiny"
 
@@ -145,8 +147,7 @@ def test_report_reads_nothing_but_the_inputs_of_its_rule(finished_run, tmp_path)
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(finished_run.folder / path, tmp_path / path)
     command = [sys.executable, "-m", "itemwise", "write-report", "--results", tmp_path / RESULTS]
-    options = ["--benchmarks", "sums", "--simulated", "sums", "--out", tmp_path / "report.html"]
-    finished = finished_run.run([*command, *options])
+    finished = finished_run.run([*command, "--out", tmp_path / "report.html"])
     assert finished.returncode == 0, finished.stdout
 
 
@@ -199,7 +200,17 @@ def test_edit_repeats_exactly_what_depends_on_it(path, rules, finished_run):
 def test_changed_setting_repeats_what_it_concerns(finished_run):
     (finished_run.folder / "level.yaml").write_text("readout: {level: 0.8}\n")
     planned = finished_run.planned("--configfile", TINY, "level.yaml")
-    assert planned == dict.fromkeys([*READ_OUT, "all"], 1)
+    assert planned == dict.fromkeys([*READ_OUT, "write_config", "all"], 1)
+
+
+def test_resolved_configuration_is_written_once(finished_run):
+    """What it alone says is for the report; what nothing reads repeats nothing else."""
+    config = yaml.safe_load((finished_run.folder / RESULTS / "config.yaml").read_text())
+    assert config == resolve(yaml.safe_load((finished_run.folder / TINY).read_text()))
+    published = "published: [{readout: joint, source: Someone, rmse: 1}]\n"
+    (finished_run.folder / "published.yaml").write_text(published)
+    planned = finished_run.planned("--configfile", TINY, "published.yaml")
+    assert planned == dict.fromkeys(["write_config", "write_report", "all"], 1)
 
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])

@@ -1,6 +1,5 @@
 """A statistician's day: look at tables, run a stage line by line, change it, run what depends."""
 
-import csv
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from test_run import READ_OUT, RESULTS
 from itemwise.paths import ROOT
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import contract, read_table
+from itemwise.tables.results import file_of, results
 
 PAGE = (ROOT / "docs/statisticians.md").read_text(encoding="utf-8")
 
@@ -55,20 +55,18 @@ def test_tables_come_into_the_session_by_name(session):
 
 
 def test_every_table_of_a_run_can_be_loaded(finished_run):
-    with (ROOT / "python/itemwise/tables/run_tables.csv").open(encoding="utf-8") as lines:
-        kinds = list(csv.DictReader(lines))
-    known = {f"{kind['stage']}/{kind['file']}.parquet": kind["table"] for kind in kinds}
-    results = finished_run.folder / RESULTS
-    found = [p.relative_to(results) for p in results.rglob("*.parquet") if "bank" not in p.parts]
+    known = {file_of(*place): kind["table"] for place, kind in results().items()}
+    folder = finished_run.folder / RESULTS
+    found = [p.relative_to(folder) for p in folder.rglob("*.parquet") if "bank" not in p.parts]
     assert len(found) > 20
     for path in found:
         table = known[str(path).replace("sums", "{benchmark}", 1)]
         assert table in contract()
         if table == "responses":
-            read_responses(results / path)
+            read_responses(folder / path)
         else:
-            read_table(results / path, table)
-    names = [kind["name"] for kind in kinds if kind["name"]]
+            read_table(folder / path, table)
+    names = [kind["session"] for kind in results().values() if kind["session"]]
     assert len(set(names)) == len(names)
 
 
@@ -118,7 +116,7 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     shutil.copytree(copy.folder / RESULTS, copy.folder / f"{RESULTS}-before")
     (copy.folder / "formula.yaml").write_text(SETTING)
     changed = ("--configfile", TINY, "formula.yaml")
-    assert copy.planned(*changed) == dict.fromkeys([*READ_OUT, "all"], 1)
+    assert copy.planned(*changed) == dict.fromkeys([*READ_OUT, "write_config", "all"], 1)
 
     results = copy.folder / RESULTS
     before = {p: p.stat().st_mtime_ns for p in results.glob("*/*.parquet")}

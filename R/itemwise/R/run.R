@@ -2,17 +2,20 @@
 
 #' List the kinds of tables in a results folder
 #'
-#' @return Data frame of `python/itemwise/tables/run_tables.csv`: the `stage`,
-#'   its `file` without extension (empty where an option alone says which; those
-#'   in folders of their own are not loaded), the `table` of the contract that
-#'   it holds, and the `name` that [work_on()] gives it, empty for none.
+#' @return Data frame of the tables in `python/itemwise/tables/results.csv`:
+#'   the `stage`, its `file` without extension (empty where an option alone says
+#'   which; those in folders of their own are not loaded), the `table` of the
+#'   contract that it holds, and the name in a `session` that [work_on()] gives
+#'   it, empty for none.
 #' @noRd
 run_tables <- function() {
-  utils::read.csv(
-    file.path(project_root(), "python/itemwise/tables/run_tables.csv"),
+  kinds <- utils::read.csv(
+    file.path(project_root(), "python/itemwise/tables/results.csv"),
     colClasses = "character",
     na.strings = character()
   )
+  kinds$file <- sub("\\.parquet$", "", kinds$file)
+  kinds[nzchar(kinds$table), ]
 }
 
 #' Make the tables of a run available by stage and benchmark
@@ -155,19 +158,19 @@ work_on <- function(run, benchmark, envir = globalenv()) {
     kinds$stage,
     kinds$file
   )
-  kinds <- kinds[there & nzchar(kinds$name), ]
+  kinds <- kinds[there & nzchar(kinds$session), ]
   for (row in seq_len(nrow(kinds))) {
     delayed_binding(
       envir,
-      kinds$name[row],
+      kinds$session[row],
       get,
       kinds$file[row],
       run[[kinds$stage[row]]]
     )
   }
   options(itemwise.run = results, itemwise.benchmark = benchmark)
-  message("in the session: ", paste(kinds$name, collapse = ", "))
-  invisible(kinds$name)
+  message("in the session: ", paste(kinds$session, collapse = ", "))
+  invisible(kinds$session)
 }
 
 #' Name the benchmarks of a run

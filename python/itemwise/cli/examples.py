@@ -40,7 +40,7 @@ itemwise import-samples --samples samples_arc_challenge.jsonl --subject org/mode
 itemwise list-documents --tasks arc_challenge --num-fewshot 25 --out documents.parquet
 """,
     "simulate-population": """
-itemwise simulate-population --benchmark sums --n-subjects 400 --n-items 60 --out sums.parquet \\
+itemwise simulate-population --benchmark sums --subjects 400 --items 60 --out sums.parquet \\
     --out-parameters sums.parameters.parquet --out-abilities sums.abilities.parquet
 """,
     "build-responses": """
@@ -52,12 +52,12 @@ itemwise build-responses --benchmark arc --sources results/mine/build_responses/
 itemwise check-budget --benchmark arc --items results/mine/screen_items/arc.parquet \\
     --budget 10 --record budget.json
 """,
-    "thin-items": """
-itemwise thin-items --responses results/mine/build_responses/arc.parquet \\
+    "preselect-items": """
+itemwise preselect-items --responses results/mine/build_responses/arc.parquet \\
     --items results/mine/screen_items/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet \\
     --full-scores results/mine/build_responses/arc.full-scores.parquet --benchmark arc \\
-    --size 20 --draws 50 --out thinned.parquet --record thinned.json
+    --size 20 --draws 50 --out preselected.parquet --record preselected.json
 """,
     "fit-irt": """
 itemwise fit-irt --responses results/mine/build_responses/arc.parquet --model 2PL \\
@@ -103,7 +103,7 @@ itemwise search-selection --responses results/mine/build_responses/arc.parquet \
     --items results/mine/screen_items/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet \\
     --full-scores results/mine/build_responses/arc.full-scores.parquet \\
-    --benchmark arc --irt-models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
+    --benchmark arc --models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
     --out trials.parquet --out-settings best.yaml
 """,
     "assess-readout": """
@@ -126,7 +126,7 @@ itemwise draw-baseline --responses results/mine/build_responses/arc.parquet \\
     "simulate-cat": """
 itemwise simulate-cat --responses results/mine/build_responses/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --benchmark arc --n-subjects 20 \\
-    --rule 'precise:criterion=MFI,items=pool,se=0.4,max_length=10' --out traces.parquet
+    --rules 'precise:criterion=MFI,items=pool,se=0.4,max_length=10' --out traces.parquet
 """,
     "export-bank": """
 itemwise export-bank --benchmarks arc --items results/mine/screen_items/arc.parquet \\
@@ -138,7 +138,7 @@ itemwise export-bank --benchmarks arc --items results/mine/screen_items/arc.parq
     --linear results/mine/fit_readout/arc.linear.parquet \\
     --reconstructions results/mine/fit_readout/arc.parquet \\
     --readout-records results/mine/fit_readout/arc.json \\
-    --assessment results/mine/assess_readout/test.parquet --methods EAP --out bank
+    --assessment results/mine/assess_readout/test.parquet --out bank
 """,
     "score-model": """
 # from logs of `lm-eval ... --log_samples --output_path logs`
@@ -176,12 +176,12 @@ itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
     --adaptive-scores run.adaptive.parquet --out followed.parquet
 """,
     "write-suite": """
-itemwise write-suite --n-items 120 --out tasks
+itemwise write-suite --items 120 --out tasks
 """,
     "train-zoo": """
 itemwise train-zoo --runs '{"name": "small", "width": 32}' \\
     '{"name": "slow", "learning_rate": 0.002, "left_out": ["facts"]}' \\
-    --steps 80 375 800 --threads 2 --out zoo
+    --checkpoints 80 375 800 --threads 2 --out zoo
 """,
     "summarize-run": """
 itemwise summarize-run --results results/mine
@@ -209,7 +209,7 @@ itemwise build-trajectories --measures measures --checkpoints pythia.parquet --o
 itemwise write-profile --trajectories trajectories --title "My run" --out profile.html
 """,
     "write-report": """
-itemwise write-report --results results/mine --benchmarks arc --out report.html
+itemwise write-report --results results/mine --out report.html
 """,
     "init": """
 itemwise init my-project

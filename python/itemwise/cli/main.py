@@ -33,7 +33,7 @@ PHASES = {
         "R/split_subjects.R": "choose who calibrates, and who judges the result at the end",
         "R/screen_items.R": "leave out the items that tell nothing",
         "check-budget": "check that there are items enough for the short forms",
-        "thin-items": "thin the screened items before calibration, by random subsets",
+        "preselect-items": "choose the items to calibrate, by random subsets",
         "fit-irt": "calibrate items with item response theory",
         "fit-folds": "calibrate the items without each fold of the training models",
         "score-subjects": "estimate abilities with fixed item parameters",

@@ -13,13 +13,15 @@ from tqdm import tqdm
 
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import form_documents
-from itemwise.cli.options import add_loading_options, key_values, literals, whole_number
+from itemwise.cli.options import key_values, literals, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger, check_folder
 from itemwise.harness.model import LanguageModel, check_context, provenance
 from itemwise.harness.suite import Document, Prompting, Suite
+from itemwise.workflow.schema import LOADING
 
 
 def add_question_options(parser) -> None:
@@ -48,12 +50,7 @@ def add_identity_options(parser) -> None:
 
 def add_model_options(parser) -> None:
     """Declare how a model is loaded and prompted."""
-    add_loading_options(parser)
-    parser.add_argument(
-        "--apply-chat-template",
-        action="store_true",
-        help="put prompts into the model's chat format",
-    )
+    add_section(parser, "evaluate", only=[*LOADING, "apply_chat_template"])
     add_task_options(parser)
 
 
@@ -61,7 +58,6 @@ def add_task_options(parser) -> None:
     """Declare which tasks are built, and how they become prompts."""
     parser.add_argument("--system-instruction", help="text before every prompt")
     parser.add_argument("--tasks", nargs="+", help="tasks or groups of the harness")
-    parser.add_argument("--include-path", help="folder with further task files")
     parser.add_argument(
         "--benchmark-of",
         nargs="+",
@@ -69,9 +65,7 @@ def add_task_options(parser) -> None:
         metavar="TASK=BENCHMARK",
         help="benchmark of a task (default: metabench's, else the name in --tasks)",
     )
-    parser.add_argument(
-        "--num-fewshot", type=whole_number(0), help="worked examples a prompt (default: the task's)"
-    )
+    add_section(parser, "evaluate", only=["include_path", "num_fewshot"])
     parser.add_argument(
         "--fewshot-seed",
         type=whole_number(0),

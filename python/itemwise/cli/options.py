@@ -6,8 +6,8 @@ import argparse
 import ast
 from collections.abc import Callable
 
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.irt.quadrature import FEWEST_POINTS
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -38,55 +38,23 @@ OPTIONS = {
     "benchmark": {"help": "name of the benchmark", "required": True},
     "out": {"help": "file to write", "required": True},
     "record": {"help": "JSON record to write beside it"},
-    "seed": {
-        "help": "seed of all random draws (default: 1)",
-        "type": whole_number(0),
-        "default": 1,
-    },
     "threads": {
         "help": "worker threads (default: 1); the result does not depend on it",
         "type": whole_number(1),
         "default": 1,
     },
-    "trust-remote-code": {
-        "help": "run code that the model brings along",
-        "action": "store_true",
-    },
-    "quadrature": {
-        "help": "points on [-6, 6]; 61 is mirt's grid (default: as many as the data need)",
-        "type": whole_number(FEWEST_POINTS),
-    },
 }
+FROM_SCHEMA = {"seed": "", "quadrature": "irt"}
+"""Shared options that are keys of the configuration, and their section."""
 
 
 def add(parser: argparse.ArgumentParser, *names: str, **changes) -> None:
     """Add shared options by name; `changes` replace settings of all of them."""
     for name in names:
-        parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})
-
-
-def add_loading_options(parser: argparse.ArgumentParser) -> None:
-    """Add how the weights of a language model are loaded."""
-    parser.add_argument(
-        "--backend", default="hf", help="the harness's model class, such as vllm (default: hf)"
-    )
-    parser.add_argument(
-        "--dtype", default="auto", help="number format (default: auto, as the model was saved)"
-    )
-    parser.add_argument(
-        "--device", help="such as cpu or cuda:1 (default: the GPU where there is one)"
-    )
-    parser.add_argument(
-        "--batch-size", type=whole_number(1), default=8, help="prompts at once (default: 8)"
-    )
-    parser.add_argument(
-        "--lm-args",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help="further arguments of the backend; numbers, true and false are read as such",
-    )
-    add(parser, "trust-remote-code")
+        if name in FROM_SCHEMA:
+            add_section(parser, FROM_SCHEMA[name], only=[name])
+        else:
+            parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})
 
 
 def add_lists(parser: argparse.ArgumentParser, lists: dict[str, str]) -> None:
@@ -139,4 +107,4 @@ def add_metric_options(parser) -> None:
             metavar=f"BENCHMARK={name.upper()}",
             help=f"{name} to take as response (default: the bank's, else the leaderboards')",
         )
-    parser.add_argument("--binarize", type=float, help="graded responses are right from here on")
+    add_section(parser, "benchmarks", only=["binarize"])

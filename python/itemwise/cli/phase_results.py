@@ -110,11 +110,11 @@ def screened(jobs: Jobs) -> str:
     return f"{kept:,} of {counted(items, 'item')} kept"
 
 
-def thinned(jobs: Jobs) -> str:
-    """Say how many items were drawn."""
+def preselected(jobs: Jobs) -> str:
+    """Say how many items were preselected."""
     made = records(jobs)
     kept, items = (sum(each[key] for each in made) for key in ("n_kept", "n_pool"))
-    return f"{kept:,} of {counted(items, 'item')} drawn"
+    return f"{kept:,} of {counted(items, 'item')} preselected"
 
 
 def checked(jobs: Jobs) -> str:
@@ -263,7 +263,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "build_responses": built,
     "split_subjects": split,
     "screen_items": screened,
-    "thin_items": thinned,
+    "preselect_items": preselected,
     "check_budget": checked,
     "fit_irt": calibrated,
     "fit_irt_mirt": calibrated,
@@ -285,6 +285,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "list_checkpoints": listed,
     "profile_checkpoints": profiled,
     "list_gaps": gaps,
+    "write_config": place,
     "write_profile": place,
     "write_report": place,
 }

@@ -64,7 +64,7 @@ def random_form_errors(
     return rmse, mae
 
 
-def thinning_errors(
+def preselection_errors(
     responses: np.ndarray,
     full_score: np.ndarray,
     folds: np.ndarray,

@@ -13,8 +13,7 @@ from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
 from itemwise.readout.tabulated import MAIN_READOUT
 from itemwise.report.verdict import plausible, spread
-from itemwise.tables.contract import read_table
-from itemwise.tables.files import read_record
+from itemwise.tables.results import optional_result, read_result
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Benchmark:
     agreement: dict | None = None
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
-    thinning: dict | None = None
+    preselection: dict | None = None
 
     @property
     def form(self) -> pd.DataFrame:
@@ -80,39 +79,40 @@ class Benchmark:
 def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Benchmark:
     """Read one benchmark of a run (`results/<run>`)."""
 
-    def file(stage: str, suffix: str = "parquet") -> Path:
-        return run / stage / f"{name}.{suffix}"
+    def read(stage: str, what: str, reader=read_result):
+        return reader(run, stage, what, benchmark=name)
+
+    def optional(stage: str, what: str):
+        return read(stage, what, optional_result)
 
     truth = {}
     if simulated:
-        for table in ("parameters", "abilities"):
-            truth[table] = read_table(file("simulate_population", f"{table}.parquet"), table)
+        truth = {what: read("simulate_population", what) for what in ("parameters", "abilities")}
+    search = optional("search_selection", "record")
+    if search:
+        trials = read("search_selection", "trials")
+        search = {**search, "trials_each": search["trials"], "trials": trials}
     return Benchmark(
         name=name,
-        build=read_record(file("build_responses", "json")),
-        screen=read_table(file("screen_items"), "items"),
-        fit=read_record(file("fit_irt", "json")),
-        parameters=read_table(file("fit_irt"), "parameters"),
-        abilities=read_table(file("score_subjects"), "abilities"),
-        selection=read_table(file("select_items"), "selection"),
-        select=read_record(file("select_items", "json")),
+        build=read("build_responses", "record"),
+        screen=read("screen_items", "item_table"),
+        fit=read("fit_irt", "record"),
+        parameters=read("fit_irt", "parameters"),
+        abilities=read("score_subjects", "abilities"),
+        selection=read("select_items", "selection"),
+        select=read("select_items", "record"),
         reconstructions=read_test(run, name),
         features=read_test(run, name, "features"),
-        calibration_share=calibration_share(read_table(file("score_forms"), "abilities")),
-        baseline=read_table(file("draw_baseline"), "baseline"),
-        cluster=clusters(read_table(file("build_responses", "subjects.parquet"), "subjects")),
+        calibration_share=calibration_share(read("score_forms", "abilities")),
+        baseline=read("draw_baseline", "baseline"),
+        cluster=clusters(read("build_responses", "subjects")),
         joint=read_joint(run, name),
         truth=truth,
-        agreement=read_record(file("compare_engines", "json")) if reference else None,
-        adaptive=_read_study(file("simulate_cat", "study.parquet")),
-        thinning=_read_optional(file("thin_items", "json")),
-        search=_read_search(file("search_selection", "json"), file("search_selection")),
+        agreement=read("compare_engines", "record") if reference else None,
+        adaptive=optional("simulate_cat", "study"),
+        preselection=optional("preselect_items", "record"),
+        search=search,
     )
-
-
-def _read_optional(path: Path) -> dict | None:
-    """Return the record of a stage that a run need not have."""
-    return read_record(path) if path.exists() else None
 
 
 def clusters(subjects: pd.DataFrame) -> pd.Series:
@@ -128,23 +128,9 @@ def clusters(subjects: pd.DataFrame) -> pd.Series:
     return known.index.to_series().rename("model")
 
 
-def _read_study(path: Path) -> pd.DataFrame | None:
-    """Return the study of adaptive tests, None where none were simulated."""
-    return read_table(path, "cat_study") if path.exists() else None
-
-
-def _read_search(record: Path, trials: Path) -> dict | None:
-    """Return what a search tried and found, None where there was none."""
-    if not record.exists():
-        return None
-    found = read_record(record)
-    return {**found, "trials_each": found["trials"], "trials": read_table(trials, "trials")}
-
-
 def read_test(run: Path, name: str, table: str = "reconstructions") -> pd.DataFrame:
     """Return what assess_readout wrote of the test models of a benchmark."""
-    suffix = "" if table == "reconstructions" else f".{table}"
-    rows = read_table(run / "assess_readout" / f"test{suffix}.parquet", table)
+    rows = read_result(run, "assess_readout", table)
     return rows[rows["benchmark"] == name]
 
 
@@ -188,11 +174,10 @@ def factor_rows(run: Path) -> list[dict]:
 
     Each with its loadings: benchmark to one number a factor.
     """
-    folder = run / "analyze_factors"
-    solved = _read_optional(folder / "factors.json")
+    solved = optional_result(run, "analyze_factors", "record")
     if solved is None or "left_out" in solved:
         return []
-    table = read_table(folder / "factors.parquet", "loadings")
+    table = read_result(run, "analyze_factors", "loadings")
     rows = []
     for measure, solutions in solved.items():
         for solution in solutions:
@@ -208,8 +193,8 @@ def factor_rows(run: Path) -> list[dict]:
 
 def left_out(run: Path) -> list[str]:
     """Return why analyses over all benchmarks were left out; nothing where none was."""
-    factors = _read_optional(run / "analyze_factors" / "factors.json") or {}
-    joint = read_record(run / "assess_readout" / "test.json")
+    factors = optional_result(run, "analyze_factors", "record") or {}
+    joint = read_result(run, "assess_readout", "record")
     return [reason for reason in (joint.get("joint_left_out"), factors.get("left_out")) if reason]
 
 

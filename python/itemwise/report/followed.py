@@ -14,8 +14,7 @@ from itemwise.readout.accuracy import accuracy, clustered_se
 from itemwise.readout.features import GRAND
 from itemwise.report.figures import FORM as BLUE
 from itemwise.report.figures import INK, QUIET, STYLE, data_url
-from itemwise.tables.contract import read_table
-from itemwise.tables.files import read_record
+from itemwise.tables.results import read_result
 
 ORANGE = "#d1781f"
 COLUMNS = 3
@@ -37,7 +36,7 @@ def section(run: Path, names: list[str]) -> dict | None:
                 "name": name,
                 "checkpoints": checkpoints(table),
                 "figure": data_url(figure(table)),
-                "about": read_record(run / "train_zoo" / f"{name}.json"),
+                "about": read_result(run, "train_zoo", "record", training_run=name),
             }
             for name, table in tables.items()
         ],
@@ -48,7 +47,7 @@ def section(run: Path, names: list[str]) -> dict | None:
 
 def read_runs(run: Path, names: list[str]) -> dict[str, pd.DataFrame]:
     """Read the tables `followed` of the held-out runs."""
-    return {name: read_table(run / "follow_run" / f"{name}.parquet", "followed") for name in names}
+    return {name: read_result(run, "follow_run", "followed", training_run=name) for name in names}
 
 
 def held_out_errors(run: Path) -> list[dict]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.forms import MAIN_FORM
@@ -30,26 +29,18 @@ from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
 from itemwise.report.verdict import verdict
-from itemwise.tables.files import read_record
+from itemwise.tables.results import read_result
 
 SHOWN_ITEMS = 15
 """Excluded items and sources listed by name; the files on disk have them all."""
 SHOWN_SELECTED = 1000
 """Selected items listed: the page stays small, whatever the size of the form."""
-NOT_COMPARED = ("never", "missing")
-"""Why the reference engine did not calibrate: so configured, or mirt is not installed."""
 
 
 def render(
     run: Path,
-    benchmarks: list[str],
-    simulated: Sequence[str] = (),
+    config: Mapping,
     reference: Sequence[str] = (),
-    published: Sequence[dict] = (),
-    zoo: Sequence[str] = (),
-    followed: Sequence[str] = (),
-    rules: Sequence[str] = (),
-    not_compared: Mapping[str, str] = MappingProxyType({}),
     beside: Path | None = None,
 ) -> str:
     """Return the report of the run in folder `run` as HTML.
@@ -57,24 +48,15 @@ def render(
     Parameters
     ----------
     run : path
-    benchmarks : list of str
-    simulated : sequence of str
-        Benchmarks with a known truth.
+    config : mapping
+        The resolved configuration of the run.
     reference : sequence of str
         Benchmarks that the reference engine calibrated too.
-    published : sequence of dict
-        Numbers of others, to be shown beside ours.
-    zoo : sequence of str
-        Training runs of tiny models, the held-out ones included.
-    followed : sequence of str
-        Those held out.
-    rules : sequence of str
-        The rules of simulated adaptive tests, `name:key=value,...`.
-    not_compared : mapping
-        Benchmark to why the reference engine left it out, one of `NOT_COMPARED`.
     beside : path, optional
         Folder of the report, from which tables are linked; default: that of the run.
     """
+    benchmarks, zoo = config["benchmarks"], config["zoo"]["runs"]
+    simulated = [name for name, each in benchmarks.items() if each["sources"] == "simulated"]
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
     ]
@@ -87,25 +69,38 @@ def render(
         folder=str(run),
         version=version("itemwise"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        split=read_record(run / "split_subjects" / "splits.json"),
-        assessment=read_record(run / "assess_readout" / "test.json"),
+        split=read_result(run, "split_subjects", "record"),
+        assessment=read_result(run, "assess_readout", "record"),
         looked=later_looks(run),
         grand=grand_row(run),
         factors=factor_rows(run),
         left_out=left_out(run),
-        published=published_rows(run, loaded, published or []),
+        published=published_rows(run, loaded, config),
         rows=rows,
         verdicts={row["name"]: verdict(row) for row in rows},
         sections=[
-            _section(benchmark, row, rules) for benchmark, row in zip(loaded, rows, strict=True)
+            _section(benchmark, row, config["cat"]["rules"])
+            for benchmark, row in zip(loaded, rows, strict=True)
         ],
-        not_compared=not_compared,
+        not_compared=not_compared(benchmarks, reference),
         glossary=GLOSSARY,
         simulated=simulated,
-        zoo=zoo,
-        followed=section(run, followed),
+        zoo=list(zoo),
+        followed=section(run, [name for name, trained in zoo.items() if trained["held_out"]]),
         base="" if beside is None else os.path.relpath(run, beside) + "/",
     )
+
+
+def not_compared(benchmarks: Mapping, reference: Sequence[str]) -> dict[str, str]:
+    """Return why the reference engine left benchmarks out.
+
+    `never`: so configured; `missing`: mirt is not installed.
+    """
+    return {
+        name: "never" if benchmark["irt"]["reference"] == "never" else "missing"
+        for name, benchmark in benchmarks.items()
+        if benchmark["irt"]["engine"] == "native" and name not in reference
+    }
 
 
 def grand_row(run: Path) -> dict | None:
@@ -153,7 +148,7 @@ def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
         "summary": row,
         "build": benchmark.build,
         "sources": _shortened(benchmark.build["sources"]),
-        "thinning": benchmark.thinning,
+        "preselection": benchmark.preselection,
         "fit": benchmark.fit,
         "agreement": benchmark.agreement,
         "select": benchmark.select,

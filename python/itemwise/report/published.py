@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
 from itemwise.report.content import Benchmark, read_joint
 
 GRAND = "grand"
 """Name of the mean of all benchmarks."""
-READOUTS = ("form", "ability", "joint")
 COMPARED = ("n_items", "n_test", "rmse", "mae", "spearman", "random_rmse")
 
 
-def parse_published(text: str, benchmarks: list[str]) -> list[dict]:
-    """Read published numbers from JSON: a list of mappings, as config key `published`.
-
-    Each names a `benchmark` (or `grand`), the `readout` of ours that it is set beside and
-    its `source`, and gives some of `COMPARED`.
-
-    Raises
-    ------
-    UserError
-        Not JSON, not of that form, or of no benchmark of the run.
-    """
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--published: not JSON ({error}); give a list of mappings") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UserError("--published: not a list of mappings; write [{...}, ...]")
-    for row in rows:
-        for key, known in (("benchmark", [*benchmarks, GRAND]), ("readout", READOUTS)):
-            if row.get(key) not in known:
-                raise UserError(
-                    f"--published: {key} {row.get(key)!r} is not one of {listed(known)} (config "
-                    "key 'published')"
-                )
-        if not row.get("source"):
-            raise UserError(
-                f"--published: numbers of {row['benchmark']} lack 'source', where they were "
-                "published (config key 'published')"
-            )
-    return rows
-
-
-def published_rows(run: Path, benchmarks: list[Benchmark], published: list[dict]) -> list[dict]:
+def published_rows(run: Path, benchmarks: list[Benchmark], config: Mapping) -> list[dict]:
     """Return published numbers and ours, one row each, and the difference in RMSE.
 
     Parameters
@@ -58,8 +24,8 @@ def published_rows(run: Path, benchmarks: list[Benchmark], published: list[dict]
     run : Path
         `results/<run>`.
     benchmarks : list of Benchmark
-    published : list of dict
-        From `parse_published`.
+    config : mapping
+        The resolved configuration; keys `published` of the benchmarks, and of all together.
 
     Returns
     -------
@@ -69,14 +35,16 @@ def published_rows(run: Path, benchmarks: list[Benchmark], published: list[dict]
     """
     by_name = {benchmark.name: benchmark for benchmark in benchmarks}
     rows = []
-    for row in published:
-        benchmark = by_name.get(row["benchmark"])
+    of_each = {name: each["published"] for name, each in config["benchmarks"].items()}
+    of_each[GRAND] = config["published"]
+    for name, row in ((name, row) for name, given in of_each.items() for row in given):
+        benchmark = by_name.get(name)
         ours = dict.fromkeys(COMPARED) | _ours(run, benchmark, row["readout"])
-        theirs = {name: row.get(name) for name in COMPARED}
+        theirs = {key: row.get(key) for key in COMPARED}
         known = None not in (ours["rmse"], theirs["rmse"])
         rows.append(
             {
-                "benchmark": row["benchmark"], "readout": row["readout"],
+                "benchmark": name, "readout": row["readout"],
                 "source": row["source"], "differs": row.get("differs"),
                 "ours": ours, "theirs": theirs,
                 "gain": theirs["rmse"] - ours["rmse"] if known else None,

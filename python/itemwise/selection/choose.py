@@ -36,7 +36,6 @@ from itemwise.selection.selectors import (
 )
 from itemwise.tables.contract import read_table
 
-METHODS = ("reconstruction", "test-information", "anchors", "information", "random")
 SIZES = (5, 10, 20, 40, 80, 160, 320)
 """Numbers of items, besides that of the form, whose errors the record tells.
 

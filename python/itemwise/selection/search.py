@@ -24,7 +24,6 @@ from itemwise.selection.balance import Balance
 from itemwise.selection.information_filter import ability_grid, budget_filter
 from itemwise.selection.selectors import by_anchor_points, by_reconstruction, by_test_information
 
-METHODS = ("reconstruction", "test-information", "anchors", "information")
 TARGETS = 121
 """Training abilities, as quantiles, that test information is maximised over."""
 FEWEST_BINS = 10

@@ -25,6 +25,7 @@ from itemwise.bank.model_scores import odd_patterns
 from itemwise.cli.model_options import language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
+from itemwise.cli.section import add_section
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.harness.ledger import check_folder
@@ -33,6 +34,7 @@ from itemwise.stages import adapt_model
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 from itemwise.workflow.forks import Failure, run_forked
+from itemwise.workflow.schema import LOADING
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,9 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--rule", default=LIVE_RULE, help=f"rule of the tests (default: {LIVE_RULE})"
     )
-    for name, text in (
-        ("tasks", "tasks or groups of the harness"), ("lm-args", "NAME=VALUE of the backend"),
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", nargs="+", default=[], help=text)
-    for name in ("include-path", "backend", "dtype", "device", "batch-size", "budget", "form"):
+    parser.add_argument("--tasks", nargs="+", default=[], help="tasks or groups of the harness")
+    add_section(parser, "evaluate", only=[*LOADING, "include_path"])
+    for name in ("budget", "form"):
         parser.add_argument(f"--{name}", help="as of adapt-model")
     add(parser, "seed")
     add(parser, "out", help="scores table of all checkpoints to write")
@@ -153,7 +153,7 @@ def check(options, chosen: list[Checkpoint]) -> None:
     read_bank(options.bank)
     check_folder(options.ledger)
     for one in chosen:
-        LanguageModel(one.lm, backend=options.backend or "hf").check_folder()
+        LanguageModel(one.lm, backend=options.backend).check_folder()
 
 
 def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespace:
@@ -173,6 +173,7 @@ def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespac
     for option in ("tasks", "lm_args"):
         values = getattr(options, option)
         words += ["--" + option.replace("_", "-"), *values] if values else []
+    words += ["--trust-remote-code"] if options.trust_remote_code else []
     parser = ArgumentParser(prog="itemwise adapt-checkpoints", allow_abbrev=False)
     adapt_model.add_options(parser)
     return parser.parse_args(words)

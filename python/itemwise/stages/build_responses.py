@@ -7,7 +7,6 @@ metabench's archive (arc.csv with source, item, correct; arc_prompts.csv with it
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import asdict
 
@@ -16,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.responses.apart import check_items_shared
 from itemwise.responses.build import (
@@ -33,51 +33,14 @@ from itemwise.responses.names import warn_of_look_alikes
 from itemwise.responses.sources import Reading
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
+from itemwise.workflow.schema import READING
 
 
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark", "out")
     parser.add_argument("--sources", nargs="+", required=True, help="files or folders to read")
-    parser.add_argument(
-        "--select",
-        nargs="+",
-        default=[],
-        help="values of the column benchmark of long tables to read, * for any characters "
-        "(default: the name of --benchmark)",
-    )
-    parser.add_argument("--metric", help="metric to keep from long tables")
-    parser.add_argument("--filter", help="harness filter to keep from long tables")
-    parser.add_argument(
-        "--binarize",
-        type=float,
-        help="graded responses are right from here on; full scores are then the percentage of "
-        "such responses, not the mean of the metric",
-    )
-    parser.add_argument(
-        "--full-scores", help="full_scores table, parquet or CSV (default: mean of the responses)"
-    )
-    parser.add_argument(
-        "--coverage",
-        type=float,
-        default=0.95,
-        help="share of the items that a subject must have answered to get its mean as full "
-        "score (default: 0.95)",
-    )
-    parser.add_argument(
-        "--distinct", help="column of the items (text, ...): leave out items that repeat a value"
-    )
-    parser.add_argument(
-        "--drop-incomplete", action="store_true", help="leave out subjects below --coverage"
-    )
-    parser.add_argument(
-        "--lowest",
-        type=_share,
-        default=0.0,
-        help="leave out the subjects at or below this quantile of the full scores (metabench: "
-        "0.001; default: 0, none)",
-    )
-    parser.add_argument("--item-metadata", help="table with a column 'item'")
+    add_section(parser, "benchmarks", only=[*READING, "item_metadata"])
     parser.add_argument("--subject-metadata", nargs="+", help="tables with a column 'subject'")
     parser.add_argument("--out-items", required=True, help="items table to write")
     parser.add_argument("--out-subjects", required=True, help="subjects table to write")
@@ -138,9 +101,9 @@ def narrowed(options, responses: Responses, items: pd.DataFrame) -> tuple:
         first = first_of_each(items, options.distinct, f"benchmark '{options.benchmark}'")
         left_out["repeated_items"] = items.loc[~first, "item"].tolist()
         responses, items = responses.take(items=first), items[first].reset_index(drop=True)
-    if options.drop_incomplete or not options.full_scores:
+    if options.incomplete == "drop" or not options.full_scores:
         check_items_shared(responses, items, options.coverage)
-    if options.drop_incomplete:
+    if options.incomplete == "drop":
         enough = responses.administered.mean(axis=1) >= options.coverage
         left_out["incomplete_subjects"] = responses.subjects[~enough].tolist()
         responses = responses.take(subjects=enough)
@@ -188,17 +151,6 @@ def say_who_has_no_score(options, responses: Responses, scores: pd.DataFrame) ->
         f"{listed(without)}",
         file=sys.stderr,
     )
-
-
-def _share(text: str) -> float:
-    """Read a share below 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to below 1")
-    return value
 
 
 def _record(options, responses: Responses, scores: pd.DataFrame) -> dict:

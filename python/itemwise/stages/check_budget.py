@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from itemwise.cli.options import add, whole_number
+from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.selection.selectors import check_size
 from itemwise.tables.contract import read_table
@@ -19,14 +20,7 @@ def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark")
     add(parser, "items", required=True)
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--budget", type=whole_number(1), help="largest number of items of a form")
-    size.add_argument(
-        "--threshold", type=float, help="forms are as large as it makes them: one item is enough"
-    )
-    parser.add_argument(
-        "--forms", type=whole_number(1), default=1, help="number of disjoint forms (default: 1)"
-    )
+    add_section(parser, "selection", only=["budget", "threshold", "forms"])
     parser.add_argument(
         "--all-items",
         nargs="+",
@@ -41,16 +35,16 @@ def run(options) -> None:
     table = read_table(options.items, "items")
     check_distinct(table, options.benchmark, options.all_items)
     n_items = int((table["keep"] == 1).sum())
+    # A threshold makes forms as large as it does: one item is enough.
+    budget = options.budget if options.threshold is None else None
     try:
-        check_size(options.budget or 1, n_items, options.forms)
+        check_size(budget or 1, n_items, options.forms)
     except UserError as error:
         raise UserError(
             f"benchmark '{options.benchmark}' has {len(table)} items, of which {n_items} passed "
             f"the screen; {error}"
         ) from None
-    write_record(
-        {"budget": options.budget, "forms": options.forms, "n_items": n_items}, options.record
-    )
+    write_record({"budget": budget, "forms": options.forms, "n_items": n_items}, options.record)
 
 
 def check_distinct(table: pd.DataFrame, benchmark: str, others: list[str]) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.cli.options import add, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.readout.random_subsets import random_form_errors
 from itemwise.responses.inputs import (
@@ -36,9 +37,7 @@ def add_options(parser) -> None:
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument("--sizes", nargs="+", type=whole_number(1), help="items of a random form")
     size.add_argument("--size-of", help="record of select_items: as many items as it selected")
-    parser.add_argument(
-        "--draws", type=whole_number(1), default=10_000, help="random forms (default: 10000)"
-    )
+    add_section(parser, "selection", only=["draws"])
     add(parser, "seed", "out", "record")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from itemwise.bank.bank import write_bank
 from itemwise.cli.options import add_lists, check_lists
+from itemwise.cli.section import add_section
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout.accuracy import accuracy, calibration_share
@@ -27,7 +28,6 @@ LISTS = {
     "linear": "linear_predictors tables",
     "reconstructions": "reconstructions tables of the training subjects",
     "readout-records": "records of fit_readout",
-    "methods": "ability estimators",
 }
 """Options that take one value a benchmark, in the order of --benchmarks."""
 
@@ -43,12 +43,7 @@ def add_options(parser) -> None:
     )
     parser.add_argument("--joint-terms", help="terms of the joint read-out")
     parser.add_argument("--joint-record", help="record of the joint read-out")
-    parser.add_argument(
-        "--source", default="not stated", help="where the results came from (default: not stated)"
-    )
-    parser.add_argument(
-        "--licence", default="not stated", help="licence of items and results (default: not stated)"
-    )
+    add_section(parser, "bank")
     parser.add_argument("--out", required=True, help="folder to write")
 
 
@@ -118,7 +113,7 @@ def describe(place: int, options, assessed: pd.DataFrame) -> dict:
         "metric": build["metric"],
         "filter": build["filter"],
         **{name: build[name] for name in RUN_CONDITIONS},
-        "scoring": options.methods[place],
+        "scoring": abilities["method"].iloc[0],
         "person_fit_low": float(fits.quantile(UNBELIEVABLE)),
         "level": float(table["level"].iloc[0]),
         "accuracy": errors,

@@ -10,10 +10,9 @@ import sys
 
 from itemwise.cli.options import add, whole_number
 from itemwise.cli.progress import climb_bar
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
-from itemwise.irt.calibration import ENGINES, fit
-from itemwise.irt.model import MODELS
-from itemwise.irt.prior import PRIORS
+from itemwise.irt.calibration import fit
 from itemwise.r.stage import run_r_stage
 from itemwise.responses.booklets import warn_of_weak_ties
 from itemwise.responses.inputs import screened_responses, training_responses
@@ -24,16 +23,7 @@ from itemwise.tables.files import read_record, write_record
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "responses", "items", "splits")
-    parser.add_argument("--model", choices=MODELS, default="2PL", help="IRT model (default: 2PL)")
-    parser.add_argument(
-        "--prior",
-        choices=PRIORS,
-        help="of item parameters (default: none for 1PL and 2PL, weak for 3PL and 4PL)",
-    )
-    parser.add_argument(
-        "--engine", choices=ENGINES, default="native", help="who calibrates (default: native)"
-    )
-    add(parser, "quadrature")
+    add_section(parser, "irt", leave_out=["reference"])
     parser.add_argument(
         "--constant-items",
         choices=("drop", "refuse"),
@@ -51,9 +41,6 @@ def add_options(parser) -> None:
         dest="standard_errors",
         action="store_false",
         help="leave se_a, se_d, se_g and se_u out",
-    )
-    parser.add_argument(
-        "--allow-unconverged", action="store_true", help="write a fit that has not converged"
     )
     add(parser, "seed", "threads", "out", "record")
 

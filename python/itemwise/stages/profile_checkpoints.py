@@ -23,11 +23,13 @@ from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
-from itemwise.cli.options import add_loading_options, key_values, whole_number
+from itemwise.cli.options import key_values, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.harness.model import LanguageModel
 from itemwise.tables.files import read_record, write_record
 from itemwise.workflow.child_process import run_child
+from itemwise.workflow.schema import SCHEDULED
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
              "include_path")  # fmt: skip
@@ -46,7 +48,7 @@ def add_options(parser) -> None:
         parser.add_argument(f"--{name}", help=f"with --lm: {text}")
     for name in ("step", "tokens"):
         parser.add_argument(f"--{name}", type=float, help=f"with --lm: training {name}")
-    parser.add_argument("--analyses", nargs="+", help="rows of the suite (default: all)")
+    add_section(parser, "profile", leave_out=SCHEDULED)
     parser.add_argument("--list-settings", action=ListSettings,
                         help="print the settings of all analyses and end")  # fmt: skip
     parser.add_argument("--suite", help="another suite table (default: the package's)")
@@ -54,10 +56,7 @@ def add_options(parser) -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
                         help="settings that override those of --settings; ANALYSIS is a row's "
                         "name, a module or all")  # fmt: skip
-    parser.add_argument("--bank", help="folder of a bank: adds abilities and full scores")
-    parser.add_argument("--rule", help="with --bank: adaptively, by this rule of adapt-model")
     parser.add_argument("--include-path", help="folder with further task files of the harness")
-    add_loading_options(parser)
     parser.add_argument("--store", required=True, help="folder that keeps results")
     parser.add_argument("--out", required=True,
                         help="folder: <model>/<revision>/<analysis>.parquet")  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.cross_calibration import by_fold
@@ -27,7 +28,7 @@ def add_options(parser) -> None:
     parser.add_argument("--selection", help="selection table: score each form by itself")
     parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
     add(parser, "splits", help="splits table, the folds of --fold-parameters")
-    parser.add_argument("--method", choices=METHODS, default="EAP", help="estimator (default: EAP)")
+    add_section(parser, "scoring", changes={"method": {"choices": METHODS}})  # and ML, by hand
     parser.add_argument(
         "--engine", choices=ENGINES, default="native", help="who scores (default: native)"
     )

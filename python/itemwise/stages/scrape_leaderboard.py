@@ -11,12 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from itemwise.cli.options import add, key_values, whole_number
+from itemwise.cli.options import add, key_values
+from itemwise.cli.section import add_section
 from itemwise.collect.collection import Collection, derive
 from itemwise.collect.collector import Collector, jobs_left
 from itemwise.collect.hub import Hub, Patience
 from itemwise.collect.leaderboard import Benchmark, chosen
-from itemwise.collect.limits import PLANS, RateLimiter, parse_limits, plan_limits
+from itemwise.collect.limits import RateLimiter, parse_limits, plan_limits
 from itemwise.collect.manifest import Manifest
 from itemwise.collect.models import ORGANIZATIONS, Model, in_folders, list_models
 from itemwise.collect.plan import make_plan
@@ -26,28 +27,11 @@ from itemwise.collect.v2 import folders_with_logs, tasks_with_logs
 from itemwise.errors import UserError, listed
 from itemwise.tables.files import write_record
 
-MOST_WORKERS = 8
-
 
 def add_options(parser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--source",
-        choices=("v1", "v2", "samples"),
-        default="v1",
-        help="Open LLM Leaderboard v1 or v2, or data sets of lm-eval sample logs (default: v1)",
-    )
     parser.add_argument("--benchmarks", nargs="+", required=True, help="benchmarks to collect")
-    parser.add_argument(
-        "--models",
-        default="contents",
-        help="parquet or CSV file with a column 'subject', or: contents, results, organization "
-        "(default: contents)",
-    )
-    parser.add_argument("--organization", help="who publishes the leaderboard on the hub")
-    parser.add_argument(
-        "--repositories", nargs="+", default=[], help="data sets, with --source samples"
-    )
+    add_section(parser, "collect")
     parser.add_argument(
         "--benchmark-of",
         nargs="+",
@@ -63,12 +47,6 @@ def add_options(parser) -> None:
         "--retry", nargs="+", default=[], choices=STATES[1:], help="ask files in these states again"
     )
     parser.add_argument(
-        "--plan",
-        choices=PLANS,
-        default="anonymous",
-        help="plan of the hub account, whose limits are kept (default: anonymous)",
-    )
-    parser.add_argument(
         "--limits",
         nargs="+",
         default=[],
@@ -76,34 +54,12 @@ def add_options(parser) -> None:
         help="other limits than the plan's",
     )
     parser.add_argument(
-        "--workers",
-        type=whole_number(1),
-        default=4,
-        help="models read at once, up to 8 (default: 4)",
-    )
-    parser.add_argument(
-        "--attempts", type=whole_number(1), default=6, help="tries of a request (default: 6)"
-    )
-    parser.add_argument(
         "--wait", type=float, default=1.0, help="first wait after a failure, seconds (default: 1)"
-    )
-    parser.add_argument("--max-disk", type=float, help="gigabytes that the manifest may take")
-    parser.add_argument(
-        "--kappa",
-        type=float,
-        default=0.95,
-        help="Cohen's kappa from which models are near-duplicates (default: 0.95)",
-    )
-    parser.add_argument("--contact", help="who collects, told to the hub")
-    parser.add_argument(
-        "--accept-pending", action="store_true", help="pending files are no failure"
     )
 
 
 def run(options) -> None:
     """List, collect, derive and write."""
-    if options.workers > MOST_WORKERS:
-        raise UserError(f"--workers: {options.workers} is too many for a shared hub; at most 8")
     tasks = key_values(options.benchmark_of, "--benchmark-of")
     benchmarks = chosen(options.source, options.benchmarks, tasks)
     limiter = RateLimiter(parse_limits(options.limits, plan_limits(options.plan)))

@@ -16,9 +16,9 @@ import pandas as pd
 import yaml
 from tqdm import tqdm
 
-from itemwise.cli.options import add, whole_number
+from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.irt.model import MODELS
 from itemwise.responses.inputs import (
     FEWEST_SUBJECTS,
     benchmark_scores,
@@ -27,7 +27,6 @@ from itemwise.responses.inputs import (
     training_responses,
 )
 from itemwise.selection.search import (
-    METHODS,
     Candidate,
     Data,
     Space,
@@ -40,7 +39,6 @@ from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record, write_text
 
 SMALLEST_FORM = 5
-SCORINGS = ("MAP", "EAP", "EAPsum")
 
 
 def add_options(parser) -> None:
@@ -49,37 +47,8 @@ def add_options(parser) -> None:
     add(parser, "items", "splits", required=True)
     parser.add_argument("--full-scores", required=True, help="full_scores table, the target")
     add(parser, "benchmark")
-    for name, choices, default, text in (
-        ("irt-models", MODELS, MODELS, "IRT models"),
-        ("scorings", SCORINGS, ("MAP", "EAP"), "estimators of ability"),
-        ("methods", METHODS, METHODS, "selectors of items"),
-    ):
-        text = f"{text} to try (default: {' '.join(default)})"
-        parser.add_argument(f"--{name}", nargs="+", choices=choices, default=default, help=text)
-    parser.add_argument(
-        "--budget", type=whole_number(1), required=True, help="largest number of items of a form"
-    )
-    parser.add_argument(
-        "--penalty",
-        type=float,
-        help="points of RMSE that an item costs; then smaller forms are tried too",
-    )
-    parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
-    parser.add_argument(
-        "--trials", type=whole_number(1), default=50, help="combinations to try (default: 50)"
-    )
-    parser.add_argument(
-        "--inner-folds",
-        type=whole_number(2),
-        default=5,
-        help="folds that judge a trial (default: 5)",
-    )
-    parser.add_argument(
-        "--outer-folds",
-        type=whole_number(1),
-        default=1,
-        help="folds that judge the winner (default: 1)",
-    )
+    add_section(parser, "search", changes={"trials": {"required": True}})
+    add_section(parser, "selection", only=["budget", "penalty", "balance"])
     parser.add_argument("--journal", help="file that keeps the trials of a killed search")
     add(parser, "seed", "threads")
     add(parser, "out", help="trials table to write")
@@ -89,6 +58,8 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Search and write."""
+    if options.trials < 1:
+        raise UserError("--trials: 0 finds nothing; try at least 1 (config key 'search.trials')")
     if options.balance is not None and "information" in options.methods:
         raise UserError(
             "--balance: the information filter knows no sub-domains; leave 'information' out of "
@@ -175,7 +146,7 @@ def make_space(options, n_items: int) -> Space:
     if options.penalty is not None:
         smallest = min(options.budget, max(SMALLEST_FORM, options.budget // 8))
     return Space(
-        tuple(options.irt_models),
+        tuple(options.models),
         tuple(options.scorings),
         tuple(options.methods),
         (smallest, options.budget),

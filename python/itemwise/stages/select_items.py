@@ -14,14 +14,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from itemwise.cli.options import add, whole_number
+from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import Selected, random_forms
-from itemwise.responses.inputs import (
-    sub_domains,
-)
+from itemwise.responses.inputs import sub_domains
 from itemwise.selection.balance import deal
-from itemwise.selection.choose import METHODS, choose, information_table, selection_table
+from itemwise.selection.choose import choose, information_table, selection_table
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 
@@ -29,46 +28,12 @@ from itemwise.tables.files import write_record
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "parameters", "abilities", "splits", "benchmark")
-    parser.add_argument(
-        "--method",
-        choices=METHODS,
-        default="reconstruction",
-        help="selector (default: reconstruction)",
-    )
     add(parser, "responses", required=False)
     parser.add_argument(
         "--full-scores", help="full_scores table, for --method reconstruction and --penalty"
     )
     parser.add_argument("--items", help="items table, for --balance")
-    parser.add_argument("--balance", help="column of the items table: sub-domain to balance by")
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument(
-        "--threshold", type=float, help="--method information: smallest information worth an item"
-    )
-    size.add_argument("--budget", type=whole_number(1), help="largest number of items of a form")
-    parser.add_argument(
-        "--penalty",
-        type=float,
-        help="points of RMSE that an item costs; up to --budget items",
-    )
-    parser.add_argument(
-        "--forms", type=whole_number(1), default=1, help="disjoint parallel forms (default: 1)"
-    )
-    parser.add_argument(
-        "--thin", type=whole_number(1), help="draw so many items at random first (metabench: 350)"
-    )
-    parser.add_argument(
-        "--bins", type=whole_number(1), default=250, help="quantile bins of ability (default: 250)"
-    )
-    parser.add_argument(
-        "--grid",
-        choices=("subjects", "even"),
-        default="even",
-        help="look at the subjects' abilities, or at evenly spaced ones (default: even)",
-    )
-    parser.add_argument(
-        "--random-forms", type=whole_number(0), default=0, help="random forms of the same size"
-    )
+    add_section(parser, "selection", leave_out=["draws"])
     add(parser, "seed", "out")
     parser.add_argument("--out-information", help="information table of the pool to write")
     add(parser, "record")
@@ -77,8 +42,10 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Select and write."""
     check_options(options)
+    if options.threshold is not None:
+        options.budget = None
     whole_pool = read_table(options.parameters, "parameters")
-    pool = thinned(whole_pool, options.thin, options.seed)
+    pool = subsample(whole_pool, options.subsample, options.seed)
     chosen, judged = choose(options, pool)
     items = pool["item"].to_numpy(object)
     domains = sub_domains(options.balance, options.items, items)
@@ -102,10 +69,10 @@ def check_options(options) -> None:
             f"--threshold means nothing to --method {options.method}; leave it out, or choose "
             "--method information (config key 'selection.method')"
         )
-    if options.penalty is not None and options.budget is None:
+    if options.penalty is not None and options.threshold is not None:
         raise UserError(
-            "--penalty chooses a size up to --budget; give that instead of --threshold (config "
-            "key 'selection.threshold')"
+            "--penalty chooses a size up to --budget, and --threshold another; leave one of them "
+            "out (config keys 'selection.penalty' and 'selection.threshold')"
         )
     if options.balance is not None and options.method == "information":
         raise UserError(
@@ -120,7 +87,7 @@ def check_options(options) -> None:
         raise UserError(f"{what} needs --responses and --full-scores")
 
 
-def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
+def subsample(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
     """Return the pool, or `size` of its items drawn at random, in the pool's order."""
     if size is None or size >= len(pool):
         return pool
@@ -130,7 +97,17 @@ def thinned(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:
 
 def record(options, chosen: Selected, n_pool: int, n_selected: int) -> dict:
     """Return how the forms were chosen."""
-    kept = ("benchmark", "method", "budget", "penalty", "forms", "balance", "thin", "bins", "grid")
+    kept = (
+        "benchmark",
+        "method",
+        "budget",
+        "penalty",
+        "forms",
+        "balance",
+        "subsample",
+        "bins",
+        "grid",
+    )
     return {
         **{name: getattr(options, name) for name in kept},
         "threshold": chosen.threshold,

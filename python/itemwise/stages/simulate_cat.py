@@ -1,8 +1,8 @@
 """Simulate adaptive tests on response rows: which rule tells most with fewest items?
 
---rule name:key=value,... (criterion, items, estimator, start, theta0, spread, batch, randomesque,
-max_exposure, balance, min_length, max_length, se, points, information, cut, z, nodes, limit), as
-often as wanted. balance names a column of --items whose shares every test keeps.
+Each of --rules is name:key=value,... (criterion, items, estimator, start, theta0, spread, batch,
+randomesque, max_exposure, balance, min_length, max_length, se, points, information, cut, z,
+nodes, limit). balance names a column of --items whose shares every test keeps.
 criterion=fixed asks the short form in its order, criterion=random at random. With --engine
 catR the same rules run in R (one subject after the other, the reference).
 """
@@ -18,10 +18,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from itemwise.adaptive.calibrate import calibrate
-from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
+from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import ScoreScale, simulate
 from itemwise.adaptive.study import study
 from itemwise.cli.options import add, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.cross_calibration import by_fold
@@ -39,15 +40,6 @@ from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
 
 ENGINES = ("native", "catR")
-RULES = (
-    "adaptive:",
-    LIVE_RULE,
-    "max-information:criterion=MFI",
-    "max-information-pool:criterion=MFI,items=pool",
-    "short-form:criterion=fixed",
-    "random-pool:criterion=random,items=pool",
-)
-"""What the study compares where no rule is named."""
 
 
 def add_options(parser) -> None:
@@ -57,20 +49,13 @@ def add_options(parser) -> None:
         "--engine", choices=ENGINES, default="native", help="who simulates (default: native)"
     )
     parser.add_argument("--cat-test", help="--engine catR: further arguments of its test list")
-    parser.add_argument("--rule", action="append", help="rule to simulate; repeatable")
+    add_section(parser, "cat")
     parser.add_argument("--selection", help="selection table, the order of criterion=fixed")
     parser.add_argument("--selection-record", help="record of select_items: its optimism")
     parser.add_argument("--terms", help="terms table of fit_readout, for scores in points")
     parser.add_argument("--form", default=MAIN_FORM, help=f"form (default: {MAIN_FORM})")
     parser.add_argument("--full-scores", help="full_scores table, for --out-study")
     parser.add_argument("--abilities", help="abilities of the whole pool, for --out-study")
-    parser.add_argument(
-        "--calibrate-on",
-        type=whole_number(0),
-        default=1500,
-        help="training models whose simulated tests correct scores and intervals (default: 1500; "
-        "0: no correction)",
-    )
     parser.add_argument(
         "--fold-parameters",
         help="fold_parameters table of fit-folds: training models are tested by items that were "
@@ -95,9 +80,9 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Simulate and write."""
-    rules = [parse_rule(text) for text in options.rule or RULES]
+    rules = [parse_rule(text) for text in options.rules]
     if len({rule.name for rule in rules}) < len(rules):
-        raise UserError("--rule: two rules have the same name; name each differently")
+        raise UserError("--rules: two rules have the same name; name each differently")
     parameters = read_table(options.parameters, "parameters")
     responses = answered_responses(options.responses)
     calibrating = calibration_subjects(options, responses)
@@ -215,7 +200,7 @@ def balanced_domains(options, rule: Rule, bank: pd.DataFrame) -> np.ndarray | No
 
 def calibration_subjects(options, responses: Responses) -> Responses | None:
     """Return training subjects to calibrate scores on, None where that is not possible."""
-    if not (options.calibrate_on and options.terms and options.full_scores and options.splits):
+    if not (options.terms and options.full_scores and options.splits):
         return None
     known = responses.select_subjects(full_scores(options).index)
     return chosen_subjects(options, known, "train", options.calibrate_on)

@@ -5,7 +5,8 @@ One response matrix, and the parameters and abilities that it was drawn from.
 
 from __future__ import annotations
 
-from itemwise.cli.options import add, whole_number
+from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.irt.population import simulate_population
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import write_table
@@ -17,18 +18,8 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--number", type=int, default=0, help="place of the benchmark in the run (default: 0)"
     )
-    parser.add_argument(
-        "--n-subjects", type=whole_number(2), default=800, help="number of models (default: 800)"
-    )
-    parser.add_argument(
-        "--n-items", type=whole_number(1), default=200, help="number of items (default: 200)"
-    )
-    parser.add_argument(
-        "--guessing", type=float, default=0.0, help="mean lower asymptote (default: 0)"
-    )
-    parser.add_argument(
-        "--missing", type=float, default=0.0, help="share of cells left out (default: 0)"
-    )
+    add_section(parser, "simulate")
+    add_section(parser, "benchmarks", only=["items", "guessing"])
     parser.add_argument("--out-parameters", required=True, help="true item parameters to write")
     parser.add_argument("--out-abilities", required=True, help="true abilities to write")
 
@@ -38,8 +29,8 @@ def run(options) -> None:
     population = simulate_population(
         options.benchmark,
         options.number,
-        options.n_subjects,
-        options.n_items,
+        options.subjects,
+        options.items,
         options.guessing,
         options.missing,
         options.seed,

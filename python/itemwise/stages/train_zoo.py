@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.cli.options import add, whole_number
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, did_you_mean
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
@@ -39,15 +40,7 @@ def add_options(parser) -> None:
         "--runs", nargs="+", required=True, metavar="JSON",
         help=f"runs to train: objects with a name, and with (defaults) {settings}",
     )  # fmt: skip
-    parser.add_argument(
-        "--steps", nargs="+", type=whole_number(1), required=True, help="steps to save at"
-    )
-    parser.add_argument(
-        "--lines",
-        type=whole_number(1),
-        default=DEFAULTS.lines,
-        help=f"lines of the world's training text (default: {DEFAULTS.lines})",
-    )
+    add_section(parser, "zoo", only=["lines", "checkpoints"])
     parser.add_argument(
         "--world-seed",
         type=whole_number(0),
@@ -77,7 +70,7 @@ def run(options) -> None:
             subjects, record = ended
             write_table(subjects, f"{options.out}/{name}.parquet", "subjects")
             write_record(record, f"{options.out}/{name}.json")
-            said = f"{options.steps[-1]} steps, {record['seconds']:.1f} s"
+            said = f"{options.checkpoints[-1]} steps, {record['seconds']:.1f} s"
         names.remove(name)
         print(f"{name}: {said}; {len(names)} of {len(made)} runs to go", flush=True)
     raise_failures(failures, "train-zoo", "run")
@@ -104,7 +97,7 @@ def run_of(text: str, options) -> TrainingRun:
                 f"{did_you_mean(key, SETTINGS)}"
             )
     given["left_out"] = tuple(given.get("left_out", ()))
-    return TrainingRun(checkpoints=tuple(options.steps), lines=options.lines, **given)
+    return TrainingRun(checkpoints=tuple(options.checkpoints), lines=options.lines, **given)
 
 
 def timed(one: TrainingRun, options) -> tuple[pd.DataFrame, dict]:

@@ -6,13 +6,13 @@ import csv
 from pathlib import Path
 
 from itemwise.tables.contract import Column, contract
+from itemwise.tables.results import results
 
-RUN_TABLES_FILE = Path(__file__).with_name("run_tables.csv")
 RECORDS_FILE = Path(__file__).with_name("records.csv")
 
 INTRODUCTION = """# Data contract
 
-Generated from `contract.csv`, `run_tables.csv` and `records.csv` in `python/itemwise/` by
+Generated from `contract.csv`, `results.csv` and `records.csv` in `python/itemwise/` by
 `make docs`; do not edit. Python (`itemwise.tables.contract`) and R
 (`R/itemwise/R/contract.R`) read the same contract, and check every table on read and on write.
 
@@ -58,9 +58,9 @@ def contract_page() -> str:
 def written_by() -> dict[str, list[str]]:
     """Return of each table the places in a results folder, or the stage where there is none."""
     places: dict[str, list[str]] = {}
-    for row in _rows(RUN_TABLES_FILE):
+    for row in filter(lambda row: row["table"], results().values()):
         file = row["file"].replace("{", "<").replace("}", ">")
-        place = f"`{row['stage']}/{file}.parquet`" if file else f"`{row['stage']}`"
+        place = f"`{row['stage']}/{file}`" if file else f"`{row['stage']}`"
         places.setdefault(row["table"], []).append(place)
     return places
 

@@ -5,29 +5,19 @@ from __future__ import annotations
 import copy
 import os
 import re
-from functools import cache
 
 import jsonschema
-import yaml
 
 from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError, did_you_mean
-from itemwise.paths import ROOT
 from itemwise.readout.formulas import check_formulas
+from itemwise.workflow.schema import schema
 
-SCHEMA_FILE = ROOT / "config" / "schema.yaml"
-OVERRIDABLE = ("screening", "thinning", "irt", "scoring", "selection", "readout")
+OVERRIDABLE = ("screening", "preselection", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
 RESERVED_BENCHMARKS = ("grand", "own", "other", "each", "y")
 """Names that joint formulas and reports use otherwise."""
 LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.items()}
-
-
-@cache
-def schema() -> dict:
-    """Return the configuration schema."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
-    return yaml.load(SCHEMA_FILE.read_text(encoding="utf-8"), loader)
 
 
 def resolve(config: dict) -> dict:

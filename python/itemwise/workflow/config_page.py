@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from itemwise.workflow.config import schema
+from itemwise.workflow.schema import schema
 
 
 def describe() -> str:

@@ -16,12 +16,15 @@ R_PACKAGE = ROOT / "R" / "itemwise"
 R_READS = {
     PACKAGE / "tables" / "contract.csv",
     PACKAGE / "tables" / "rds.py",
+    PACKAGE / "tables" / "results.csv",
     PACKAGE / "irt" / "weak_prior.csv",
     ROOT / "config" / "schema.yaml",
 }
 """Files other than its own that the R package reads."""
 DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "results.py": PACKAGE / "tables" / "results.csv",
+    PACKAGE / "workflow" / "schema.py": ROOT / "config" / "schema.yaml",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",

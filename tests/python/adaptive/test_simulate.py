@@ -144,7 +144,7 @@ def test_equals_catr(rule, tolerance, catr_files, itemwise):
         done = itemwise(
             "simulate-cat", "--engine", engine, "--responses", catr_files / "r.parquet",
             "--parameters", catr_files / "p.parquet", "--benchmark", "q", "--out", out,
-            "--rule", f"{rule},items=pool,max_length=15,limit=4,nodes=33",
+            "--rules", f"{rule},items=pool,max_length=15,limit=4,nodes=33",
         )  # fmt: skip
         assert done.status == 0, done.err
         tables[engine] = read_table(out, "cat_traces")

@@ -11,7 +11,7 @@ from r_stages import options_of_r
 
 from itemwise.cli.main import STAGES, command_parser
 from itemwise.paths import ROOT
-from itemwise.workflow.config import schema
+from itemwise.workflow.schema import schema
 
 PACKAGE = ROOT / "python" / "itemwise"
 # Options with an underscore are of lm-evaluation-harness.

@@ -11,7 +11,7 @@ import pytest
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.cli.main import main
 from itemwise.irt.population import simulate_population
-from itemwise.readout.random_subsets import minimax_form, random_form_errors, thinning_errors
+from itemwise.readout.random_subsets import minimax_form, preselection_errors, random_form_errors
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import read_table, write_table
 
@@ -73,7 +73,7 @@ def test_missing_cells_cost_little(leaderboard):
 def test_folds_are_read_out_by_the_others(leaderboard):
     matrix, score, _ = leaderboard
     folds = np.arange(400) % 3 + 1
-    forms, rmse = thinning_errors(matrix, score, folds, 20, 8, seed=4)
+    forms, rmse = preselection_errors(matrix, score, folds, 20, 8, seed=4)
     assert rmse.shape == (8, 3)
     for number in range(3):
         # The same draws, the fold being the test set.
@@ -94,7 +94,9 @@ def test_items_that_tell_nothing_are_thinned_out():
     matrix = simulate_population("b", 0, 400, 8, 0.0, 0.0, 1).responses.matrix
     coins = np.random.default_rng(0).integers(0, 2, (400, 4)).astype(np.int8)
     score = 100 * matrix.mean(axis=1)
-    forms, rmse = thinning_errors(np.hstack([matrix, coins]), score, np.arange(400) % 5, 6, 300, 1)
+    forms, rmse = preselection_errors(
+        np.hstack([matrix, coins]), score, np.arange(400) % 5, 6, 300, 1
+    )
     positions, _ = minimax_form(forms, rmse)
     assert (positions >= 8).sum() == 0
     assert (forms >= 8).sum(axis=1).mean() == pytest.approx(2, abs=0.2)
@@ -161,12 +163,12 @@ def test_mistakes_are_refused(tables, tmp_path, capsys):
         assert not (tmp_path / "out.parquet").exists()
 
 
-# ---- Thinning ----------------------------------------------------------------
+# ---- Preselection -----------------------------------------------------------
 
 
 @pytest.fixture
-def thin(tmp_path, leaderboard):
-    """Return a function that runs thin-items on 60 items, ten of them screened out."""
+def preselect(tmp_path, leaderboard):
+    """Return a function that runs preselect-items on 60 items, ten of them screened out."""
     population = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1)
     subjects, names = population.responses.subjects, population.responses.items
     write_responses(population.responses, tmp_path / "responses.parquet")
@@ -180,42 +182,49 @@ def thin(tmp_path, leaderboard):
         write_table(splits, tmp_path / "splits.parquet", "splits")
         write_table(scores, tmp_path / "scores.parquet", "full_scores")
         write_table(items, tmp_path / "items.parquet", "items")
-        arguments = ["thin-items", "--responses", "responses", "--items", "items"]
+        arguments = ["preselect-items", "--responses", "responses", "--items", "items"]
         arguments += ["--splits", "splits", "--full-scores", "scores", "--benchmark", "b"]
         files = {"responses", "items", "splits", "scores"}
         arguments = [str(tmp_path / f"{a}.parquet") if a in files else a for a in arguments]
-        out = ["--out", str(tmp_path / "out.parquet"), "--record", str(tmp_path / "thin.json")]
+        out = [
+            "--out",
+            str(tmp_path / "out.parquet"),
+            "--record",
+            str(tmp_path / "preselected.json"),
+        ]
         return main([*arguments, "--draws", "40", *map(str, options), *out])
 
     return run
 
 
-def test_stage_keeps_the_best_subset_of_the_screened_items(thin, tmp_path, leaderboard, capsys):
-    assert thin("--size", 20, "--seed", 2) == 0
+def test_stage_keeps_the_best_subset_of_the_screened_items(
+    preselect, tmp_path, leaderboard, capsys
+):
+    assert preselect("--size", 20, "--seed", 2) == 0
     table = read_table(tmp_path / "out.parquet", "items")
     matrix, score, training = leaderboard
     folds = np.arange(400)[training] % 5
-    forms, rmse = thinning_errors(matrix[training, 10:], score[training], folds, 20, 40, 2)
+    forms, rmse = preselection_errors(matrix[training, 10:], score[training], folds, 20, 40, 2)
     positions, draw = minimax_form(forms, rmse)
     assert np.flatnonzero(table["keep"] == 1).tolist() == (10 + positions).tolist()
     assert (table["reason"][:10] == "sd 0 <= 0.01").all()
-    assert (table["reason"] == "thinned to 20 items").sum() == 30
-    record = json.loads((tmp_path / "thin.json").read_text())
+    assert (table["reason"] == "not among the 20 preselected items").sum() == 30
+    record = json.loads((tmp_path / "preselected.json").read_text())
     assert (record["n_pool"], record["n_kept"], record["draw"]) == (50, 20, draw + 1)
     assert record["fold_rmse"] == pytest.approx(rmse[draw])
     assert record["largest_fold_rmse"]["0 %"] == pytest.approx(rmse[draw].max())
     assert record["n_training"] == 300
 
 
-def test_a_pool_that_is_small_enough_stays_whole(thin, tmp_path, capsys):
-    assert thin("--size", 50) == 0
+def test_a_pool_that_is_small_enough_stays_whole(preselect, tmp_path, capsys):
+    assert preselect("--size", 50) == 0
     table = read_table(tmp_path / "out.parquet", "items")
     assert table["keep"].tolist() == 10 * [0] + 50 * [1]
-    assert "fold_rmse" not in json.loads((tmp_path / "thin.json").read_text())
+    assert "fold_rmse" not in json.loads((tmp_path / "preselected.json").read_text())
 
 
-def test_thinning_without_scores_is_refused(thin, tmp_path, leaderboard, capsys):
+def test_preselection_without_scores_is_refused(preselect, tmp_path, leaderboard, capsys):
     few = pd.DataFrame({"subject": [f"x{i}" for i in range(9)], "benchmark": "b"})
-    assert thin("--size", 20, scores=few.assign(full_score=1.0)) == 2
+    assert preselect("--size", 20, scores=few.assign(full_score=1.0)) == 2
     assert "0 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()

@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from itemwise.cli.main import main
-from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.readout.accuracy import accuracy, clustered_se
 from itemwise.report.content import (
@@ -26,10 +26,10 @@ from itemwise.report.content import (
 )
 from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
-from itemwise.report.published import parse_published
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
+from itemwise.workflow.config import resolve
 
 FORMS = ["A", "random1", "random2", "random3"]
 
@@ -119,13 +119,21 @@ def made_up(form: str, number: int) -> pd.DataFrame:
     )  # fmt: skip
 
 
+SIMULATED = {"sources": "simulated"}
+REAL = {"sources": ["sums.parquet"]}
+
+
+def report(run, out, benchmark=REAL, **settings) -> str:
+    """Write the report of a run with these settings and return its text."""
+    config = resolve({"run": "made-up", "benchmarks": {"sums": benchmark}, **settings})
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    run_stage("write-report", "--results", run, "--out", out)
+    return out.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def page(results):
-    run_stage(
-        "write-report", "--results", results, "--benchmarks", "sums", "--simulated", "sums",
-        "--not-compared", "sums=never", "--out", results / "report.html",
-    )  # fmt: skip
-    return (results / "report.html").read_text(encoding="utf-8")
+    return report(results, results / "report.html", SIMULATED, irt={"reference": "never"})
 
 
 def test_page_loads_nothing_from_elsewhere(page):
@@ -141,9 +149,7 @@ def test_links_lead_to_the_tables_of_the_run(page, results, tmp_path):
     assert len(links) >= 8
     for link in links:
         assert (results / link).is_file(), link
-    run_stage("write-report", "--results", results, "--benchmarks", "sums",
-              "--out", tmp_path / "r.html")  # fmt: skip
-    for link in re.findall(r'href="([^"#]+)"', (tmp_path / "r.html").read_text()):
+    for link in re.findall(r'href="([^"#]+)"', report(results, tmp_path / "r.html")):
         assert (tmp_path / link).is_file(), link
 
 
@@ -217,17 +223,8 @@ REASONS = {
 
 
 def test_page_says_why_mirt_was_not_compared(page, results, tmp_path):
-    run_stage("write-report", "--results", results, "--benchmarks", "sums",
-              "--not-compared", "sums=missing", "--out", tmp_path / "r.html")  # fmt: skip
-    for reason, html in (("never", page), ("missing", (tmp_path / "r.html").read_text())):
+    for reason, html in (("never", page), ("missing", report(results, tmp_path / "r.html"))):
         assert [text in html for text in REASONS.values()] == [reason == key for key in REASONS]
-
-
-def test_other_reason_is_refused(itemwise, results, tmp_path):
-    finished = itemwise("write-report", "--results", results, "--benchmarks", "sums",
-                        "--not-compared", "sums=why", "--out", tmp_path / "r.html")  # fmt: skip
-    assert finished.status == 2
-    assert "'sums=why' is not BENCHMARK=REASON" in finished.err
 
 
 def test_selected_items_are_told_by_their_questions(page, results, tmp_path):
@@ -240,9 +237,7 @@ def test_selected_items_are_told_by_their_questions(page, results, tmp_path):
     screen = screen.assign(task="sums_easy", doc_id=range(len(screen)), text=text)
     screen.loc[5:10, ["text", "doc_id"]] = None
     write_table(screen, run / "screen_items" / "sums.parquet", "items")
-    run_stage("write-report", "--results", run, "--benchmarks", "sums", "--simulated", "sums",
-              "--out", run / "report.html")  # fmt: skip
-    told = (run / "report.html").read_text(encoding="utf-8")
+    told = report(run, run / "report.html", SIMULATED)
     chosen = read_table(run / "select_items" / "sums.parquet", "selection")
     chosen = chosen.loc[chosen["form"] == "A", "item"]
     for row in screen[screen["item"].isin(chosen) & screen["text"].notna()].itertuples():
@@ -281,10 +276,7 @@ def test_organizations_are_those_of_the_subjects_table(results):
 def test_simulated_data_are_labelled_and_real_data_are_not(page, results, tmp_path):
     assert "Simulated data." in page
     assert "Recovery of the simulated truth" in page
-    run_stage(
-        "write-report", "--results", results, "--benchmarks", "sums", "--out", tmp_path / "r.html"
-    )
-    real = (tmp_path / "r.html").read_text(encoding="utf-8")
+    real = report(results, tmp_path / "r.html")
     assert "imulated" not in re.sub("Sources: .*", "", real)
 
 
@@ -309,14 +301,14 @@ def test_recovery_compares_with_the_truth(results):
 
 
 def test_run_that_is_not_complete_is_refused(itemwise, results, tmp_path):
-    finished = itemwise(
-        "write-report", "--results", tmp_path, "--benchmarks", "sums", "--out", tmp_path / "r.html"
-    )
+    command = ("write-report", "--results", tmp_path, "--out", tmp_path / "r.html")
+    finished = itemwise(*command)
     assert finished.status == 2
-    assert (
-        "build_responses/sums.json: no such file; run the stage that writes it first"
-        in finished.err
-    )
+    assert "config.yaml: cannot be read" in finished.err
+    shutil.copy2(results / "config.yaml", tmp_path)
+    finished = itemwise(*command)
+    assert finished.status == 2
+    assert "sums.json: no such file; run the stage that writes it first" in finished.err
     assert not (tmp_path / "r.html").exists()
 
 
@@ -340,9 +332,7 @@ def test_page_of_a_large_run_stays_small(results, tmp_path):
     dropped = {"items_without_response": items, "subjects_without_response": items}
     build |= {"sources": items, "dropped": dropped}
     write_record(build, run / "build_responses/sums.json")
-    run_stage("write-report", "--results", run, "--benchmarks", "sums",
-              "--out", run / "report.html")  # fmt: skip
-    page = (run / "report.html").read_text(encoding="utf-8")
+    page = report(run, run / "report.html")
     assert len(page) < 10e6 / 6
     assert f"and {n - SHOWN_SELECTED} more in" in page
 
@@ -350,19 +340,16 @@ def test_page_of_a_large_run_stays_small(results, tmp_path):
 # ---- Beside published results ------------------------------------------------
 
 PUBLISHED = [
-    {"benchmark": "sums", "readout": "form", "source": "Someone 2025", "rmse": 1.5,
-     "n_items": 12, "differs": "other items"},
-    {"benchmark": "sums", "readout": "joint", "source": "Someone 2025", "mae": 0.5},
-    {"benchmark": "grand", "readout": "joint", "source": "Someone else", "rmse": 0.25},
+    {"readout": "form", "source": "Someone 2025", "rmse": 1.5, "n_items": 12,
+     "differs": "other items"},
+    {"readout": "joint", "source": "Someone 2025", "mae": 0.5},
 ]  # fmt: skip
+PUBLISHED_MEAN = [{"readout": "joint", "source": "Someone else", "rmse": 0.25}]
 
 
 def test_published_numbers_stand_beside_ours(results, tmp_path):
-    run_stage(
-        "write-report", "--results", results, "--benchmarks", "sums", "--out", tmp_path / "r.html",
-        "--published", json.dumps(PUBLISHED),
-    )  # fmt: skip
-    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    benchmark = {**REAL, "published": PUBLISHED}
+    page = report(results, tmp_path / "r.html", benchmark, published=PUBLISHED_MEAN)
     part = page[page.index("Beside published") : page.index("Who was tested")]
     rows = [
         [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
@@ -385,30 +372,6 @@ def test_published_numbers_stand_beside_ours(results, tmp_path):
 
 def test_without_published_numbers_there_is_no_such_table(page):
     assert "Beside published" not in page
-
-
-BAD_PUBLISHED = {
-    "not JSON": ("rmse", "--published: not JSON"),
-    "not a list": ('{"benchmark": "sums"}', "--published: not a list of mappings"),
-    "other benchmark": (
-        '[{"benchmark": "sum"}]', "benchmark 'sum' is not one of sums, grand",
-    ),
-    "other read-out": (
-        '[{"benchmark": "sums", "readout": "best"}]',
-        "readout 'best' is not one of form, ability, joint",
-    ),
-    "no source": (
-        '[{"benchmark": "sums", "readout": "form"}]',
-        "numbers of sums lack 'source', where they were published",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "message"), BAD_PUBLISHED.values(), ids=BAD_PUBLISHED)
-def test_published_numbers_that_say_nothing_are_refused(text, message):
-    with pytest.raises(UserError) as refused:
-        parse_published(text, ["sums"])
-    assert message in str(refused.value)
 
 
 def test_factors_are_shown_one_or_several(results, tmp_path):
@@ -435,9 +398,7 @@ def test_what_was_left_out_is_said(results, tmp_path):
     write_record({**record, "joint_left_out": said}, run / "assess_readout/test.json")
     factors = "The factor analysis is left out: 0 training models have every benchmark."
     write_record({"left_out": factors}, run / "analyze_factors/factors.json")
-    run_stage("write-report", "--results", run, "--benchmarks", "sums",
-              "--out", run / "report.html")  # fmt: skip
-    page = (run / "report.html").read_text(encoding="utf-8")
+    page = report(run, run / "report.html")
     assert said in page
     assert factors in page
 
@@ -472,11 +433,8 @@ def followed(name: str, number: int) -> pd.DataFrame:
 
 
 def test_held_out_runs_are_told_by_their_tables(with_runs):
-    run_stage(
-        "write-report", "--results", with_runs, "--benchmarks", "sums", "--zoo", "a", "first",
-        "second", "--followed", "first", "second", "--out", with_runs / "report.html",
-    )  # fmt: skip
-    page = (with_runs / "report.html").read_text(encoding="utf-8")
+    runs = {"a": {}, "first": {"held_out": True}, "second": {"held_out": True}}
+    page = report(with_runs, with_runs / "report.html", zoo={"runs": runs})
     assert "Tiny models of a made-up world.</strong> 3 training runs" in page
     text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
     assert "The short form: 10 % of the items tell the mean score of 6 checkpoints" in text
@@ -524,9 +482,7 @@ def test_one_factor_is_told_like_several(results, tmp_path):
         columns=["measure", "n_factors", "benchmark", "factor", "loading"],
     )
     write_table(loadings, folder / "analyze_factors" / "factors.parquet", "loadings")
-    run_stage("write-report", "--results", folder, "--benchmarks", "sums",
-              "--out", folder / "r.html")  # fmt: skip
-    page = (folder / "r.html").read_text(encoding="utf-8")
+    page = report(folder, folder / "r.html")
     assert "<td>0.75</td>" in page
     assert "<td>0.50 + 0.25</td>" in page
 

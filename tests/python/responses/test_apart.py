@@ -43,7 +43,7 @@ def test_the_questions_text_tells_it_too(tmp_path, itemwise):
     metadata.to_parquet(tmp_path / "m.parquet")
     table = table.drop(columns=["task", "doc_id", "doc_hash"])
     done = build(itemwise, tmp_path, table, "--item-metadata", tmp_path / "m.parquet",
-                 "--drop-incomplete")  # fmt: skip
+                 "--incomplete", "drop")  # fmt: skip
     assert done.status == 2
     assert "their questions agree (by the items' text)" in done.err
 

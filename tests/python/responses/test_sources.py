@@ -245,7 +245,7 @@ def build(itemwise, tmp_path):
 
 def test_stage_leaves_out_what_it_is_told_to(archive, build):
     (archive / "arc.csv").write_text((archive / "arc.csv").read_text() + "b/w,2,1\nc/v,1,0\n")
-    options = ["--distinct", "text", "--drop-incomplete", "--coverage", "1", "--lowest", "0.3"]
+    options = ["--distinct", "text", "--incomplete", "drop", "--coverage", "1", "--lowest", "0.3"]
     finished, out = build(archive, *options)
     assert finished.status == 0, finished.err
     left_out = read_record(out / "b.json")["left_out"]
@@ -266,8 +266,8 @@ BAD = {
     "everybody is lowest": (
         ["--lowest", "0.9"], "1 subjects are left of those with responses, 1 of them with a full",
     ),
-    "share of all": (["--lowest", "1"], "1 is not a number from 0 to below 1"),
-    "no number": (["--lowest", "few"], "few is not a number from 0 to below 1"),
+    "share of all": (["--lowest", "1"], "argument --lowest: 1 is not below 1"),
+    "no number": (["--lowest", "few"], "argument --lowest: 'few' is not a number"),
     "unknown column": (
         ["--distinct", "topic"], "benchmark 'arc': nothing is known of the items' 'topic'",
     ),

@@ -23,6 +23,7 @@ from itemwise.selection.search import (
 )
 from itemwise.stages import search_selection
 from itemwise.tables.contract import read_table, write_table
+from itemwise.workflow.schema import section_rules
 
 N_SUBJECTS, N_ITEMS = 180, 36
 
@@ -61,7 +62,7 @@ def files(population, data, tmp_path):
     return [
         *("--responses", names["responses"], "--items", names["items"]),
         *("--splits", names["splits"], "--full-scores", names["full"], "--benchmark", "q"),
-        *("--irt-models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
+        *("--models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
         *("--budget", 8, "--penalty", 0.2, "--trials", 8, "--inner-folds", 3),
     ]
 
@@ -109,7 +110,12 @@ def test_the_outer_fold_does_not_enter_inner_errors(candidate, data):
 
 def test_proposals_learn_and_go_on_alike():
     """A made-up objective: 2PL by anchors is best; after the start the search dwells there."""
-    space = Space(("1PL", "2PL", "3PL"), ("MAP", "EAP"), search.METHODS, (4, 40))
+    space = Space(
+        ("1PL", "2PL", "3PL"),
+        ("MAP", "EAP"),
+        tuple(section_rules("search")["methods"]["default"]),
+        (4, 40),
+    )
     past, seen = [], []
     for number in range(40):
         candidate, params, distributions = search.propose(space, past, number, 1)

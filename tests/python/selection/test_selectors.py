@@ -14,7 +14,7 @@ from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.matrix import write_responses
 from itemwise.selection.balance import Balance, deal
-from itemwise.selection.choose import METHODS, told_sizes
+from itemwise.selection.choose import told_sizes
 from itemwise.selection.selectors import (
     RIDGE,
     by_anchor_points,
@@ -28,6 +28,9 @@ from itemwise.selection.selectors import (
 )
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
+from itemwise.workflow.schema import section_rules
+
+METHODS = section_rules("selection")["method"]["enum"]
 
 
 def one_domain(n_items: int, size: int) -> Balance:
@@ -196,11 +199,13 @@ def test_penalty_shortens_the_selection_of_every_method(method, calibrated, tmp_
     chosen = []
     for more in ((), ("--penalty", 0.001), ("--penalty", 0.3)):
         assert select(calibrated, out, "--method", method, "--budget", 40, *more) == 0
-        chosen.append(read_table(out, "selection")["item"].tolist())
+        table = read_table(out, "selection")
+        chosen.append(table.loc[table["form"] == "A", "item"].tolist())
     assert len(chosen[2]) < len(chosen[1]) <= len(chosen[0]) <= 40
     # What is chosen is what the method chooses at that size.
     assert select(calibrated, out, "--method", method, "--budget", len(chosen[2])) == 0
-    assert read_table(out, "selection")["item"].tolist() == chosen[2]
+    table = read_table(out, "selection")
+    assert table.loc[table["form"] == "A", "item"].tolist() == chosen[2]
 
 
 def test_errors_of_prefixes_equal_those_of_forward_selection():
@@ -281,10 +286,10 @@ def test_nobody_is_predicted_from_items_that_he_helped_to_choose():
     assert np.corrcoef(flattered, y)[0, 1] > 0.2 > np.corrcoef(before[1], y)[0, 1]
 
 
-def test_thinning_draws(calibrated, tmp_path):
+def test_subsample_is_drawn(calibrated, tmp_path):
     out = tmp_path / "selection.parquet"
-    assert select(calibrated, out, "--method", "random", "--budget", 12, "--thin", 12) == 0
-    assert select(calibrated, out, "--method", "random", "--budget", 13, "--thin", 12) == 2
+    assert select(calibrated, out, "--method", "random", "--budget", 12, "--subsample", 12) == 0
+    assert select(calibrated, out, "--method", "random", "--budget", 13, "--subsample", 12) == 2
 
 
 def test_test_subjects_do_not_matter(calibrated, tmp_path):
@@ -311,7 +316,7 @@ MISTAKES = {
         ("--method", "anchors", "--threshold", 1), "--threshold means nothing to --method anchors",
     ),
     "penalty beside a threshold": (
-        ("--method", "information", "--threshold", 1, "--penalty", 1), "give that instead of",
+        ("--method", "information", "--threshold", 1, "--penalty", 1), "leave one of them out",
     ),
     "balance of the filter": (
         ("--method", "information", "--budget", 5, "--balance", "domain"), "knows no sub-domains",

@@ -9,8 +9,9 @@ import yaml
 
 from itemwise.errors import UserError
 from itemwise.paths import ROOT
-from itemwise.workflow.config import OVERRIDABLE, resolve, schema
+from itemwise.workflow.config import OVERRIDABLE, resolve
 from itemwise.workflow.config_page import describe
+from itemwise.workflow.schema import schema
 
 SMALL = {"run": "r", "benchmarks": {"arc": {"sources": "simulated"}}}
 

@@ -185,7 +185,7 @@ RUNS = [
     {"name": "little", "width": 32, "layers": 1, "left_out": OTHERS, "seed": 3},
     {"name": "other", "width": 16, "layers": 1, "share": 0.5},
 ]
-SHORT = ["--steps", 5, 20, 300, "--lines", 600]
+SHORT = ["--checkpoints", 5, 20, 300, "--lines", 600]
 
 
 def test_runs_are_trained_as_each_alone_however_many_at_once(
@@ -222,7 +222,9 @@ def test_killed_zoo_goes_on_and_ends_with_the_same_weights(trained, itemwise, tm
 
 def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise, tmp_path):
     runs = ['{"name": "odd", "width": 50}', '{"name": "even", "width": 16}']
-    done = itemwise("train-zoo", "--runs", *runs, "--steps", 1, "--lines", 100, "--out", tmp_path)
+    done = itemwise(
+        "train-zoo", "--runs", *runs, "--checkpoints", 1, "--lines", 100, "--out", tmp_path
+    )
     assert done.status == 2
     assert "run 'odd': width 50 does not divide" in done.err
     assert "odd: failed" in done.out
@@ -241,7 +243,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise,
     ],
 )
 def test_mistakes_in_runs_are_told_before_anything_is_trained(runs, message, itemwise, tmp_path):
-    done = itemwise("train-zoo", "--runs", *runs, "--steps", 1, "--out", tmp_path / "out")
+    done = itemwise("train-zoo", "--runs", *runs, "--checkpoints", 1, "--out", tmp_path / "out")
     assert done.status == 2
     assert message in done.err
     assert not (tmp_path / "out").exists()

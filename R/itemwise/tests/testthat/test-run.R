@@ -114,7 +114,7 @@ test_that("a stage's variables hide neither tables nor the library", {
     list.files(file.path(root, "R/itemwise/R"), "\\.R$", full.names = TRUE),
     parse
   )
-  taken <- c(run_tables()$name, unlist(lapply(library, assigned)))
+  taken <- c(run_tables()$session, unlist(lapply(library, assigned)))
   for (script in list.files(file.path(root, "R"), "\\.R$", full.names = TRUE)) {
     names <- assigned(parse(script))
     expect_true("opts" %in% names)

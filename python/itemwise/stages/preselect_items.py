@@ -1,4 +1,4 @@
-"""Thin the screened items before calibration, as metabench does to 350 a benchmark.
+"""Preselect some of the screened items before calibration, as metabench does 350 a benchmark.
 
 Of many random subsets the one whose worst fold is best: each fold's full scores are read
 out by one smooth of the sub-score, fitted to the other folds. Training subjects alone.
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.cli.options import add, whole_number
+from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.readout.random_subsets import minimax_form, thinning_errors
+from itemwise.readout.random_subsets import minimax_form, preselection_errors
 from itemwise.responses.inputs import (
     FEWEST_SUBJECTS,
     benchmark_scores,
@@ -34,15 +35,12 @@ def add_options(parser) -> None:
     add(parser, "splits", required=True)
     parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
     add(parser, "benchmark")
-    parser.add_argument("--size", type=whole_number(1), required=True, help="items to keep")
-    parser.add_argument(
-        "--draws", type=whole_number(1), default=10_000, help="random subsets (default: 10000)"
-    )
+    add_section(parser, "preselection", changes={"size": {"required": True}})
     add(parser, "seed", "out", "record")
 
 
 def run(options) -> None:
-    """Thin and write."""
+    """Choose and write."""
     began = time.perf_counter()
     items = read_table(options.items, "items")
     pool = screened_responses(options.responses, options.items)
@@ -55,9 +53,9 @@ def run(options) -> None:
     }
     if options.size < len(pool.items):
         kept, found = best_subset(options, pool)
-        thinned = (items["keep"] == 1) & ~items["item"].isin(kept)
-        items.loc[thinned, "keep"] = 0
-        items.loc[thinned, "reason"] = f"thinned to {options.size} items"
+        left_out = (items["keep"] == 1) & ~items["item"].isin(kept)
+        items.loc[left_out, "keep"] = 0
+        items.loc[left_out, "reason"] = f"not among the {options.size} preselected items"
         about |= found
     about |= {
         "n_kept": int((items["keep"] == 1).sum()),
@@ -76,14 +74,14 @@ def best_subset(options, pool) -> tuple[np.ndarray, dict]:
     if known.sum() < FEWEST_SUBJECTS:
         raise UserError(
             f"{options.full_scores}: {known.sum()} training subjects of benchmark "
-            f"'{options.benchmark}' have a full score; thinning needs at least "
+            f"'{options.benchmark}' have a full score; preselection needs at least "
             f"{FEWEST_SUBJECTS}: add subjects or full scores, or leave config key "
-            "'thinning.items' out"
+            "'preselection.size' out"
         )
     training = training.take(subjects=known)
     folds = read_table(options.splits, "splits").set_index("subject")["fold"]
     with tqdm(total=options.draws, unit=" subsets", disable=None, file=sys.stderr) as bar:
-        forms, rmse = thinning_errors(
+        forms, rmse = preselection_errors(
             training.matrix,
             scores.loc[training.subjects].to_numpy(),
             folds.loc[training.subjects].to_numpy(),
