@@ -49,11 +49,16 @@ def test_rule_fits_a_screen(name):
     assert RULES[name].strip().count("\n") < LONGEST
 
 
-@pytest.mark.parametrize("profile", ["default", "slurm"])
-def test_rules_that_do_not_say_what_they_need_get_it_from_the_profile(profile):
-    text = (ROOT / "profiles" / profile / "profile.yaml").read_text(encoding="utf-8")
-    asked = yaml.safe_load(text)["default-resources"]
+def test_rules_that_do_not_say_what_they_need_get_it_from_the_clusters_profile():
+    default, slurm = (
+        yaml.safe_load((ROOT / "profiles" / name / "profile.yaml").read_text(encoding="utf-8"))
+        for name in ("default", "slurm")
+    )
+    asked = slurm["default-resources"]
     assert (asked["mem_mb"], asked["runtime"]) == ("4000 * attempt", "60 * attempt")
+    # The default profile is always loaded; its keys would replace those of the cluster's.
+    assert not default.keys() & slurm.keys() - {"rerun-incomplete", "printshellcmds",
+                                                "show-failed-logs"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -84,7 +89,7 @@ def test_python_environment_has_the_versions_of_the_constraints():
     environment = yaml.safe_load((ROOT / "envs" / "python.yaml").read_text(encoding="utf-8"))
     for dependency in environment["dependencies"]:
         name, version = dependency.split(" =")
-        if name != "python":
+        if name not in ("python", "pip"):
             assert versions[name.removesuffix("-base")].split()[0] == version, name
 
 
