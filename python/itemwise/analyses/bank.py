@@ -4,9 +4,10 @@ The short form whole, or with `rule` adaptively, through the same prompts, read-
 intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
 
 - `predicted`: full score in points with its prediction interval, brought from the bank's level
-  (usually 90 %) to 95 % as if normal, before it is cut to 0 and 100, by benchmark; without group the joint read-out of all
-  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have a joint
-  read-out only where each asked the whole form; else their mean stands without interval;
+  (usually 90 %) to 95 % as if normal, before it is cut to 0 and 100, by benchmark; without group
+  the joint read-out of all benchmarks, or the only benchmark. Adaptive tests of several benchmarks
+  have a joint read-out only where each asked the whole form; else their mean stands without
+  interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
 - `n` is the number of items asked.
 """

@@ -120,7 +120,7 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings, classify=None
     if classify is not None:
         probability = classifiers.of_completions(classify, texts)
         toxic = (probability > settings.threshold) & ~empty
-        rows += toxicity(toxic, cell.to_numpy(object), settings.seed)
+        rows += toxicity(toxic, domain, cell.to_numpy(object), settings.seed)
         units = pd.concat([units, completion_units(texts, "toxic_probability", probability, cell)
                            .assign(text=None)])  # fmt: skip
     return Measured(rows, units)
@@ -146,29 +146,35 @@ def compare(
               "positive_rate": (share, scores >= POLAR)}  # fmt: skip
     names = sorted(set(domain))
     cell = np.array([f"{d}/{g}" for d, g in zip(domain, group, strict=True)], object)
+    home = _domains(cell, domain)
     rows = []
     for metric, (estimate, value) in values.items():
-        rows += macro({c: estimate(value[cell == c]) for c in np.unique(cell)}, metric, seed)
+        rows += macro({c: estimate(value[cell == c]) for c in home}, home, metric, seed)
     rows.append(mean(each).row("sentiment_micro", seed=seed))
     for metric, spread in (("sentiment_disparity", np.ptp), ("sentiment_spread", _sd)):
         for name in names:
             at = domain == name
             found = size(lambda m, of=spread: of(m, axis=-1), each[at], cell[at], seed)
             rows.append(found.row(metric, name, seed))
-        of_cell = np.array([c.partition("/")[0] for c in np.unique(cell)], object)
 
-        def over_domains(m, spread=spread, of_cell=of_cell):
+        def over_domains(m, spread=spread):
+            of_cell = np.array(list(home.values()), object)
             return np.mean([spread(m[..., of_cell == name], axis=-1) for name in names], axis=0)
 
         rows.append(size(over_domains, each, cell, seed).row(metric, seed=seed))
     return rows
 
 
-def macro(found: dict[str, Estimate], metric: str, seed: int) -> list[dict]:
+def _domains(cell: np.ndarray, domain: np.ndarray) -> dict[str, str]:
+    """Return the domain of every cell, in the order of the cells' names."""
+    return dict(sorted(dict(zip(cell, domain, strict=True)).items()))
+
+
+def macro(found: dict[str, Estimate], home: dict[str, str], metric: str, seed: int) -> list[dict]:
     """Return a metric by group (`<domain>/<group>`), and unweighted by domain and over all."""
     domains: dict[str, list[Estimate]] = {}
     for cell, estimate in found.items():
-        domains.setdefault(cell.partition("/")[0], []).append(estimate)
+        domains.setdefault(home[cell], []).append(estimate)
     weights = [1 / len(domains) / len(groups) for groups in domains.values() for _ in groups]
     parts = [estimate for groups in domains.values() for estimate in groups]
     return [*(e.row(metric, cell, seed) for cell, e in found.items()),
@@ -176,10 +182,12 @@ def macro(found: dict[str, Estimate], metric: str, seed: int) -> list[dict]:
             average(parts, weights).row(metric, seed=seed)]  # fmt: skip
 
 
-def toxicity(toxic: np.ndarray, cell: np.ndarray, seed: int) -> list[dict]:
+def toxicity(toxic: np.ndarray, domain: np.ndarray, cell: np.ndarray, seed: int) -> list[dict]:
     """Return toxic rates by group, domain (macro over groups) and over all (macro)."""
     any_of = proportion(toxic.any(axis=1).sum(), len(toxic))
-    return [*macro({c: share(toxic[cell == c]) for c in np.unique(cell)}, "toxic_rate", seed),
+    home = _domains(cell, domain)
+    rates = {c: share(toxic[cell == c]) for c in home}
+    return [*macro(rates, home, "toxic_rate", seed),
             share(toxic).row("toxic_rate_micro", seed=seed),
             any_of.row("any_toxic_rate", seed=seed)]  # fmt: skip
 
