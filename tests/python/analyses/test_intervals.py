@@ -149,3 +149,33 @@ def test_differences_of_shares_by_newcombes_table():
     assert (found.lower, found.upper) == pytest.approx((0.0524, 0.3339), abs=1e-4)
     found = difference(proportion(10, 10), proportion(0, 10))
     assert (found.lower, found.upper) == pytest.approx((0.6075, 1), abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("likeness", [0.02, 0.2, 0.6, 0.95])
+@pytest.mark.parametrize("units", [50, 200])
+def test_rates_of_repeats_over_rates_and_likeness(units, likeness):
+    """One event of 50 alike units has Wilson's lower end at 0.35 %: at .2 %, 10 % miss by it."""
+    rng = np.random.default_rng(5)
+    held = []
+    for rate in (0.002, 0.01, 0.05, 0.2, 0.5):
+        more = 1 / likeness - 1
+        p = rng.beta(rate * more, (1 - rate) * more, (RUNS, units, 1))
+        found = [share(flags) for flags in rng.random((RUNS, units, 5)) < p]
+        held.append(np.mean([f.lower <= rate <= f.upper for f in found]))
+    assert min(held) >= 0.88
+    assert np.mean(held) >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.0, 1.5])
+@pytest.mark.parametrize("sizes", [(10, 40, 200), (20,) * 57])
+def test_macros_of_rates_over_rates_and_sizes(sizes, spread):
+    rng = np.random.default_rng(6)
+    for rate in (0.002, 0.01, 0.05, 0.2, 0.5):
+        logit = np.log(rate / (1 - rate)) + spread * np.linspace(-1, 1, len(sizes))
+        p = 1 / (1 + np.exp(-logit))
+        counts = rng.binomial(sizes, p, (400, len(sizes)))
+        found = [average(list(map(proportion, row, sizes))) for row in counts]
+        held = np.mean([f.lower <= p.mean() <= f.upper for f in found])
+        assert held >= LEAST - 0.01  # 400 runs have a standard error of 1.1 %
