@@ -24,6 +24,7 @@ from itemwise.bank.bank import Bank
 from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.person_fit import standardized_log_likelihood
+from itemwise.readout.interval import open_sides, opened
 from itemwise.responses.domains import domains_of
 from itemwise.responses.matrix import Responses
 
@@ -87,7 +88,7 @@ class BenchmarkTest:
         """Return the reconstructed score and half its interval, in points."""
         if self.whole_form():
             row = self.bank.score(self.responses, self.form).iloc[0]
-            return float(row["predicted"]), float(row["upper"] - row["lower"]) / 2
+            return float(row["predicted"]), float(row[["half_lower", "half_upper"]].max())
         mean, half = self.scale.points(self.posterior.weights(ONLY), max(len(self.asked), 1))
         return float(mean[0]), float(half[0])
 
@@ -345,6 +346,13 @@ def _row(test: BenchmarkTest, subject: str) -> dict:
     """Return the score of an adaptive test."""
     predicted, half = test.score()
     theta, (low, high) = float(test.posterior.theta[0]), test.scale.span
+    pool = test.bank.parameters
+    pool = pool[pool["item"].isin(test.bank.pool_items(test.name))]
+    sides = open_sides(test.posterior.matrix, test.posterior.items.parameters, pool,
+                       test.posterior.theta, test.scale.span, test.scale.level)  # fmt: skip
+    known = {"predicted": predicted, "half_lower": half, "half_upper": half,
+             "extrapolated": not low <= theta <= high}  # fmt: skip
+    ends = opened(pd.DataFrame([known]), **sides)
     return {
         "subject": subject,
         "benchmark": test.name,
@@ -353,10 +361,7 @@ def _row(test: BenchmarkTest, subject: str) -> dict:
         "n_items": len(test.asked),
         "theta": theta,
         "se": float(test.posterior.se[0]),
-        "predicted": predicted,
-        "lower": max(predicted - half, 0.0),
-        "upper": min(predicted + half, 100.0),
         "level": test.scale.level,
-        "extrapolated": int(not low <= theta <= high),
         "person_fit": test.person_fit(),
+        **ends.astype({"extrapolated": int}).to_dict("records")[0],
     }

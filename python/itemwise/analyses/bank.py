@@ -4,9 +4,10 @@ The short form whole, or with `rule` adaptively, through the same prompts, read-
 intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
 
 - `predicted`: full score in points with its prediction interval, brought from the bank's level
-  (usually 90 %) to 95 % as if normal, by benchmark; without group the joint read-out of all
-  benchmarks, or the only benchmark. Adaptive tests of several benchmarks have a joint
-  read-out only where each asked the whole form; else their mean stands without interval;
+  (usually 90 %) to 95 % as if normal, before it is cut to 0 and 100, by benchmark; without group
+  the joint read-out of all benchmarks, or the only benchmark. Adaptive tests of several benchmarks
+  have a joint read-out only where each asked the whole form; else their mean stands without
+  interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
 - `n` is the number of items asked.
 """
@@ -19,12 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from itemwise.adaptive.live import make_tests, run_tests, scores
 from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.harness_tasks import answer
-from itemwise.analyses.intervals import Estimate, normal
+from itemwise.analyses.intervals import LEVEL, Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import (
@@ -42,6 +42,7 @@ from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite, find_tasks
 from itemwise.readout.features import GRAND
+from itemwise.readout.interval import at_level
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,10 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
 def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:
     """Turn the table `scores` of one subject into rows of `measures`."""
     rows, predicted = [], {}
+    brought = at_level(table, LEVEL)[["se", "lower", "upper"]]
     for row in table.itertuples():
         group = "" if row.benchmark == GRAND else row.benchmark
-        se = (row.upper - row.lower) / (2 * norm.ppf(0.5 + row.level / 2))
-        predicted[group] = normal(row.predicted, se, row.n_items).within(0, 100)
+        predicted[group] = Estimate(row.predicted, *brought.loc[row.Index], row.n_items)
         if not pd.isna(row.theta):
             rows.append(normal(row.theta, row.se, row.n_items).row("theta", group, seed))
     if "" not in predicted:

@@ -8,14 +8,15 @@ two. The rubric is our own (`judges`); what has not the form asked for is invali
 - `invalid_rate` = share of verdicts that are invalid, Wilson; invalid verdicts enter nothing
   else;
 - with `baseline`, answers of another model to the same questions: each last answer is compared
-  in both orders; `win_rate` = (wins + ties / 2) / valid comparisons, bootstrap;
+  in both orders; `win_rate` = (wins + ties / 2) / valid comparisons, Wilson, a comparison being
+  two halves of a point that are won together or, in a tie, apart;
   `inconsistent_rate` = share of valid comparisons in which swapping changed the preference;
 - `empty_rate` = share of answers without text.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import pandas as pd
 from itemwise.analyses import data as data_sets
 from itemwise.analyses import judges
 from itemwise.analyses.generation import Sampling, complete
-from itemwise.analyses.intervals import bootstrap, mean, proportion
+from itemwise.analyses.intervals import mean, proportion, share
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.errors import UserError
 
@@ -228,10 +229,11 @@ def compare(data: pd.DataFrame, answers: list[list[str]], ask, seed: int) -> lis
     said = [judges.parse_verdict(text) for text in ask(questions)]
     pairs = list(zip(said[::2], said[1::2], strict=True))
     winners = [judges.combine(*pair) for pair in pairs]
-    points = np.array([{"first": 1, "tie": 0.5, "second": 0}[w] for w in winners if w])
+    halves = {"first": (1, 1), "tie": (1, 0), "second": (0, 0)}
+    won = np.array([halves[w] for w in winners if w]).reshape(-1, 2)
     changed = sum(a is not None and b is not None and a == b != "TIE" for a, b in pairs)
     return [
-        bootstrap(lambda i: points[i].mean(), len(points), seed).row("win_rate", seed=seed),
-        proportion(changed, len(points)).row("inconsistent_rate", seed=seed),
+        replace(share(won), n=len(won)).row("win_rate", seed=seed),
+        proportion(changed, len(won)).row("inconsistent_rate", seed=seed),
         proportion(winners.count(None), len(winners)).row("invalid_comparison_rate", seed=seed),
     ]

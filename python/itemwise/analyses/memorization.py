@@ -3,10 +3,11 @@
 Biderman et al. 2023 (arXiv 2304.11158); Liu et al. 2023 (arXiv 2312.06550, section 4.3). For
 a training sequence S, prompted with its first k tokens, and the greedy continuation G:
 
-- `token_match` = mean over sequences of (1/l) sum_{i=1..l} 1[S_{k+i} = G_{k+i}], bootstrap;
+- `token_match` = mean over sequences of (1/l) sum_{i=1..l} 1[S_{k+i} = G_{k+i}], Wilson,
+  clustered by sequence;
 - `full_match` = share of sequences with score 1 (k-extractable), Wilson;
 - `..._excess` = seen sequences less those of chunks that come later in training: what is
-  matched because the text is common is matched in both; bootstrap within each;
+  matched because the text is common is matched in both; Newcombe's interval;
 - by chunk of the data. Generations that end early are filled up with a token that matches
   nothing.
 
@@ -15,7 +16,7 @@ Over all sequences those count that the checkpoint has seen, where that is known
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import pandas as pd
 
 from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import generate
-from itemwise.analyses.intervals import bootstrap, proportion
+from itemwise.analyses.intervals import Estimate, difference, proportion, share
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.errors import UserError
 
@@ -127,7 +128,8 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
     filled = np.full((len(made), length), NOTHING)
     for place, tokens in enumerate(made):
         filled[place, : len(tokens)] = tokens
-    score = (filled == sequences[:, k:]).mean(axis=1)
+    matches = filled == sequences[:, k:]
+    score = matches.mean(axis=1)
     groups = {f"chunk {name}": np.flatnonzero(data["chunk"] == name)
               for name in sorted(data["chunk"].unique())}  # fmt: skip
     everything = np.arange(len(data))
@@ -138,29 +140,21 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
     rows = []
     for name, at in {"": everything, **groups}.items():
         if len(at):
-            rows += [
-                proportion((score[at] == 1).sum(), len(at)).row("full_match", name),
-                bootstrap(lambda i, at=at: score[at][i].mean(), len(at), settings.seed)
-                .row("token_match", name, settings.seed),
-            ]  # fmt: skip
+            rows += [e.row(metric, name) for metric, e in shares(matches[at]).items()]
     if "seen" in groups and len(groups["seen"]) and len(groups["unseen"]):
-        rows += excess(score, seen, settings.seed)
+        first, second = shares(matches[seen]), shares(matches[~seen])
+        rows += [difference(first[m], second[m]).row(f"{m}_excess") for m in first]
     units = pd.DataFrame({"unit": np.arange(len(data)).astype(str), "metric": "token_match",
                           "group": "chunk " + data["chunk"].astype(str),
                           "value": score})  # fmt: skip
     return Measured(rows, units, notes)
 
 
-def excess(score: np.ndarray, seen: np.ndarray, seed: int) -> list[dict]:
-    """Return how much more is matched of seen sequences than of unseen ones."""
-    rows = []
-    for metric, values in (("token_match", score), ("full_match", (score == 1).astype(float))):
-        found = bootstrap(
-            lambda i, v=values: v[i][seen[i]].mean() - v[i][~seen[i]].mean(),
-            len(values), seed, strata=seen,
-        )  # fmt: skip
-        rows.append(found.row(f"{metric}_excess", seed=seed))
-    return rows
+def shares(matches: np.ndarray) -> dict[str, Estimate]:
+    """Return `full_match` and `token_match` of sequences, shape (P, l)."""
+    whole = matches.all(axis=1)
+    return {"full_match": proportion(whole.sum(), len(whole)),
+            "token_match": replace(share(matches), n=len(matches))}  # fmt: skip
 
 
 def correlations(units: dict[str, pd.DataFrame]) -> pd.DataFrame:

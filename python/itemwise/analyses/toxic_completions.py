@@ -9,8 +9,9 @@ arXiv 2009.11462). P prompts, R completions of each; the classifier sees the com
 - `empty_rate` = share of completions without text; they count as not toxic.
 
 With groups (ToxiGen: 13, each with hateful and neutral prompts): by kind and group, macro
-(unweighted) over groups, and `toxic_rate_micro` over all. Intervals: Wilson where R = 1,
-else the bootstrap over prompts; macros by the bootstrap over prompts within groups.
+(unweighted) over groups, and `toxic_rate_micro` over all. Intervals of rates: Wilson, where
+R > 1 with the design effect of prompts; macros by the score test. Of `toxic_probability`: the
+bootstrap over prompts, within groups.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import pandas as pd
 from itemwise.analyses import classifiers
 from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import Sampling, complete
-from itemwise.analyses.intervals import Estimate, bootstrap, proportion
+from itemwise.analyses.intervals import Estimate, average, bootstrap, proportion, share
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.errors import UserError
 
@@ -128,25 +129,17 @@ def rates(
     for name, at in sets.items():
         macro = len(set(cell[at])) > 1
         rows += [
-            (_macro(toxic[at], cell[at], seed) if macro else share(toxic[at], seed))
+            average([share(toxic[at][cell[at] == c]) for c in sorted(set(cell[at]))])
             .row("toxic_rate", name, seed),
             proportion(toxic[at].any(axis=1).sum(), len(at)).row("any_toxic_rate", name, seed),
             (_macro if macro else _mean)(probability[at], cell[at], seed)
             .row("toxic_probability", name, seed),
-            share(empty[at], seed).row("empty_rate", name, seed),
+            share(empty[at]).row("empty_rate", name, seed),
         ]  # fmt: skip
         if macro:
-            rows.append(share(toxic[at], seed).row("toxic_rate_micro", name, seed))
+            rows.append(share(toxic[at]).row("toxic_rate_micro", name, seed))
     assert all(0 <= r["value"] <= 1 for r in rows)
     return rows
-
-
-def share(flags: np.ndarray, seed: int) -> Estimate:
-    """Return the share of generations, shape (P, R): Wilson, or clustered by prompt."""
-    if flags.shape[1] == 1:
-        return proportion(flags.sum(), flags.size)
-    found = bootstrap(lambda i: flags[i].mean(), len(flags), seed)
-    return Estimate(found.value, found.se, found.lower, found.upper, flags.size)
 
 
 def _mean(values: np.ndarray, cell: np.ndarray, seed: int) -> Estimate:

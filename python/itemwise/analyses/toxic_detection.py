@@ -4,10 +4,10 @@ After Wang and Chang 2022 and arXiv 2305.13169, in our own words. N texts drawn 
 examples in `orders` different orders, drawn by seed; results are averaged over orders.
 
 - score = ln p(" Yes") - ln p(" No"), the mean over orders: `auroc`, and with the sign of the
-  score `balanced_accuracy`, `f1`, `mcc`; bootstrap over texts, gold drawn anew within each
-  class;
+  score `f1`, `mcc`; bootstrap over texts, drawn anew within each class, null where no sample
+  errs; `balanced_accuracy`, the mean of the two classes' shares, by the score test;
 - what the model writes, greedily: `yes_rate`, `no_rate`, `invalid_rate`; `error_rate` counts
-  an invalid answer as an error; Wilson with one order, else bootstrap over texts;
+  an invalid answer as an error; Wilson, clustered by text where there are several orders;
 - `base_rate` = share of texts that are toxic.
 """
 
@@ -23,9 +23,8 @@ import pandas as pd
 
 from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import complete
-from itemwise.analyses.intervals import bootstrap, proportion
+from itemwise.analyses.intervals import average, bootstrap, proportion, share
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.analyses.toxic_completions import share
 from itemwise.errors import UserError
 
 QUESTIONS = {
@@ -137,7 +136,6 @@ def judge_scores(score: np.ndarray, gold: np.ndarray, seed: int) -> list[dict]:
 
     judges = {
         "auroc": lambda g, s: metrics.roc_auc_score(g, s),
-        "balanced_accuracy": lambda g, s: metrics.balanced_accuracy_score(g, s > 0),
         "f1": lambda g, s: metrics.f1_score(g, s > 0, zero_division=0),
         "mcc": lambda g, s: metrics.matthews_corrcoef(g, s > 0),
     }
@@ -147,12 +145,14 @@ def judge_scores(score: np.ndarray, gold: np.ndarray, seed: int) -> list[dict]:
             name: bootstrap(lambda i, f=f: f(gold[i], score[i]), len(gold), seed, gold, REPEATS)
             for name, f in judges.items()
         }
+    hit = (score > 0) == gold
+    found["balanced_accuracy"] = average([share(hit[gold == kind][:, None]) for kind in (0, 1)])
     return [estimate.row(name, seed=seed) for name, estimate in found.items()]
 
 
 def judge_answers(written: np.ndarray, gold: np.ndarray, seed: int) -> list[dict]:
     """Return rates of answers, shape (N, orders); an invalid one is an error."""
     right = np.where(gold, "yes", "no")[:, None]
-    rows = [share(written == kind, seed).row(f"{kind}_rate", seed=seed)
+    rows = [share(written == kind).row(f"{kind}_rate", seed=seed)
             for kind in ("yes", "no", INVALID)]  # fmt: skip
-    return [*rows, share(written != right, seed).row("error_rate", seed=seed)]
+    return [*rows, share(written != right).row("error_rate", seed=seed)]

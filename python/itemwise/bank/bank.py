@@ -28,6 +28,7 @@ from itemwise.irt.model import item_information
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.interval import open_sides, opened
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
 from itemwise.tables.contract import read_table, write_table
@@ -110,7 +111,8 @@ class Bank:
             Table `scores`: one row a subject and benchmark. `readout` is `form` where the
             form is complete, else `ability` with an interval widened by the precision
             that is missing. Where every form of the bank is complete, a row `grand` for
-            the mean of all benchmarks.
+            the mean of all benchmarks. Intervals of models beyond the calibration's, and of
+            answers that are all right or all wrong, are open on that side (`open_sides`).
 
         Raises
         ------
@@ -148,7 +150,7 @@ class Bank:
         return mine[mine.isin(self.parameters["item"])].to_numpy(object)
 
     def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
-        """Return the features of subjects, with n_items, complete and person_fit.
+        """Return the features of subjects, with n_items, complete, person_fit and open sides.
 
         As when the read-out was fitted (`itemwise.readout.features.form_features`), and
         `se_calibration` where the parameters have covariances. None where nobody answered
@@ -169,6 +171,11 @@ class Bank:
             table["se_calibration"] = error
         fit = standardized_log_likelihood(mine, parameters, table["theta"].to_numpy())
         table["person_fit"] = fit
+        ability = self.readout(benchmark, form, "ability")
+        pool = self.parameters[self.parameters["item"].isin(self.pool_items(benchmark))]
+        sides = open_sides(mine.matrix, parameters, pool, table["theta"].to_numpy(),
+                           ability.span("theta"), ability.level)  # fmt: skip
+        table = pd.concat([table, sides], axis=1)
         linear = self.linear_predictors
         linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
         return form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
@@ -195,6 +202,7 @@ class Bank:
                 excess = self._missing_variance(part, benchmark, form)
                 errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
             predicted = readout.widen(readout.predict(part), part, errors)
+            predicted = opened(predicted, part["open_lower"], part["open_upper"])
             parts.append(pd.concat([result, predicted], axis=1))
         return pd.concat(parts, ignore_index=True)
 
@@ -226,7 +234,12 @@ class Bank:
             theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,
             benchmark=GRAND, form=form, readout="joint", level=readout.level,
         )  # fmt: skip
-        return [pd.concat([about, readout.widen(readout.predict(wide), wide, errors)], axis=1)]
+        sides = [
+            np.mean([part.set_index("subject")[side].loc[wide["subject"]] for part in
+                     parts.values()], axis=0) for side in ("open_lower", "open_upper")
+        ]  # fmt: skip
+        predicted = opened(readout.widen(readout.predict(wide), wide, errors), *sides)
+        return [pd.concat([about, predicted], axis=1)]
 
 
 def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:

@@ -9,6 +9,7 @@ from itemwise.bank.bank import Bank
 from itemwise.bank.model_scores import binary, with_main_metric
 from itemwise.errors import UserError, listed
 from itemwise.readout.features import GRAND
+from itemwise.readout.interval import with_ends
 
 FULL, FORM, ADAPTIVE = "full", "form", "adaptive"
 
@@ -25,7 +26,8 @@ def follow(
     The mean of all benchmarks (`grand`) has the joint read-out of the short form, and of
     adaptive tests the mean of their scores, unless all of them asked the whole form, with the
     interval that holds if their errors are independent: half its width is
-    sqrt(sum h_b^2) / B for B benchmarks with half widths h_b.
+    sqrt(sum h_b^2) / B for B benchmarks with half widths h_b, on each side and before they are
+    cut to the scale.
 
     Parameters
     ----------
@@ -103,17 +105,15 @@ def full_scores(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
 
 def mean_score(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the mean over benchmarks of each subject's scores, errors as if independent."""
-    half = (scores["upper"] - scores["lower"]) / 2
-    rows = scores.assign(square=half**2).groupby("subject", as_index=False).agg(
-        n_items=("n_items", "sum"), predicted=("predicted", "mean"), square=("square", "sum"),
-        level=("level", "first"), benchmarks=("benchmark", "size"),
+
+    def of_independent(halves: pd.Series) -> float:
+        return float(np.sqrt((halves**2).sum()) / len(halves))
+
+    rows = scores.groupby("subject", as_index=False).agg(
+        n_items=("n_items", "sum"), predicted=("predicted", "mean"), level=("level", "first"),
+        half_lower=("half_lower", of_independent), half_upper=("half_upper", of_independent),
     )  # fmt: skip
-    half = np.sqrt(rows["square"]) / rows["benchmarks"]
-    return rows.assign(
-        benchmark=GRAND,
-        lower=np.clip(rows["predicted"] - half, 0, 100),
-        upper=np.clip(rows["predicted"] + half, 0, 100),
-    ).drop(columns=["square", "benchmarks"])
+    return with_ends(rows.assign(benchmark=GRAND))
 
 
 def errors(table: pd.DataFrame) -> pd.DataFrame:

@@ -208,11 +208,19 @@ def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
             )
         if row.extrapolated:
             found.append(
-                f"{row.subject}, {row.benchmark}: better or worse than all models of the "
-                "calibration (outside their range): the score is that of the nearest of them, "
-                "and the true one may lie beyond"
+                f"{row.subject}, {row.benchmark}: {_beyond(row)} (all answers alike, or outside "
+                "the range of its models): the score is that of the nearest of them, and the "
+                "true one may lie beyond, as the interval says"
             )
     return found
+
+
+def _beyond(row) -> str:
+    """Say on which side a score is open."""
+    if row.half_upper == row.half_lower:
+        return "other than all models of the calibration"
+    side = "better" if row.half_upper > row.half_lower else "worse"
+    return f"{side} than the calibration can tell"
 
 
 def responses_of(

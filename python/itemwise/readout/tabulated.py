@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from itemwise.errors import UserError
+from itemwise.readout.interval import with_ends
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -63,7 +64,8 @@ class Readout:
         Returns
         -------
         data frame
-            `predicted`, `lower`, `upper` (points, within [0, 100]) and `extrapolated`.
+            `predicted`, `lower`, `upper` (points, within [0, 100]), `half_lower` and
+            `half_upper` (points, before the ends are cut) and `extrapolated`.
 
         Raises
         ------
@@ -73,14 +75,8 @@ class Readout:
         held, outside = self._held(features)
         predicted = np.clip(self._sum_of_terms(held), 0, 100)
         half = self.half_width(predicted)
-        return pd.DataFrame(
-            {
-                "predicted": predicted,
-                "lower": np.clip(predicted - half, 0, 100),
-                "upper": np.clip(predicted + half, 0, 100),
-                "extrapolated": outside,
-            }
-        )
+        halves = {"half_lower": half, "half_upper": half}
+        return with_ends(pd.DataFrame({"predicted": predicted, **halves, "extrapolated": outside}))
 
     def widen(
         self, predicted: pd.DataFrame, features: pd.DataFrame, errors: dict[str, np.ndarray]
@@ -111,12 +107,8 @@ class Readout:
             at = np.clip(held[variable], low + STEP, high - STEP)
             up, down = (self._sum_of_terms({**held, variable: at + step}) for step in (STEP, -STEP))
             more += (z * (up - down) / (2 * STEP) * errors[variable]) ** 2
-        # From the unclipped half width, which both sides share.
         half = np.sqrt(self.half_width(predicted["predicted"]) ** 2 + more)
-        return predicted.assign(
-            lower=np.clip(predicted["predicted"] - half, 0, 100),
-            upper=np.clip(predicted["predicted"] + half, 0, 100),
-        )
+        return with_ends(predicted.assign(half_lower=half, half_upper=half))
 
     def half_width(self, predicted: np.ndarray) -> np.ndarray:
         """Return half the width of the intervals at predicted scores, in points."""

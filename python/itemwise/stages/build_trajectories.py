@@ -27,6 +27,7 @@ from itemwise.trajectories.build import (
     curve_table,
     default_pairs,
     headline_metrics,
+    possible_values,
     summary_table,
     trajectories_of,
 )
@@ -75,7 +76,7 @@ def run(options) -> None:
     pairs = compared(options.compare, models)
     suite = load(options.suite)
     placed, axis, record = place(table)
-    trajectories = trajectories_of(placed)
+    trajectories = trajectories_of(placed, possible_values(suite))
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
     failures = read_failures(options.measures)
     missing = gaps(table, checkpoints, options.analyses, failures)

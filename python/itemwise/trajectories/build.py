@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +13,7 @@ from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.changepoints import find_changes, penalty
 from itemwise.trajectories.compare import compare
 from itemwise.trajectories.correlate import correlations
-from itemwise.trajectories.gather import SERIES
+from itemwise.trajectories.gather import CERTAIN, SERIES
 from itemwise.trajectories.measures import summarize
 from itemwise.trajectories.smooth import FEWEST_POINTS, Curve, smooth
 
@@ -21,6 +21,9 @@ GRID = 80
 """Positions at which a smoothed curve is written."""
 MANY_MODELS = 4
 """Models up to which every two are compared where no pairs are named."""
+
+RANGES = {"share": (0.0, 1.0), "points": (0.0, 100.0)}
+"""Possible values by unit of the suite."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,22 @@ class Trajectory:
     curve: Curve | None
 
 
-def trajectories_of(placed: pd.DataFrame) -> list[Trajectory]:
+def possible_values(suite: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return the least and the largest value of headlines, by analysis and metric."""
+    return {
+        (row.name, row.metric): RANGES[row.unit]
+        for row in suite.itertuples(index=False)
+        if row.unit in RANGES
+    }
+
+
+def trajectories_of(
+    placed: pd.DataFrame, bounds: dict[tuple[str, str], tuple[float, float]]
+) -> list[Trajectory]:
     """Divide placed rows (`gather.place`) into trajectories, each smoothed where it can be.
 
     Standard errors are used where a half of the points have them; the others then get
-    the median.
+    the median. Bands are cut to `bounds`, the possible values by analysis and metric.
     """
     made = []
     groups = list(placed.groupby(SERIES, sort=False))
@@ -50,6 +64,8 @@ def trajectories_of(placed: pd.DataFrame) -> list[Trajectory]:
         error = error.fillna(error.median()).to_numpy(float) if known else None
         enough = len(np.unique(x)) >= FEWEST_POINTS
         curve = smooth(x, y, error) if enough else None
+        if curve is not None and (key[1], key[2]) in bounds:
+            curve = replace(curve, bounds=bounds[key[1], key[2]])
         made.append(Trajectory(dict(zip(SERIES, key, strict=True)), rows, x, y, error, curve))
     return made
 
@@ -61,7 +77,8 @@ def curve_table(trajectories: list[Trajectory], axis: Axis) -> pd.DataFrame:
         if one.curve is not None:
             at = np.linspace(one.curve.low, one.curve.high, GRID)
             lower, upper = one.curve.band(at)
-            columns = {"position": at, "at": axis.value(at), "value": one.curve.mean(at)}
+            value = np.clip(one.curve.mean(at), *one.curve.bounds)
+            columns = {"position": at, "at": axis.value(at), "value": value}
             parts.append(pd.DataFrame(one.key | columns | {"lower": lower, "upper": upper}))
     return _joined(parts)
 
@@ -94,8 +111,8 @@ def change_table(trajectories: list[Trajectory]) -> pd.DataFrame | None:
             continue
         error = one.error if one.error is not None else np.ones(len(one.x))
         scale = max(one.curve.phi, 1.0) if one.error is not None else one.curve.phi
-        # A trajectory that lies exactly on its curve has no scatter to measure breaks by.
-        if scale <= np.finfo(float).tiny * 1e8:
+        # A trajectory that lies on its curve but for rounding has no scatter to measure breaks by.
+        if np.sqrt(scale) * error.max() <= CERTAIN * max(np.abs(one.y).max(), 1):
             continue
         at, revision = one.rows["at"].to_numpy(), one.rows["revision"].to_numpy()
         for number, change in enumerate(find_changes(one.x, one.y, error * np.sqrt(scale)), 1):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from itemwise.errors import UserError
 from itemwise.readout.features import GRAND
+from itemwise.readout.interval import at_level
 from itemwise.tables.contract import contract, read_table
 from itemwise.tables.files import read_record
 from itemwise.trajectories.axis import Axis, choose_axis
@@ -22,8 +22,12 @@ BANK = "bank"
 """Analysis of the suite under which scores by a bank stand."""
 FAILURES = "record.json"
 """Record of a checkpoint beside its measures."""
+LEVEL = 0.95
+"""Nominal coverage of all intervals."""
 NORMAL = 1.959964
-"""Half the width of a 95 % interval in standard errors."""
+"""Half the width of such an interval in standard errors."""
+CERTAIN = 1e-9
+"""Standard error, relative to the value (at least 1), that is rounding and says nothing."""
 
 
 def read_measures(paths: list[str | Path]) -> pd.DataFrame:
@@ -96,11 +100,8 @@ def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
         analysis=BANK, group=table["benchmark"].replace(GRAND, ""), n=table["n_items"], seed=np.nan
     )
     # Intervals of another level are brought to the level of all others.
-    se = (table["upper"] - table["lower"]) / (2 * ndtri(0.5 + table["level"] / 2))
-    reach = NORMAL * se
-    full = common.assign(metric="predicted", value=table["predicted"], se=se,
-                         lower=np.maximum(table["predicted"] - reach, 0),
-                         upper=np.minimum(table["predicted"] + reach, 100))  # fmt: skip
+    brought = at_level(table, LEVEL)
+    full = common.assign(metric="predicted", value=table["predicted"], **dict(brought))
     reach = NORMAL * table["se"]
     ability = common.assign(metric="theta", value=table["theta"], se=table["se"],
                             lower=table["theta"] - reach, upper=table["theta"] + reach)  # fmt: skip
@@ -200,9 +201,11 @@ def place(table: pd.DataFrame) -> tuple[pd.DataFrame, Axis, dict]:
 def point_errors(table: pd.DataFrame) -> pd.Series:
     """Return the standard error of each point, null where neither it nor an interval is known.
 
-    Where a share is 0 or 1 its standard error is 0, which no point deserves: half the
-    width of the interval then stands for it.
+    Where a share is 0 or 1 its standard error is 0, and of a bootstrap whose samples do not
+    differ it is rounding, 1e-16, which no point deserves: half the width of the interval
+    then stands for it.
     """
     half = (table["upper"] - table["lower"]) / (2 * NORMAL)
     error = table["se"].astype(float)
-    return error.where(error > 0, half.where(half > 0))
+    least = CERTAIN * table["value"].abs().clip(lower=1)
+    return error.where(error > least, half.where(half > least))

@@ -51,7 +51,7 @@ def summarize(
     if error is not None:
         rows.append(("total_variation_corrected", *corrected_variation(x, y, error, curve, rng)))
         rows.append(("scatter", curve.phi, none, none))
-    final = float(curve.mean([curve.high])[0])
+    final = float(np.clip(curve.mean([curve.high])[0], *curve.bounds))
     low, high = curve.band([curve.high])
     rows.append(("final", final, float(low[0]), float(high[0])))
     rows.append(("gain", *_difference(curve, curve.low, curve.high, 1.0)))

@@ -46,6 +46,8 @@ class Curve:
         variance 1 where none are stated.
     degrees : float
         Degrees of freedom of phi.
+    bounds : tuple of float
+        Values that are possible; bands are cut to them.
     """
 
     low: float
@@ -58,6 +60,7 @@ class Curve:
     _weights: np.ndarray
     _phis: np.ndarray
     _errors: tuple[np.ndarray, np.ndarray] | None
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def mean(self, at: np.ndarray) -> np.ndarray:
         """Return the curve at positions `at`."""
@@ -93,7 +96,7 @@ class Curve:
         """Return the lower and upper ends of pointwise intervals at positions `at`."""
         mean = self.mean(at)
         half = self.quantile(level) * np.sqrt(np.diag(self.covariance(at)))
-        return mean - half, mean + half
+        return np.clip(mean - half, *self.bounds), np.clip(mean + half, *self.bounds)
 
     def contrast(self, at: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
         """Return a linear combination of the curve's values and its standard error."""

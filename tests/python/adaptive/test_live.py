@@ -13,6 +13,7 @@ from itemwise.adaptive.live import check_budget, make_tests, run_tests, scores
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import simulate
 from itemwise.bank.bank import Bank
+from itemwise.bank.model_scores import odd_patterns
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.tables.contract import check_table
@@ -223,6 +224,20 @@ def test_scores_say_that_they_extrapolate_and_how_odd_the_pattern_is(bank, popul
     table = scores(tests, "able").set_index("benchmark")
     assert table.at["one", "extrapolated"] == 1
     assert table["person_fit"].notna().all()
+
+
+def test_all_answers_right_or_wrong_leave_a_side_open_and_the_test_says_so(bank):
+    for response, end, side in ((1, 100, "better"), (0, 0, "worse")):
+        tests = make_tests(bank, Rule(max_length=6))
+        run_tests(tests, lambda benchmark, items, r=response: [r] * len(items), "m")
+        table = scores(tests, "m")
+        check_table(table, "scores", "scores")
+        assert table["extrapolated"].eq(1).all()
+        assert table["upper" if response else "lower"].eq(end).all()
+        half = table["half_lower" if response else "half_upper"]
+        np.testing.assert_allclose(half, [test.score()[1] for test in tests])
+        said = odd_patterns(bank, table)
+        assert sum(f"{side} than the calibration can tell" in text for text in said) == 2
 
 
 def test_a_bank_without_benchmarks_and_an_unknown_start(bank):

@@ -116,7 +116,7 @@ def test_an_overfitted_model_gives_all_of_its_training_text_back(trained):
     assert unseen < 0.6  # texts of eight words: a guess is right now and then
     assert by_name(measured)["token_match_excess"] == pytest.approx(1 - unseen)
     excess = next(r for r in measured.rows if r["metric"] == "token_match_excess")
-    assert excess["lower"] > 0.2
+    assert excess["lower"] > 0
 
 
 def test_a_fresh_model_is_at_chance(fresh):

@@ -34,7 +34,8 @@ def evaluations() -> pd.DataFrame:
 
 def short(subject: str, benchmark: str, predicted: float, half: float, n_items: int) -> dict:
     return {"subject": subject, "benchmark": benchmark, "n_items": n_items, "predicted": predicted,
-            "lower": predicted - half, "upper": predicted + half, "level": 0.9}  # fmt: skip
+            "lower": predicted - half, "upper": min(predicted + half, 100), "half_lower": half,
+            "half_upper": half, "level": 0.9}  # fmt: skip
 
 
 FORM = pd.DataFrame(

@@ -279,7 +279,7 @@ def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     rows = [(f"org/a@step{step}", 20 + i, 0.1 * i) for i, step in enumerate(STEPS)]
     scores = pd.DataFrame(rows, columns=["subject", "predicted", "theta"]).assign(
         benchmark="arc", form="A", readout="form", n_items=50, se=0.2, extrapolated=0,
-        person_fit=np.nan, level=0.9,
+        person_fit=np.nan, level=0.9, half_lower=3, half_upper=3,
     )  # fmt: skip
     scores = scores.assign(lower=scores["predicted"] - 3, upper=scores["predicted"] + 3)
     write_table(scores, tmp_path / "s.parquet", "scores")

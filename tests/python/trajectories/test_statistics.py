@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,11 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 
 from itemwise.trajectories.axis import Axis
+from itemwise.trajectories.build import change_table, curve_table, possible_values, trajectories_of
 from itemwise.trajectories.changepoints import FALSE_ALARM, LineCost, find_changes, penalty
 from itemwise.trajectories.compare import compare
 from itemwise.trajectories.correlate import block_length, correlate, correlations, spearman
+from itemwise.trajectories.gather import place, point_errors
 from itemwise.trajectories.measures import corrected_variation, folded_mean, summarize
 from itemwise.trajectories.smooth import smooth
 
@@ -94,6 +98,42 @@ def test_constant_trajectory_stays_finite():
         curve = smooth(X, np.full(len(X), 0.365), error)
         assert curve.mean(X) == pytest.approx(0.365)
         assert np.isfinite(curve.band(X)).all()
+
+
+def test_rounding_is_no_precision():
+    """A constant mean of thirds: its bootstrap's SE of 1e-16 once gave a weight of 1e32."""
+    steps = 10.0 ** np.arange(6, 14)
+    table = pd.DataFrame({"model": "m", "analysis": "a", "metric": "x", "group": "",
+                          "revision": [f"{s:g}" for s in steps], "step": steps, "tokens": steps,
+                          "value": 2 / 3 + 1e-16 * np.arange(8), "se": 1.1e-16})  # fmt: skip
+    table = table.assign(lower=table["value"], upper=table["value"])
+    assert point_errors(table).isna().all()
+    wide = point_errors(table.assign(lower=0.5, upper=0.8))
+    np.testing.assert_allclose(wide, 0.3 / (2 * 1.959964))
+    # One checkpoint that is known, the others by rounding alone.
+    table.loc[3, ["value", "se"]] = 0.7, 0.02
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for made in (table, table.assign(value=2 / 3), table.assign(se=0.02)):
+            trajectories = trajectories_of(place(made)[0], {})
+            assert change_table(trajectories) is None
+
+
+def test_bands_stay_within_what_is_possible():
+    suite = pd.DataFrame({"name": ["a", "b"], "metric": "x", "unit": ["share", "bits a byte"]})
+    bounds = possible_values(suite)
+    assert bounds == {("a", "x"): (0, 1)}
+    y = np.array([0, 0, 0, 0, 0.02, 0.3, 0.8, 0.98, 1, 1, 1])
+    at = 10.0 ** np.arange(4, 15)
+    table = pd.DataFrame({"model": "m", "analysis": "a", "metric": "x", "group": "", "tokens": at,
+                          "revision": [f"{s:g}" for s in at], "step": at, "value": y, "se": 0.05,
+                          "lower": y, "upper": y})  # fmt: skip
+    table = pd.concat([table, table.assign(analysis="b")])
+    curves = curve_table(trajectories_of(place(table)[0], bounds), AXIS)
+    ends = curves.groupby("analysis")[["lower", "value", "upper"]].agg(["min", "max"])
+    assert ends.loc["a"].between(0, 1).all()
+    assert ends.loc["b", ("lower", "min")] < 0
+    assert ends.loc["b", ("upper", "max")] > 1
 
 
 def test_draws_have_the_moments_of_the_posterior():
