@@ -33,6 +33,7 @@ if (!interactive()) {
   source(file.path(here, "lib/parquet.R"))
   source(file.path(here, "lib/linear.R"))
   source(file.path(here, "lib/readout_data.R"))
+  source(file.path(here, "lib/smooths.R"))
   source(file.path(here, "lib/readout.R"))
   source(file.path(here, "lib/joint.R"))
   source(file.path(here, "lib/terms.R"))

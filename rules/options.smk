@@ -250,6 +250,7 @@ def report_inputs(wildcards):
         "fit_irt": ["parquet", "json"],
         "score_subjects": ["parquet"],
         "select_items": ["parquet", "json"],
+        "fit_readout": ["parquet", "json"],
         "draw_baseline": ["parquet", "json"],
     }
     files = [

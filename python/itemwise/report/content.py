@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
@@ -30,6 +31,7 @@ class Benchmark:
     selection: pd.DataFrame
     select: dict
     reconstructions: pd.DataFrame
+    trained: pd.DataFrame
     features: pd.DataFrame
     baseline: pd.DataFrame
     cluster: pd.Series
@@ -40,6 +42,7 @@ class Benchmark:
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
     thinning: dict | None = None
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> pd.DataFrame:
@@ -63,7 +66,16 @@ class Benchmark:
         table = self.reconstructions
         asked = table["form"].str.startswith("random") & (table["readout"] == readout)
         drawn = table[asked & (table["set"] == "test")]
-        return pd.DataFrame([accuracy(part) for _, part in drawn.groupby("form")])
+        rows = [accuracy(part) for _, part in drawn.groupby("form")]
+        return pd.DataFrame(rows, columns=["rmse", "mae", "coverage"], dtype=float)
+
+    @property
+    def detectable(self) -> dict:
+        """The smallest difference that the selected form finds, by training models."""
+        own = (self.trained["form"] == MAIN_FORM) & (self.trained["readout"] == MAIN_READOUT)
+        return minimum_detectable_difference(
+            self.trained[own], optimism=self.select.get("optimism", 1.0)
+        )
 
     @property
     def test_clusters(self) -> pd.Series:
@@ -97,6 +109,8 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         selection=read_table(file("select_items"), "selection"),
         select=read_record(file("select_items", "json")),
         reconstructions=read_test(run, name),
+        trained=read_table(file("fit_readout"), "reconstructions"),
+        failed=read_record(file("fit_readout", "json")).get("left_out", {}),
         features=read_test(run, name, "features"),
         calibration_share=calibration_share(read_table(file("score_forms"), "abilities")),
         baseline=read_table(file("draw_baseline"), "baseline"),
