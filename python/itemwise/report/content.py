@@ -193,7 +193,7 @@ def summary(benchmark: Benchmark) -> dict:
         "level": float(test["level"].iloc[0]),
         **ours,
         "random": spread(random["rmse"]),
-        "beaten": float((random["rmse"] > ours["rmse"]).mean()),
+        "beaten": float((random["rmse"] > ours["rmse"]).mean()) if len(random) else 0.0,
     }
 
 

@@ -31,7 +31,7 @@ def test_by_hand():
     larger = minimum_detectable_difference(table(full, predicted), optimism=2)
     assert larger["standard_deviation"] == pytest.approx(4 * np.sqrt(0.6 / 0.9), rel=1e-2)
     assert larger["difference"] > 1.8 * told["difference"]
-    # Ten times: more than their variance.
+    # Four times: more than their variance.
     assert minimum_detectable_difference(table(full, predicted), optimism=4)["difference"] is None
 
 
