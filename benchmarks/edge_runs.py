@@ -119,7 +119,7 @@ def summary(part: pd.DataFrame) -> dict:
         "coverage, ability": mean_of(part["coverage ability"]),
         "random forms left out": int(part["left out"].sum()),
         "stated": int(part["stated"].notna().sum()),
-        "its median": f"{part['stated'].median():.1f}",
+        "its median": f"{part['stated'].median():.1f}" if part["stated"].notna().any() else "-",
         "power": mean_of(power),
     }
 
@@ -130,7 +130,8 @@ def mean_of(values: pd.Series) -> str:
     if len(values) < 2:
         return f"{values.mean():.1%}" if len(values) else "-"
     half = 1.96 * values.std() / np.sqrt(len(values))
-    return f"{values.mean():.1%} ({values.mean() - half:.1%}-{values.mean() + half:.1%})"
+    low, high = max(0, values.mean() - half), min(1, values.mean() + half)
+    return f"{values.mean():.1%} ({low:.1%}-{high:.1%})"
 
 
 def outcome(case: Case) -> dict:

@@ -303,7 +303,7 @@ def _check_content(benchmark: Benchmark) -> None:
             f"benchmark '{benchmark.name}': no test model has a full score; raise config key "
             "'split.test' or add full scores"
         )
-    if benchmark.random_accuracy(MAIN_READOUT).empty:
+    if benchmark.random_accuracy(MAIN_READOUT).empty and not benchmark.failed:
         raise UserError(
             f"benchmark '{benchmark.name}': no random forms to compare with; select items with "
             "--random-forms"

@@ -141,12 +141,14 @@ def test_page_says_what_difference_is_found_and_which_forms_are_missing(page, re
     assert "1 of 3 random forms could not be read out and are left out" in page
 
 
-def test_a_benchmark_without_random_forms_is_summed_up(results):
+def test_a_benchmark_whose_random_forms_all_failed_is_summed_up(results):
     benchmark = load_benchmark(results, "sums", False, False)
     table = benchmark.reconstructions
     alone = dataclasses.replace(benchmark, reconstructions=table[table["form"] == "A"])
     assert summary(alone)["random"]["n"] == 0
     assert verdict(summary(alone))["headline"] == "Too few random forms to judge"
+    with pytest.raises(UserError, match="no random forms to compare with"):
+        summary(dataclasses.replace(alone, failed={}))
 
 
 def test_page_loads_nothing_from_elsewhere(page):
