@@ -313,8 +313,8 @@ accuracy <- function(predictions) {
 #'
 #' @param fit List from [fit_readout()].
 #' @return Named list: formula, `lowered` (smooths that the data cannot carry as
-#'   asked for), edf (with the intercept), share of deviance explained, training subjects, and how well each is predicted by the others
-#'   ([accuracy()]).
+#'   asked for), edf (with the intercept), share of deviance explained, training
+#'   subjects, and how well each is predicted by the others ([accuracy()]).
 describe_readout <- function(fit) {
   list(
     formula = deparse1(stats::formula(fit$model)),

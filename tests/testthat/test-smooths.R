@@ -28,9 +28,8 @@ test_that("bases shrink with the distinct values and the rows", {
   wide <- full_score ~ s(theta, bs = "cr", k = 40) + s(linear, k = 10) + s(se)
   fitted <- fit_bases(wide, data)
   expect_identical(
-    fitted$formula,
-    full_score ~ s(theta, bs = "cr", k = 10) + s(linear, k = 6) + se,
-    ignore_formula_env = TRUE
+    deparse1(fitted$formula),
+    'full_score ~ s(theta, bs = "cr", k = 10) + s(linear, k = 6) + se'
   )
   expect_match(fitted$lowered[1], "k = 40\\) -> .*k = 10\\) \\(60 models")
   many <- data.frame(
@@ -42,9 +41,8 @@ test_that("bases shrink with the distinct values and the rows", {
   expect_identical(fit_bases(wide, many)$lowered, character())
   surface <- full_score ~ te(theta, linear, k = c(9, 9)) + se
   expect_identical(
-    fit_bases(surface, data)$formula,
-    full_score ~ te(theta, linear, k = c(5, 5)) + se,
-    ignore_formula_env = TRUE
+    deparse1(fit_bases(surface, data)$formula),
+    "full_score ~ te(theta, linear, k = c(5, 5)) + se"
   )
 })
 
