@@ -333,7 +333,7 @@ test_that("the stage reads out every form", {
   expect_identical(read_table(path("out"), "reconstructions"), before)
   record <- jsonlite::fromJSON(path("rec"))
   expect_identical(names(record$forms), c("A", "B"))
-  expect_match(record$left_out$random1, "30 training subjects .* at least 50")
+  expect_match(record$left_out$random1, "29 training subjects .* at least 50")
   end <- stage("--benchmark", "arc", "--forms", "random1")
   expect_identical(end$status, 2L)
   expect_match(end$stderr, "no form can be read out; random1: form 'random1'")
