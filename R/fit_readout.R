@@ -108,6 +108,30 @@ read_out_form <- function(form, n_items, inputs, opts) {
   )
 }
 
+# A random form only shows what chance reaches: one that no read-out fits is left
+# out and counted, where the chosen form's failure ends the stage.
+read_out_or_leave_out <- function(form, ...) {
+  if (!startsWith(form, "random")) {
+    return(read_out_form(form, ...))
+  }
+  tryCatch(
+    {
+      made <- read_out_form(form, ...)
+      for (about in made$record) {
+        if (length(about$unsupported_terms) > 0) {
+          stop(
+            names(about$unsupported_terms)[1],
+            ": ",
+            about$unsupported_terms[[1]]
+          )
+        }
+      }
+      made
+    },
+    error = \(e) list(left_out = conditionMessage(e))
+  )
+}
+
 opts <- start_stage("fit_readout", spec, "Read full scores out.")
 formulas <- list(
   ability = parse_formula(opts$formula),
@@ -138,8 +162,18 @@ inputs <- list(
 check_items(inputs, opts)
 
 made <- over_forms(names(thetas), opts$threads, \(form) {
-  read_out_form(form, n_items[[form]], inputs, opts)
+  read_out_or_leave_out(form, n_items[[form]], inputs, opts)
 })
+left_out <- Filter(Negate(is.null), lapply(made, `[[`, "left_out"))
+made <- made[setdiff(names(made), names(left_out))]
+if (length(made) == 0) {
+  user_error(
+    "no form can be read out; ",
+    names(left_out)[1],
+    ": ",
+    left_out[[1]]
+  )
+}
 joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))
 if (!is.null(opts$out_features)) {
   write_table(joined("features"), opts$out_features, "features")
@@ -156,7 +190,8 @@ write_record(
     level = opts$level,
     seed = opts$seed,
     optimism = inputs$optimism,
-    forms = lapply(made, `[[`, "record")
+    forms = lapply(made, `[[`, "record"),
+    left_out = left_out
   ),
   opts$record
 )

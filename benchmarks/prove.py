@@ -21,6 +21,7 @@ from demo import demo, report_page
 from deployment import deployment
 from distil import controls, cross_fitted_coverage, error_by_size, published_forms
 from drill import drill
+from edge_runs import edge_runs
 from evaluation import evaluation_kills, harness, sample_logs
 from few_models import adaptive_few, calibration_error
 from flow import draw
@@ -256,6 +257,7 @@ PROOFS = {
     "random_baseline": random_baseline,
     "calibration_error": calibration_error,
     "adaptive_few": adaptive_few,
+    "edge_runs": edge_runs,
     "published_forms": published_forms,
     "error_by_size": error_by_size,
     "coverage": cross_fitted_coverage,

@@ -129,6 +129,7 @@ def report_inputs(wildcards):
         "score_subjects": ["abilities"],
         "select_items": ["selection", "record"],
         "score_forms": ["abilities"],
+        "fit_readout": ["reconstructions", "record"],
         "draw_baseline": ["baseline", "record"],
     }
     files = [of_each(stage, name) for stage, names in shown.items() for name in names]

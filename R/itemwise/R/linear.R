@@ -55,18 +55,24 @@ predict_ridge <- function(fit, x) {
 
 #' Predict every row by the ridge regression of the other folds
 #'
+#' Weights are those of the other folds, around the centre of all: the mean
+#' score of the others is lower the higher that of the own fold is, and where
+#' the ridge shrinks all weights away a smooth of it would learn the fold. The
+#' common mean shifts all rows alike, so that a smooth learns nothing from it.
+#'
 #' @param x,y As for [fit_ridge()].
 #' @param fold Fold of each row.
 #' @return Numeric vector along the rows of `x`, in points.
 #' @noRd
 cross_fit_ridge <- function(x, y, fold) {
   predicted <- numeric(nrow(x))
+  centred <- sweep(x, 2, colMeans(x))
   for (held_out in unique(fold)) {
     out <- fold == held_out
     fit <- fit_ridge(x[!out, , drop = FALSE], y[!out])
-    predicted[out] <- predict_ridge(fit, x[out, , drop = FALSE])
+    predicted[out] <- centred[out, , drop = FALSE] %*% fit$coefficients
   }
-  predicted
+  mean(y) + predicted
 }
 
 #' Fill cells that were not administered with their expectation

@@ -6,46 +6,71 @@ import math
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
 from itemwise.errors import UserError
 
+MOST_MODELS = 1000
+"""Models whose pairs are compared, evenly over the order of scores: half a million pairs."""
+
 
 def minimum_detectable_difference(
-    reconstructions: pd.DataFrame, alpha: float = 0.05, power: float = 0.8
-) -> dict[str, float]:
+    reconstructions: pd.DataFrame, alpha: float = 0.05, power: float = 0.8, optimism: float = 1.0
+) -> dict[str, float | int | None]:
     """Return the smallest difference of full scores that is found with the given power.
 
-    (z_{1 - alpha/2} + z_power) s, with s the standard deviation of e_i - e_j, the
-    difference of the reconstruction errors of two models of like ability (neighbours in
-    the order of true scores): errors that both share cancel, as they do when two models
-    answer the same items.
+    The test finds a difference of two models where their predictions differ by more than
+    z_{1 - alpha/2} s, with s the standard deviation of the difference of the predictions of
+    two models of the same full score: models next to each other in the order of full
+    scores, less the slope of prediction on full score times their distance. Of all pairs of
+    models the share that is found, the better one predicted to be better, rises with the
+    difference of their full scores; isotonic regression makes it monotone, and the difference
+    where it reaches the power is returned. A prediction that shrinks towards the mean hardly
+    varies, but hardly tells models apart either: both count here.
 
     Parameters
     ----------
     reconstructions : data frame
-        Rows of one form and read-out, subjects that took no part in fitting.
+        Rows of one form and read-out, each model predicted by models other than itself.
     alpha : float
         Two-sided level of the test.
     power : float
+    optimism : float
+        Factor by which errors of these models are too small, since they chose the items.
 
     Returns
     -------
     dict
-        difference and standard_deviation (points), alpha, power, pairs.
+        difference (points; None where no difference is found with that power, of those that
+        are as large or larger in at least as many pairs as there are models),
+        standard_deviation (points), alpha, power, pairs.
     """
-    ordered = reconstructions.sort_values("full_score")
-    error = (ordered["predicted"] - ordered["full_score"]).to_numpy()
-    gap = np.diff(error)
-    spread = float(np.sqrt(np.mean(gap**2))) if len(gap) else float("nan")
-    factor = ndtri(1 - alpha / 2) + ndtri(power)
-    return {
-        "difference": float(factor * spread),
-        "standard_deviation": spread,
-        "alpha": alpha,
-        "power": power,
-        "pairs": len(gap),
-    }
+    ordered = reconstructions.sort_values("full_score", kind="stable")
+    full, predicted = (ordered[name].to_numpy(float) for name in ("full_score", "predicted"))
+    told = {"difference": None, "standard_deviation": None, "alpha": alpha, "power": power,
+            "pairs": 0}  # fmt: skip
+    if len(full) < 2 or np.ptp(full) == 0:
+        return told
+    slope, _ = np.polyfit(full, predicted, 1)
+    line = slope * (full - full.mean())
+    error = predicted - predicted.mean() - line
+    # Calibrated predictions have cov(predicted, full) = var(predicted): their slope is 1 less
+    # the share of var(full) that errors have, and var(error) = slope (1 - slope) var(full).
+    honest = max(0.0, 1 - optimism**2 * (1 - slope)) / slope if slope > 0 else 0.0
+    error *= optimism * np.sqrt(honest)
+    predicted = honest * line + error
+    spread = float(np.sqrt(np.mean(np.diff(error) ** 2)))
+    few = np.linspace(0, len(full) - 1, min(len(full), MOST_MODELS)).round().astype(int)
+    lower, higher = np.triu_indices(len(few), 1)
+    apart = full[few][higher] - full[few][lower]
+    found = predicted[few][higher] - predicted[few][lower] > ndtri(1 - alpha / 2) * spread
+    by_size = np.argsort(apart, kind="stable")
+    share = isotonic_regression(found[by_size].astype(float)).x
+    reached = int(np.searchsorted(share, power))
+    if len(share) - reached >= len(few):
+        told["difference"] = float(apart[by_size][reached])
+    return told | {"standard_deviation": spread, "pairs": len(apart)}
 
 
 def items_needed(

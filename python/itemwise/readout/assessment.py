@@ -40,11 +40,13 @@ class Made:
     full_score: pd.Series
 
     def features(self, chosen_set: str) -> pd.DataFrame:
-        """Return the features of every form; table `features` of the contract."""
+        """Return the features of every form that has a read-out; table `features`."""
         parameters = self.parameters.set_index("item", drop=False)
         parts = []
         for form, items in self.selection.groupby("form", sort=False):
             linear = self.linear[self.linear["form"] == form]
+            if linear.empty:  # a random form that fit_readout left out
+                continue
             known = self.abilities[self.abilities["form"] == form].set_index("subject")
             known = known.dropna(subset=["theta", "se"])
             ranked = items.sort_values("rank")["item"].tolist()

@@ -57,13 +57,18 @@ def fit_ridge(
 
 
 def cross_fit_ridge(x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Predict every row by the ridge regression of the other folds."""
+    """Predict every row by the ridge weights of the other folds, around the centre of all.
+
+    The mean score of the others is lower the higher that of the own fold is: where the ridge
+    shrinks all weights away, a smooth of it would learn the fold. The common mean shifts all
+    rows alike, so that a smooth learns nothing from it.
+    """
     predicted = np.empty(len(y))
+    centred = x - x.mean(axis=0)
     for fold in np.unique(folds):
         out = folds == fold
-        intercept, slopes = fit_ridge(x[~out], y[~out])
-        predicted[out] = intercept + x[out] @ slopes
-    return predicted
+        predicted[out] = centred[out] @ fit_ridge(x[~out], y[~out])[1]
+    return y.mean() + predicted
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,16 @@ def fit_additive(x: np.ndarray, y: np.ndarray, n_bases: tuple[int, ...] = BASES)
     x : array, shape (n, p)
     y : array, shape (n,)
     n_bases : tuple of int
-        B-splines of each predictor, at least 4.
+        B-splines of each predictor, at least 4; fewer where it has fewer than twice as many
+        values that differ by a twentieth of its standard deviation.
     """
     n = len(y)
+    n_bases = tuple(map(_carried, x.T, n_bases))
     from scipy.linalg import cho_factor, cho_solve
     from scipy.optimize import minimize
 
     ranges = np.column_stack([x.min(axis=0), x.max(axis=0)])
+    ranges[:, 1] += ranges[:, 0] == ranges[:, 1]
     rows = [
         basis(column, low, high, k)
         for column, (low, high), k in zip(x.T, ranges, n_bases, strict=True)
@@ -139,6 +147,13 @@ def fit_additive(x: np.ndarray, y: np.ndarray, n_bases: tuple[int, ...] = BASES)
     weights = solve(best.x)[0]
     cuts = np.cumsum(n_bases)[:-1]
     return AdditiveSplines(float(y.mean()), ranges, means, tuple(np.split(weights, cuts)))
+
+
+def _carried(column: np.ndarray, k: int) -> int:
+    """Return how many B-splines the distinct values of a predictor carry, near-ties as one."""
+    step = max(column.std() / 20, 1e-6)
+    distinct = len(np.unique(np.round((column - column.min()) / step)))
+    return max(4, min(k, distinct // 2))
 
 
 def _penalties(gram: np.ndarray, n_bases: tuple[int, ...]) -> np.ndarray:

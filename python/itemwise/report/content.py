@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
@@ -29,6 +30,7 @@ class Benchmark:
     selection: pd.DataFrame
     select: dict
     reconstructions: pd.DataFrame
+    trained: pd.DataFrame
     features: pd.DataFrame
     baseline: pd.DataFrame
     cluster: pd.Series
@@ -39,6 +41,7 @@ class Benchmark:
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
     preselection: dict | None = None
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> pd.DataFrame:
@@ -62,7 +65,16 @@ class Benchmark:
         table = self.reconstructions
         asked = table["form"].str.startswith("random") & (table["readout"] == readout)
         drawn = table[asked & (table["set"] == "test")]
-        return pd.DataFrame([accuracy(part) for _, part in drawn.groupby("form")])
+        rows = [accuracy(part) for _, part in drawn.groupby("form")]
+        return pd.DataFrame(rows, columns=["rmse", "mae", "coverage"], dtype=float)
+
+    @property
+    def detectable(self) -> dict:
+        """The smallest difference that the selected form finds, by training models."""
+        own = (self.trained["form"] == MAIN_FORM) & (self.trained["readout"] == MAIN_READOUT)
+        return minimum_detectable_difference(
+            self.trained[own], optimism=self.select.get("optimism", 1.0)
+        )
 
     @property
     def test_clusters(self) -> pd.Series:
@@ -102,6 +114,8 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         selection=read("select_items", "selection"),
         select=read("select_items", "record"),
         reconstructions=read_test(run, name),
+        trained=read("fit_readout", "reconstructions"),
+        failed=read("fit_readout", "record").get("left_out", {}),
         features=read_test(run, name, "features"),
         calibration_share=calibration_share(read("score_forms", "abilities")),
         baseline=read("draw_baseline", "baseline"),
@@ -165,7 +179,7 @@ def summary(benchmark: Benchmark) -> dict:
         "level": float(test["level"].iloc[0]),
         **ours,
         "random": spread(random["rmse"]),
-        "beaten": float((random["rmse"] > ours["rmse"]).mean()),
+        "beaten": float((random["rmse"] > ours["rmse"]).mean()) if len(random) else 0.0,
     }
 
 
@@ -274,7 +288,7 @@ def _check_content(benchmark: Benchmark) -> None:
             f"benchmark '{benchmark.name}': no test model has a full score; raise config key "
             "'split.test' or add full scores"
         )
-    if benchmark.random_accuracy(MAIN_READOUT).empty:
+    if benchmark.random_accuracy(MAIN_READOUT).empty and not benchmark.failed:
         raise UserError(
             f"benchmark '{benchmark.name}': no random forms to compare with; select items with "
             "--random-forms"

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from itemwise.bank.power import minimum_detectable_difference
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
 from itemwise.report import adaptive, figures
@@ -165,7 +164,8 @@ def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
         "gains": gains(benchmark),
         "coverage": coverage(benchmark),
         "calibration_share": benchmark.calibration_share,
-        "detectable": minimum_detectable_difference(benchmark.test),
+        "detectable": benchmark.detectable,
+        "failed": benchmark.failed,
         "recovery": recovery(benchmark),
         "figures": {name: figures.data_url(figure) for name, figure in drawn.items()},
     }

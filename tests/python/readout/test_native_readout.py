@@ -47,8 +47,26 @@ def test_cross_fitted_rows_take_no_part_in_their_own_prediction():
     before = cross_fit_ridge(x, y, folds)
     changed = np.where(folds == 1, y + 100, y)
     after = cross_fit_ridge(x, changed, folds)
-    np.testing.assert_array_equal(after[folds == 1], before[folds == 1])
+    # But for the mean of all, which shifts every row alike.
+    shift = changed.mean() - y.mean()
+    np.testing.assert_allclose(after[folds == 1], before[folds == 1] + shift, rtol=1e-9)
     assert not np.allclose(after[folds == 0], before[folds == 0])
+
+
+def test_a_fold_cannot_be_told_where_responses_tell_nothing():
+    """Of noise the mean of the other folds is no predictor: all rows get nearly the same."""
+    rng = np.random.default_rng(4)
+    x, y, folds = rng.integers(0, 2, (60, 3)).astype(float), rng.random(60), np.arange(60) % 5
+    predicted = cross_fit_ridge(x * 1e-3, y, folds)
+    assert np.ptp(predicted) < 1e-2 * np.ptp([y[folds == k].mean() for k in range(5)])
+
+
+def test_predictors_of_few_values_are_carried(additive):
+    x, y, _ = additive
+    flat = np.column_stack([x[:, 0], np.round(x[:, 1]) + 1e-7 * x[:, 2], np.full(len(x), 3.0)])
+    fitted = fit_additive(flat, y)
+    assert [len(part) for part in fitted.coefficients] == [20, 4, 4]
+    assert np.isfinite(fitted.predict(flat)).all()
 
 
 def test_known_functions_are_found_and_noise_is_not(additive):

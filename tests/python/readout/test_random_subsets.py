@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.bank.power import minimum_detectable_difference
 from itemwise.cli.main import main
 from itemwise.irt.population import simulate_population
 from itemwise.readout.random_subsets import minimax_form, preselection_errors, random_form_errors
@@ -100,14 +99,6 @@ def test_items_that_tell_nothing_are_thinned_out():
     positions, _ = minimax_form(forms, rmse)
     assert (positions >= 8).sum() == 0
     assert (forms >= 8).sum(axis=1).mean() == pytest.approx(2, abs=0.2)
-
-
-def test_detectable_difference_by_hand():
-    table = pd.DataFrame({"full_score": [10.0, 30.0, 20.0], "predicted": [11.0, 30.0, 19.0]})
-    found = minimum_detectable_difference(table)  # errors 1, -1, 0 in order of scores
-    spread = np.sqrt((2**2 + 1**2) / 2)
-    assert found["standard_deviation"] == pytest.approx(spread)
-    assert found["difference"] == pytest.approx((1.959964 + 0.841621) * spread, rel=1e-6)
 
 
 @pytest.fixture

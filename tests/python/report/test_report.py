@@ -26,6 +26,7 @@ from itemwise.report.content import (
 )
 from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
+from itemwise.report.verdict import verdict
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
@@ -80,6 +81,9 @@ def results(tmp_path_factory):
         made_up(form, number + 1).assign(readout="ability") for number, form in enumerate(FORMS)
     ]
     table = pd.concat([*tested, *worse], ignore_index=True)
+    trained = table[table["set"] == "train"]
+    write_table(trained, run / "fit_readout" / "sums.parquet", "reconstructions")
+    write_record({"left_out": {"random4": "too few"}}, run / "fit_readout" / "sums.json")
     table = table[table["set"] == "test"]
     write_table(table, run / "assess_readout" / "test.parquet", "reconstructions")
     written = {"written": "2026-11-25 10:00 UTC", "n_subjects": 20}
@@ -134,6 +138,25 @@ def report(run, out, benchmark=REAL, **settings) -> str:
 @pytest.fixture(scope="module")
 def page(results):
     return report(results, results / "report.html", SIMULATED, irt={"reference": "never"})
+
+
+def test_page_says_what_difference_is_found_and_which_forms_are_missing(page, results):
+    told = load_benchmark(results, "sums", False, False).detectable
+    # Errors of 2 points, two of them, found beyond 1.96 of their standard deviations and 0.84.
+    assert told["difference"] == pytest.approx(2.8 * 2 * 2**0.5, rel=0.3)
+    assert f"differ by less than <strong>{told['difference']:.1f}</strong> points" in page
+    assert "3,160 pairs of training models" in page
+    assert "1 of 3 random forms could not be read out and are left out" in page
+
+
+def test_a_benchmark_whose_random_forms_all_failed_is_summed_up(results):
+    benchmark = load_benchmark(results, "sums", False, False)
+    table = benchmark.reconstructions
+    alone = dataclasses.replace(benchmark, reconstructions=table[table["form"] == "A"])
+    assert summary(alone)["random"]["n"] == 0
+    assert verdict(summary(alone))["headline"] == "Too few random forms to judge"
+    with pytest.raises(UserError, match="no random forms to compare with"):
+        summary(dataclasses.replace(alone, failed={}))
 
 
 def test_page_loads_nothing_from_elsewhere(page):

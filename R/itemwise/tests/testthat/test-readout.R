@@ -155,10 +155,11 @@ test_that("formulas are checked before anything is fitted", {
     parse_formula("full_score ~ s(theta) + size"),
     "unknown variable size; use"
   )
-  wiggly <- parse_formula("full_score ~ s(theta, k = 99)")
+  adaptive <- parse_formula("full_score ~ s(theta, bs = 'ad', k = 40)")
+  few <- simulate(120, 1, rep_len(1:5, 120))
   expect_user_error(
-    fit_readout(in_set(simulate(120, 1), "train"), wiggly),
-    "cannot be fitted to 60 training subjects .*choose a smaller k"
+    fit_readout(in_set(few, "train"), adaptive),
+    "cannot be fitted to .* training subjects .*choose a smaller k"
   )
   odd <- parse_formula("full_score ~ te(theta, se, bs = c('cr', 'zz'))")
   expect_user_error(
@@ -320,6 +321,23 @@ test_that("the stage reads out every form", {
   ratio <- ((wide$upper - wide$lower) / (out$upper - out$lower))[inner]
   expect_setequal(out$readout[inner], c("ability", "form"))
   expect_equal(unique(round(ratio, 6)), 2)
+
+  # A random form that cannot be read out is left out, and counted.
+  stage("--benchmark", "arc")
+  before <- read_table(path("out"), "reconstructions")
+  drawn <- change(forms[[1]][1:30, ], "form", "random1")
+  write_table(do.call(rbind, c(forms, list(drawn))), path("a"), "abilities")
+  chosen <- read_table(path("n"), "selection")
+  drawn <- change(chosen[chosen$form == "B", ], "form", "random1")
+  write_table(rbind(chosen, drawn), path("n"), "selection")
+  expect_identical(stage("--benchmark", "arc")$status, 0L)
+  expect_identical(read_table(path("out"), "reconstructions"), before)
+  record <- jsonlite::fromJSON(path("rec"))
+  expect_identical(names(record$forms), c("A", "B"))
+  expect_match(record$left_out$random1, "29 training subjects .* at least 50")
+  end <- stage("--benchmark", "arc", "--forms", "random1")
+  expect_identical(end$status, 2L)
+  expect_match(end$stderr, "no form can be read out; random1: form 'random1'")
 
   end <- stage("--benchmark", "gsm")
   expect_identical(end$status, 2L)

@@ -1,0 +1,165 @@
+# Smooths that fit the information there is: values that count as one, and bases.
+
+#' Join values that are as good as equal
+#'
+#' Abilities by items of several calibrations differ where answers do not: by
+#' sums of the answers, split by fold, 1e-7 to 1e-1 apart. A spline that puts
+#' knots between them learns the fold. Values are rounded to a grid of equal
+#' steps of at most a twentieth of their standard deviation, whose ends are
+#' theirs.
+#'
+#' @param x Numeric vector.
+#' @return Numeric vector along `x`.
+#' @noRd
+join_ties <- function(x) {
+  low <- min(x)
+  width <- max(x) - low
+  # A predictor that does not vary differs by rounding errors alone.
+  if (width <= 1e-6) {
+    return(rep(low, length(x)))
+  }
+  steps <- ceiling(width / (stats::sd(x) / 20))
+  low + width * (round(steps * (x - low) / width) / steps)
+}
+
+#' Fit the smooths of a formula to the information in the data
+#'
+#' Of a smooth with basis dimension k, a formula asks for more than few models
+#' can tell. It is lowered to half the number of distinct values, and so far
+#' that all smooths together have half as many coefficients as there are rows,
+#' but not below four. A predictor of fewer than four values enters linearly.
+#'
+#' @param formula Formula from [parse_formula()].
+#' @param data Data frame, from [join_ties()].
+#' @return List of `formula` and `lowered` (a sentence for every smooth that
+#'   changed).
+#' @noRd
+fit_bases <- function(formula, data) {
+  smooths <- smooth_calls(formula[[3]])
+  room <- nrow(data) %/% (2 * max(1, length(smooths)))
+  lowered <- character()
+  right <- formula[[3]]
+  for (call in smooths) {
+    fitted <- lower_basis(call, data, room)
+    if (!identical(fitted, call)) {
+      lowered <- c(lowered, lowered_to(call, fitted, data))
+      right <- replace_call(right, call, fitted)
+    }
+  }
+  formula[[3]] <- right
+  list(formula = formula, lowered = lowered)
+}
+
+#' Find the smooths in an expression
+#'
+#' @param side Expression.
+#' @return List of calls of mgcv's `s()`, `te()`, `ti()` and `t2()`.
+#' @noRd
+smooth_calls <- function(side) {
+  if (!is.call(side)) {
+    return(list())
+  }
+  if (as.character(side[[1]])[1] %in% c("s", "te", "ti", "t2")) {
+    return(list(side))
+  }
+  unlist(lapply(as.list(side)[-1], smooth_calls), recursive = FALSE)
+}
+
+#' Put another expression in the place of a call
+#'
+#' @param side,call,other Expressions.
+#' @return `side`.
+#' @noRd
+replace_call <- function(side, call, other) {
+  if (identical(side, call)) {
+    return(other)
+  }
+  if (is.call(side)) {
+    side[-1] <- lapply(as.list(side)[-1], replace_call, call, other)
+  }
+  side
+}
+
+#' Lower the basis dimension of one smooth
+#'
+#' @param call Call of a smooth.
+#' @param data Data frame.
+#' @param room Largest number of coefficients.
+#' @return `call`, with another `k` where its own is too large; the predictor
+#'   where no smooth can be told.
+#' @noRd
+lower_basis <- function(call, data, room) {
+  spec <- eval(call, asNamespace("mgcv"))
+  values <- vapply(spec$term, \(name) length(unique(data[[name]])), 0L)
+  if (is.null(spec$margin) && spec$dim == 1) {
+    if (values < 4) {
+      return(as.name(spec$term))
+    }
+    asked <- if (spec$bs.dim > 0) spec$bs.dim else 10
+    return(with_k(call, asked, min(values %/% 2, room)))
+  }
+  if (is.null(spec$margin)) {
+    return(call)
+  }
+  asked <- vapply(spec$margin, `[[`, 0, "bs.dim")
+  most <- pmin(values %/% 2, floor(sqrt(room)))
+  if (length(asked) == length(most)) with_k(call, asked, most) else call
+}
+
+#' Set the basis dimension of a smooth that asks for too much
+#'
+#' @param call Call of a smooth.
+#' @param asked,most Dimensions asked for and possible, one a margin.
+#' @param least Smallest dimension of every basis that mgcv has.
+#' @return `call`.
+#' @noRd
+with_k <- function(call, asked, most, least = 4) {
+  k <- pmin(asked, pmax(most, least))
+  if (all(k == asked)) {
+    return(call)
+  }
+  call$k <- if (length(k) == 1) k else as.call(c(quote(c), as.list(k)))
+  call
+}
+
+#' Say how a smooth was changed
+#'
+#' @param call,fitted Before and after.
+#' @param data Data frame.
+#' @return String.
+#' @noRd
+lowered_to <- function(call, fitted, data) {
+  values <- vapply(all.vars(call), \(name) length(unique(data[[name]])), 0L)
+  paste0(
+    deparse1(call),
+    " -> ",
+    deparse1(fitted),
+    " (",
+    nrow(data),
+    " models, distinct values: ",
+    paste(values, collapse = ", "),
+    ")"
+  )
+}
+
+#' Fit an additive model whose smoothness the restricted likelihood chooses
+#'
+#' Generalised cross-validation takes dozens of degrees of freedom where few
+#' models allow four. It chooses where the likelihood has no maximum that mgcv
+#' finds, such as where nothing is left over.
+#'
+#' @param formula Formula.
+#' @param data Data frame.
+#' @return Gaussian `gam`.
+#' @references Wood S. N. (2011). Fast stable restricted maximum likelihood and
+#'   marginal likelihood estimation of semiparametric generalized linear models.
+#'   JRSS B 73, 3-36.
+#' @noRd
+fit_smooths <- function(formula, data) {
+  otherwise <- \(condition) mgcv::gam(formula, data = data)
+  tryCatch(
+    mgcv::gam(formula, data = data, method = "REML"),
+    error = otherwise,
+    warning = otherwise
+  )
+}
