@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from itemwise.cli.main import main
+from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.readout.accuracy import accuracy, clustered_se
 from itemwise.report.content import (
