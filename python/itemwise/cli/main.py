@@ -17,7 +17,7 @@ from itemwise.cli.examples import EXAMPLES
 from itemwise.cli.terminal import styled
 from itemwise.errors import UserError, suggestion
 from itemwise.tables.files import refusal
-from itemwise.workflow.child_process import end_with_parent
+from itemwise.workflow.child_process import die_with_parent
 
 PHASES = {
     "collect item-wise results": {
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     module = import_module(f"itemwise.stages.{stage.replace('-', '_')}")
     options = command_parser(stage, module).parse_args(argv[1:])
     logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
-    end_with_parent()
+    die_with_parent()
     try:
         return module.run(options) or 0
     except UserError as error:

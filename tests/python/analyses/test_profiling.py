@@ -259,7 +259,7 @@ def test_equal_gaps_are_told_once_and_an_unreachable_hub_is_remembered(
 def test_a_child_ends_when_its_parent_is_killed(tmp_path):
     """As with kill -9: the parent can do nothing about it."""
     child = "import itemwise.workflow.child_process as c, time; "
-    child += "c.end_with_parent(); print('on', flush=True); time.sleep(60)"
+    child += "c.die_with_parent(); print('on', flush=True); time.sleep(60)"
     parent = (
         "import sys; from itemwise.workflow.child_process import run_child; "
         f"run_child([sys.executable, '-c', {child!r}])"
