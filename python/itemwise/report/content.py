@@ -12,7 +12,7 @@ from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
 from itemwise.readout.tabulated import MAIN_READOUT
-from itemwise.report.verdict import plausible, spread
+from itemwise.report.conclusions import plausible, spread
 from itemwise.tables.results import optional_result, read_result
 
 

@@ -21,7 +21,7 @@ from itemwise.adaptive.checkpoints import measures
 from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
-from itemwise.bank.model_scores import odd_patterns
+from itemwise.bank.model_scores import aberrant_responses
 from itemwise.cli.model_options import language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
@@ -104,7 +104,7 @@ def run(options) -> None:
         raise UserError(f"no checkpoint could be evaluated; the first said: {failed}")
     table = pd.concat(done, ignore_index=True)
     print(text_table(table))
-    warn(odd_patterns(read_bank(options.bank), table))
+    warn(aberrant_responses(read_bank(options.bank), table))
     if options.out_measures:
         order = [part["subject"].iloc[0] for part in done]
         write_table(measures(table, order), options.out_measures, "checkpoint_measures")
