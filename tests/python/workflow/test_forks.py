@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from processes import check_child_dies_with
 
 from itemwise.errors import UserError
 from itemwise.workflow.forks import Failure, raise_failures, run_forked
@@ -87,12 +88,7 @@ from itemwise.workflow.forks import run_forked
 def task(): print("on", flush=True); time.sleep(60)
 list(run_forked({"a": task}))
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
-        assert running.stdout.readline() == b"on\n"
-        running.kill()
-        start = time.monotonic()
-        assert running.stdout.read() == b""  # closed, once nobody holds it any more
-    assert time.monotonic() - start < 30
+    check_child_dies_with(code)
 
 
 def test_leaving_early_ends_the_others():
