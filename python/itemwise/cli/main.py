@@ -56,7 +56,7 @@ PHASES = {
     },
     "measure a model": {
         "score-model": "score a model by a bank: ability, full scores, intervals",
-        "adapt-model": "evaluate a model adaptively, asking only what still tells",
+        "adapt-model": "evaluate a model adaptively, asking only informative items",
         "compare-models": "compare two models on the items that both answered",
         "plan-comparison": "say how many items a comparison of two models needs",
     },
@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    """Print an error; on a full disk the log may take no more, but the status still tells."""
+    """Print an error; on a full disk the log may take no more, but the status still says so."""
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:

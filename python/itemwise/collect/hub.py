@@ -172,7 +172,7 @@ class Hub:
     endpoint : str, optional
         Default: `HF_ENDPOINT`, else huggingface.co.
     contact : str, optional
-        Who collects, told to the hub.
+        Who collects, sent to the hub.
 
     Raises
     ------
@@ -207,7 +207,7 @@ class Hub:
         }
         self._api = HfApi(endpoint=self.endpoint, **self._identity)
         set_client_factory(lambda: RateLimitedClient(address.netloc, limiter, policy))
-        # Failures are told once, by the manifest.
+        # The manifest alone reports failures.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     def on_pause(self, pause: Callable[[float], object]) -> None:

@@ -239,7 +239,7 @@ class Manifest:
             ).rowcount
 
     def finished(self) -> set[tuple[str, str]]:
-        """Return (subject, benchmark) of which nothing is left to do."""
+        """Return the pairs (subject, benchmark) that are done."""
         return set(
             self._db.execute(
                 "SELECT subject, benchmark FROM files GROUP BY subject, benchmark "

@@ -67,7 +67,7 @@ def _selection(beaten: float, n: int) -> tuple[str, str]:
         return (
             "Too few random forms to judge",
             f"Its error is smaller than that of {round(beaten * n)} of {n} random forms of its "
-            f"size; at least {FEWEST_FORMS} would tell (config key selection.random_forms).",
+            f"size; at least {FEWEST_FORMS} are needed (config key selection.random_forms).",
         )
     headline = next(text for least, text in BANDS if beaten >= least)
     share = f"{100 * beaten:.0f} %"

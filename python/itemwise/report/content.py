@@ -249,7 +249,7 @@ def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
     if benchmark.cluster.name != "model":
         cluster = test["subject"].map(benchmark.cluster)
-        cluster = cluster[cluster != test["subject"]]  # those of which nothing is known
+        cluster = cluster[cluster != test["subject"]]  # models without a known cluster
         for name in cluster.value_counts().head(shown).index:
             parts.append(
                 (f"{benchmark.cluster.name} {name}", test.loc[cluster.index[cluster == name]])

@@ -113,7 +113,7 @@ def run(options) -> None:
         raise SystemExit(
             f"itemwise adapt-checkpoints: error: {len(failed)} of {len(chosen)} checkpoints were "
             f"left out ({listed(failed)}), as said above; the scores of the others are in "
-            f"{options.out}. Mend them and run the same command: what was answered is kept"
+            f"{options.out}. Fix them and run the same command: what was answered is kept"
         )
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a language model adaptively: ask only what still tells something.
+"""Evaluate a language model adaptively: ask only items that still carry information.
 
 Several benchmarks in one run, each with its own ability; the next items go to the
 benchmark whose reconstructed score is least certain, until the rule or the budget stops.
@@ -124,7 +124,7 @@ def run(options, suite: Suite | None = None) -> None:
     if failed:
         raise SystemExit(
             f"itemwise adapt-model: error: {listed(failed)} failed midway; what was learned is in "
-            f"{options.out}. Mend the task and run the same command: it goes on where it stopped"
+            f"{options.out}. Fix the task and run the same command: it goes on where it stopped"
         )
 
 

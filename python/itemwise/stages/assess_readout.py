@@ -1,4 +1,4 @@
-"""Predict the full scores of the test subjects, once: what is all that was chosen worth?
+"""Predict the full scores of the test subjects, once, to measure the error of all choices.
 
 Every form, the random ones too, by both read-outs, and the joint ones, as they are
 tabulated for the bank. No stage that selects, searches or fits reads what this one writes.

@@ -1,7 +1,7 @@
 """Say what is installed, what it is for, and how to get what is missing.
 
-Exit status 0 when the workflow has what it needs, 1 otherwise. Another version than the
-tested one is said, and is no failure.
+Exit status 0 when the workflow has what it needs, 1 otherwise. A version other than the
+tested one is reported, but is no failure.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def raise_failures(failures: dict[str, Failure], command: str, kind: str) -> Non
     Raises
     ------
     UserError
-        All that went wrong is the user's to mend.
+        The user can fix all that went wrong.
     SystemExit
         Something else went wrong.
     """

@@ -437,7 +437,7 @@ def test_held_out_runs_are_told_by_their_tables(with_runs):
     page = report(with_runs, with_runs / "report.html", zoo={"runs": runs})
     assert "Tiny models of a made-up world.</strong> 3 training runs" in page
     text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
-    assert "The short form: 10 % of the items tell the mean score of 6 checkpoints" in text
+    assert "The short form: 10 % of the items rebuild the mean score of 6 checkpoints" in text
     assert "which ranges from 10 to 31 points, with an RMSE of 1.00 points" in text
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", page)]
     assert ["sums", "adaptive test", "5.0", "30", "6", "2.00", "0.00", "2.00", "0 %",
