@@ -1,9 +1,9 @@
 # Which subjects calibrate the items, and which judge the result?
 #
 # Model. Subjects that share a group (random, date), or a group or an
-# organization (organization), form a cluster that is never divided: the cluster is a
-# connected component of that relation. Clusters are added to the test set while
-# that brings its number of subjects closer to
+# organization (organization), form a cluster that is never divided: the cluster
+# is a connected component of that relation. Clusters are added to the test set
+# while that brings its number of subjects closer to
 #   share x (number of subjects),
 # at random within quantile groups of the mean full score (random), at random
 # (organization), or from the newest (date). With --test-from complete only

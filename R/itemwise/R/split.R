@@ -189,8 +189,8 @@ newest_clusters <- function(date, size, share) {
 #' Deal clusters into folds of equal size
 #'
 #' Large clusters are dealt first, since small ones can even out what they
-#' leave. Each goes to the fold with the fewest subjects \eqn{n_f}, among equals to
-#' the one with the fewest subjects \eqn{n_{fs}} of the cluster's stratum
+#' leave. Each goes to the fold with the fewest subjects \eqn{n_f}, among equals
+#' to the one with the fewest subjects \eqn{n_{fs}} of the cluster's stratum
 #' \eqn{s}: size is balanced first, then score.
 #'
 #' @inheritParams draw_clusters
