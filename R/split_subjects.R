@@ -1,14 +1,14 @@
 # Which subjects calibrate the items, and which judge the result?
 #
 # Model. Subjects that share a group (random, date), or a group or an
-# organization (organization), form a unit that is never divided: the unit is a
-# connected component of that relation. Units are added to the test set while
-# that brings its number of subjects closer to
+# organization (organization), form a cluster that is never divided: the cluster
+# is a connected component of that relation. Clusters are added to the test set
+# while that brings its number of subjects closer to
 #   share x (number of subjects),
 # at random within quantile groups of the mean full score (random), at random
 # (organization), or from the newest (date). With --test-from complete only
 # subjects with a full score on every benchmark are drawn, and the share is of
-# them. Training units are dealt into folds of equal size.
+# them. Training clusters are dealt into folds of equal size.
 #
 # Inputs.  subjects; full_scores (optional, for strata and completeness)
 # Outputs. splits (subject, set, fold); record (JSON)
@@ -45,16 +45,16 @@ eligible <- if (opts$test_from == "complete") {
   rep(TRUE, nrow(united))
 }
 
-unit <- subject_units(united, opts$method)
+cluster <- subject_clusters(united, opts$method)
 settings <- opts[
   c("method", "test", "validation", "folds", "strata", "seed")
 ]
 made <- do.call(
   split_subjects,
-  c(list(united, unit, score, eligible = eligible), settings)
+  c(list(united, cluster, score, eligible = eligible), settings)
 )
 
 write_table(made, opts$out, "splits")
-describe_split(made, united, unit) |>
+describe_split(made, united, cluster) |>
   append(c(settings, opts["test_from"]), after = 0) |>
   write_record(opts$record)

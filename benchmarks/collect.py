@@ -19,7 +19,7 @@ from itemwise.collect.limits import PLANS
 from itemwise.collect.manifest import FileRow, Manifest
 from itemwise.collect.models import Model
 from itemwise.collect.plan import SMALL_FILE_CALLS, Plan
-from itemwise.collect.reading import Answers, Sheet
+from itemwise.collect.reading import ItemList, TaskResponses
 from itemwise.collect.shards import write_collection
 from itemwise.paths import ROOT
 
@@ -172,7 +172,7 @@ def _whole_leaderboard() -> str:
             tasks = known[name].tasks
             sizes = np.diff(np.linspace(0, n_items, len(tasks) + 1).astype(int))
             for task, size in zip(tasks, sizes, strict=True):
-                sheet = Sheet(
+                item_list = ItemList(
                     [{"item": f"{name}.{task}{k:05d}", "doc_id": k, "doc_hash": None,
                       "text": f"question {k} of {task} " * 10, "choices": None, "gold": "0",
                       "native": None} for k in range(size)]
@@ -184,7 +184,7 @@ def _whole_leaderboard() -> str:
                         rows=int(size), mean=float(responses.mean()), published=0.6, metric="acc",
                         layout="A", attempts=1,
                     )  # fmt: skip
-                    manifest.record(row, Answers("A", "acc", sheet, responses, {}))
+                    manifest.record(row, TaskResponses("A", "acc", item_list, responses, {}))
         filled = time.monotonic() - began
         manifest.close()
         script = (

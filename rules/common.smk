@@ -11,7 +11,7 @@ from itemwise.workflow.config import OVERRIDABLE, resolve
 from itemwise.workflow.config_paths import check_paths, source_listing
 from itemwise.errors import UserError
 from itemwise.paths import ROOT, from_here
-from itemwise.workflow.installation import tell_conda
+from itemwise.workflow.doctor import tell_conda
 from itemwise.workflow.schema import LOADING, READING, SCHEDULED, as_options, section_rules
 from itemwise.workflow.stage_code import stage_code
 from itemwise.r.worker import r_has

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend, and how they are worded."""
+"""Errors that the user can fix, and how they are worded."""
 
 from __future__ import annotations
 

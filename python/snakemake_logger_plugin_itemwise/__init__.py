@@ -392,7 +392,7 @@ class LogHandler(LogHandlerBase):
         else:
             reason = f"{counted(failed, 'job')} failed, " if failed else ""
             self.screen.say(f"Not finished: {reason}{done:,} of {jobs:,} done, in {time}.", "red")
-            self.screen.say("Mend the cause; then the same command goes on from there.")
+            self.screen.say("Fix the cause; then the same command goes on from there.")
         self.say_log()
 
 

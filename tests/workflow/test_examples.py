@@ -29,7 +29,7 @@ NOT_RUN = {
     "adapt-model": "run in docs/tutorial-run.md",
     "compare-models": "run in docs/tutorial-score-model.md",
     "compare-engines": "needs a calibration by mirt",
-    "doctor": "run in tests/python/workflow/test_installation.py",
+    "doctor": "run in tests/python/workflow/test_doctor.py",
 }
 
 IN_ONE_PROCESS = """

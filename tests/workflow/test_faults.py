@@ -1,4 +1,4 @@
-"""Faults of machines and people: named with their remedy, and mended by it.
+"""Faults of machines and people: named with their remedy, and fixed by it.
 
 The whole drill is in benchmarks/drill.py.
 """
@@ -72,8 +72,8 @@ def test_damaged_table_is_named_and_rebuilt(copy_of_run):
     assert "\n  its command: itemwise score-subjects --responses " in refused.stdout
     assert "\nNot finished: 1 job failed, 0 of 1 done" in refused.stdout
     table.unlink()
-    mended = copy_of_run.snakemake("--", reader)
-    assert mended.returncode == 0, mended.stdout
+    repaired = copy_of_run.snakemake("--", reader)
+    assert repaired.returncode == 0, repaired.stdout
     read_table(table, "parameters")
 
 

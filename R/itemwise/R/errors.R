@@ -1,6 +1,6 @@
-# What the user is told.
+# Errors for the user.
 
-#' Stop because of something that the user can mend
+#' Stop because of something that the user can fix
 #'
 #' @param ... Parts of the message, pasted together: the file, column, row or
 #'   option concerned, what is wrong with it, and the remedy.

@@ -293,7 +293,7 @@ mirt_record <- function(
     aic = 2 * n - 2 * log_likelihood,
     bic = log(nrow(responses)) * n - 2 * log_likelihood
   ) |>
-    c(odd_items(parameters, beta))
+    c(flagged_items(parameters, beta))
   # mirt's flag looks at the last step alone: it calls fits converged that are
   # far from the maximum, and others not whose gradient has vanished.
   bound <- if (record$converged_mirt) gradient_bound else gradient_vanished
@@ -329,7 +329,7 @@ count_parameters <- function(beta, model, dimensions = 1) {
 #'   within 0.001 of 0 (g) or 1 (u), and parameters that ran off, beyond 30
 #'   (slopes) or 10 (logits).
 #' @noRd
-odd_items <- function(parameters, beta) {
+flagged_items <- function(parameters, beta) {
   asymptotes <- intersect(c("g", "u"), colnames(beta))
   at_bound <- cbind(g = parameters$g, u = 1 - parameters$u) < 1e-3
   bound <- ifelse(colnames(beta) %in% asymptotes, 10, 30)

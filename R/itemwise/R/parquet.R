@@ -82,7 +82,7 @@ plain_column <- function(values, name, source) {
   } else if (inherits(values, "Date")) {
     values <- format(values, "%Y-%m-%d")
   } else if (inherits(values, "POSIXct")) {
-    values <- format(values, "%Y-%m-%d %H:%M:%S", tz = "UTC")
+    values <- format(values, "%Y-%m-%dT%H:%M:%S", tz = "UTC")
   }
   if (!is.atomic(values) || is.object(values) || is.complex(values)) {
     user_error(

@@ -26,7 +26,7 @@ interactive_options <- function(name, spec) {
   if (length(command) == 0) {
     user_error(
       log,
-      ": lacks the command of the stage, which failed before it began; mend ",
+      ": lacks the command of the stage, which failed before it began; fix ",
       "what the log says, and run the workflow once more"
     )
   }

@@ -92,42 +92,42 @@ has_every_score <- function(tables, subject) {
   known == length(unique(scores$benchmark))
 }
 
-#' Find the units that a split never divides
+#' Find the clusters that a split never divides
 #'
-#' Units are the connected components of the graph that joins two subjects
+#' Clusters are the connected components of the graph that joins two subjects
 #' when they share a value of any key. Every subject starts with a number of
 #' its own and takes the smallest one among those it is joined to, until
 #' nothing changes.
 #'
 #' @param keys List of character vectors along the subjects; `NA` joins nothing.
-#' @return Integer vector along the subjects: the number of the unit, from 1.
+#' @return Integer vector along the subjects: the number of the cluster, from 1.
 #' @noRd
-linked_units <- function(keys) {
-  unit <- seq_along(keys[[1]])
+linked_clusters <- function(keys) {
+  cluster <- seq_along(keys[[1]])
   repeat {
-    before <- unit
+    before <- cluster
     for (key in keys) {
       known <- which(!is.na(key))
       id <- match(key[known], unique(key[known]))
-      unit[known] <- as.vector(tapply(unit[known], id, min))[id]
+      cluster[known] <- as.vector(tapply(cluster[known], id, min))[id]
     }
-    if (identical(unit, before)) {
-      return(match(unit, unique(unit)))
+    if (identical(cluster, before)) {
+      return(match(cluster, unique(cluster)))
     }
   }
 }
 
-#' Find the units of subjects for a method of splitting
+#' Find the clusters of subjects for a method of splitting
 #'
 #' @param subjects Data frame from `unite_subjects()`.
 #' @param method `"random"`, `"organization"` or `"date"`.
-#' @return Integer vector along the subjects: the number of the unit, from 1.
+#' @return Integer vector along the subjects: the number of the cluster, from 1.
 #' @export
-subject_units <- function(subjects, method) {
-  linked_units(subjects[setdiff(split_columns[[method]], "date")])
+subject_clusters <- function(subjects, method) {
+  linked_clusters(subjects[setdiff(split_columns[[method]], "date")])
 }
 
-#' Group units by quantiles of a score
+#' Group clusters by quantiles of a score
 #'
 #' @param score Numeric vector, in points; `NA` where there is none.
 #' @param strata Number of groups wanted.
@@ -144,68 +144,68 @@ quantile_group <- function(score, strata) {
   group
 }
 
-#' Draw units at random until they hold a share of the subjects
+#' Draw clusters at random until they hold a share of the subjects
 #'
-#' Strata are taken in turn, the units of each in random order. A unit is drawn
-#' when that brings the number of subjects drawn closer to
+#' Strata are taken in turn, the clusters of each in random order. A cluster is
+#' drawn when that brings the number of subjects drawn closer to
 #' \deqn{p \sum_{t \le s} n_t,}
-#' the share \eqn{p} of the subjects in this and the earlier strata. A unit too
-#' large to help is passed over, so one huge unit cannot swamp the set.
+#' the share \eqn{p} of the subjects in this and the earlier strata. A cluster
+#' too large to help is passed over, so one huge cluster cannot swamp the set.
 #'
-#' @param size Integer vector: subjects in each unit.
-#' @param stratum Integer vector: stratum of each unit.
+#' @param size Integer vector: subjects in each cluster.
+#' @param stratum Integer vector: stratum of each cluster.
 #' @param share Share of the subjects wanted, 0 to 1.
-#' @return Logical vector along the units: drawn or not.
+#' @return Logical vector along the clusters: drawn or not.
 #' @noRd
-draw_units <- function(size, stratum, share) {
+draw_clusters <- function(size, stratum, share) {
   in_turn <- order(stratum, sample(length(size)))
   target <- share * cumsum(tapply(size, stratum, sum))
   target <- target[as.character(stratum)]
   drawn <- logical(length(size))
   count <- 0
-  for (unit in in_turn) {
-    gap <- target[unit] - count
-    if (abs(gap - size[unit]) < abs(gap)) {
-      drawn[unit] <- TRUE
-      count <- count + size[unit]
+  for (cluster in in_turn) {
+    gap <- target[cluster] - count
+    if (abs(gap - size[cluster]) < abs(gap)) {
+      drawn[cluster] <- TRUE
+      count <- count + size[cluster]
     }
   }
   drawn
 }
 
-#' Choose the newest units that hold about a share of the subjects
+#' Choose the newest clusters that hold about a share of the subjects
 #'
-#' @param date Character vector: the day each unit began, YYYY-MM-DD.
-#' @inheritParams draw_units
-#' @return Logical vector along the units. Units of one day stay together, so
-#'   that no unit left out is newer than, or as new as, one chosen.
+#' @param date Character vector: the day each cluster began, YYYY-MM-DD.
+#' @inheritParams draw_clusters
+#' @return Logical vector along the clusters. Clusters of one day stay together,
+#'   so that no cluster left out is newer than, or as new as, one chosen.
 #' @noRd
-newest_units <- function(date, size, share) {
+newest_clusters <- function(date, size, share) {
   days <- sort(unique(date), decreasing = TRUE)
   count <- cumsum(tapply(size, factor(date, days), sum))
   date >= days[which.min(abs(count - share * sum(size)))]
 }
 
-#' Deal units into folds of equal size
+#' Deal clusters into folds of equal size
 #'
-#' Large units are dealt first, since small ones can even out what they leave.
-#' Each goes to the fold with the fewest subjects \eqn{n_f}, among equals to
-#' the one with the fewest subjects \eqn{n_{fs}} of the unit's stratum
+#' Large clusters are dealt first, since small ones can even out what they
+#' leave. Each goes to the fold with the fewest subjects \eqn{n_f}, among equals
+#' to the one with the fewest subjects \eqn{n_{fs}} of the cluster's stratum
 #' \eqn{s}: size is balanced first, then score.
 #'
-#' @inheritParams draw_units
+#' @inheritParams draw_clusters
 #' @param folds Number of folds.
-#' @return Integer vector along the units: the fold, 1 to `folds`.
+#' @return Integer vector along the clusters: the fold, 1 to `folds`.
 #' @noRd
 deal_folds <- function(size, stratum, folds) {
   in_turn <- order(-size, stratum, sample(length(size)))
   stratum <- match(stratum, unique(stratum))
   held <- matrix(0, folds, max(stratum))
   fold <- integer(length(size))
-  for (unit in in_turn) {
-    fold[unit] <- order(rowSums(held), held[, stratum[unit]])[1]
-    cell <- cbind(fold[unit], stratum[unit])
-    held[cell] <- held[cell] + size[unit]
+  for (cluster in in_turn) {
+    fold[cluster] <- order(rowSums(held), held[, stratum[cluster]])[1]
+    cell <- cbind(fold[cluster], stratum[cluster])
+    held[cell] <- held[cell] + size[cluster]
   }
   fold
 }
@@ -213,23 +213,23 @@ deal_folds <- function(size, stratum, folds) {
 #' Split subjects into sets and folds
 #'
 #' @param subjects Data frame from `unite_subjects()`.
-#' @param unit Integer vector along the subjects, from [subject_units()].
+#' @param cluster Integer vector along the subjects, from [subject_clusters()].
 #' @param score Numeric vector along the subjects, in points, for strata.
-#' @param method `"random"`: stratified by the mean score of a unit;
+#' @param method `"random"`: stratified by the mean score of a cluster;
 #'   `"organization"`: whole organizations in random order; `"date"`: the
-#'   newest units, by their earliest date, are the test set.
+#'   newest clusters, by their earliest date, are the test set.
 #' @param test,validation Shares of the subjects, 0 to 1.
 #' @param folds Number of cross-validation folds of the training subjects.
 #' @param strata Number of quantile groups of the score.
 #' @param seed Seed of the random numbers.
 #' @param eligible Logical vector along the subjects: who may be in the test
-#'   and validation sets, whose shares are then of these subjects. A unit with
-#'   a subject that may not stays in training.
+#'   and validation sets, whose shares are then of these subjects. A cluster
+#'   with a subject that may not stays in training.
 #' @return `splits` table: subject, set, fold (`NA` outside the training set).
 #' @export
 split_subjects <- function(
   subjects,
-  unit,
+  cluster,
   score,
   method,
   test,
@@ -239,23 +239,23 @@ split_subjects <- function(
   seed = 1,
   eligible = rep(TRUE, nrow(subjects))
 ) {
-  check_split(subjects, unit, method, test, validation, folds)
+  check_split(subjects, cluster, method, test, validation, folds)
   set.seed(seed)
-  size <- tabulate(unit)
-  score <- as.vector(tapply(score, unit, mean, na.rm = TRUE))
-  date <- if (method == "date") as.vector(tapply(subjects$date, unit, min))
-  candidates <- which(as.vector(tapply(eligible, unit, all)))
+  size <- tabulate(cluster)
+  score <- as.vector(tapply(score, cluster, mean, na.rm = TRUE))
+  date <- if (method == "date") as.vector(tapply(subjects$date, cluster, min))
+  candidates <- which(as.vector(tapply(eligible, cluster, all)))
   choose <- \(rest, share) {
     share <- share * sum(size[candidates]) / sum(size[rest])
     drawn <- switch(
       method,
-      random = draw_units(
+      random = draw_clusters(
         size[rest],
         quantile_group(score[rest], strata),
         share
       ),
-      organization = draw_units(size[rest], rep(1L, length(rest)), share),
-      date = newest_units(date[rest], size[rest], share)
+      organization = draw_clusters(size[rest], rep(1L, length(rest)), share),
+      date = newest_clusters(date[rest], size[rest], share)
     )
     rest[drawn]
   }
@@ -275,25 +275,29 @@ split_subjects <- function(
     quantile_group(score[train], strata),
     folds
   )
-  data.frame(subject = subjects$subject, set = set[unit], fold = fold[unit])
+  data.frame(
+    subject = subjects$subject,
+    set = set[cluster],
+    fold = fold[cluster]
+  )
 }
 
 #' Describe a split
 #'
 #' @param splits `splits` table from [split_subjects()].
-#' @param subjects,unit What it was made from.
-#' @return Named list: subjects, organizations, units and subjects in the
-#'   largest unit of each set, and the share of all test subjects whose
+#' @param subjects,cluster What it was made from.
+#' @return Named list: subjects, organizations, clusters and subjects in the
+#'   largest cluster of each set, and the share of all test subjects whose
 #'   organization also occurs in training.
 #' @noRd
-describe_split <- function(splits, subjects, unit) {
+describe_split <- function(splits, subjects, cluster) {
   organization <- subjects$organization
-  sets <- lapply(split(seq_along(unit), splits$set), \(rows) {
+  sets <- lapply(split(seq_along(cluster), splits$set), \(rows) {
     list(
       subjects = length(rows),
       organizations = length(unique(stats::na.omit(organization[rows]))),
-      units = length(unique(unit[rows])),
-      largest_unit = max(tabulate(unit[rows]))
+      clusters = length(unique(cluster[rows])),
+      largest_cluster = max(tabulate(cluster[rows]))
     )
   })
   known <- stats::na.omit(organization[splits$set == "train"])

@@ -5,7 +5,7 @@
 #' @inheritParams split_subjects
 #' @return `NULL`; a user error at the first obstacle.
 #' @noRd
-check_split <- function(subjects, unit, method, test, validation, folds) {
+check_split <- function(subjects, cluster, method, test, validation, folds) {
   if (nrow(subjects) < 2) {
     user_error("--subjects: a split needs at least 2 subjects; add subjects")
   }
@@ -32,7 +32,7 @@ check_split <- function(subjects, unit, method, test, validation, folds) {
   if (method == "date") {
     check_dates(subjects)
   }
-  check_unit_count(max(unit), folds + 1, folds)
+  check_cluster_count(max(cluster), folds + 1, folds)
 }
 
 #' Check that every subject has a date
@@ -57,7 +57,7 @@ check_dates <- function(subjects) {
 
 #' Check that no set is empty and the folds can be filled
 #'
-#' @param set Character vector along the units.
+#' @param set Character vector along the clusters.
 #' @inheritParams split_subjects
 #' @return `NULL`; a user error at the first obstacle.
 #' @noRd
@@ -70,29 +70,29 @@ check_sets <- function(set, validation, folds) {
       empty[1],
       " set would be empty: ",
       length(set),
-      " units of ",
+      " clusters of ",
       "subjects that stay together cannot be divided so; change --test or ",
       "--validation, add subjects, or use another --method (config keys ",
       "'split.test', 'split.validation', 'split.method')"
     )
   }
-  check_unit_count(sum(set == "train"), folds, folds)
+  check_cluster_count(sum(set == "train"), folds, folds)
 }
 
-#' Check that there are units enough for the folds
+#' Check that there are clusters enough for the folds
 #'
-#' @param units,needed Number of units there are and number needed.
+#' @param clusters,needed Number of clusters there are and number needed.
 #' @param folds Number of folds.
 #' @return `NULL`; a user error when there are too few.
 #' @noRd
-check_unit_count <- function(units, needed, folds) {
-  if (units < needed) {
+check_cluster_count <- function(clusters, needed, folds) {
+  if (clusters < needed) {
     user_error(
       "--folds ",
       folds,
       ": only ",
-      units,
-      " units of subjects that stay ",
+      clusters,
+      " clusters of subjects that stay ",
       "together, at least ",
       needed,
       " needed; lower --folds (config key 'split.folds') or --test ",

@@ -28,10 +28,10 @@ from itemwise.analyses.intervals import LEVEL, Estimate, normal
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import (
+    aberrant_responses,
     documents_of,
     form_documents,
-    matched,
-    odd_patterns,
+    match_items,
     responses_of,
     score_models,
 )
@@ -160,7 +160,7 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
         wanted = [document for document in asked if document.key not in ledger.answers]
         if wanted:
             ask_documents(model.lm, data.suite, wanted, ledger)
-        table = matched(data.bank, tabulate(asked, ledger, about))
+        table = match_items(data.bank, tabulate(asked, ledger, about))
         return responses_of(data.bank, benchmark, table, items)
 
     rule = parse_rule(settings.rule)
@@ -170,7 +170,7 @@ def adaptively(model: Loaded, data: Data, ledger: Ledger, about: dict, settings:
     if failed:
         raise RuntimeError(f"adaptive test failed midway: {listed(failed)}")
     table = scores(tests, about["subject"])
-    return table, odd_patterns(data.bank, table)
+    return table, aberrant_responses(data.bank, table)
 
 
 def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from itemwise.bank.bank import Bank
-from itemwise.bank.model_scores import matched
+from itemwise.bank.model_scores import match_items
 from itemwise.errors import UserError, did_you_mean, listed
 from itemwise.tables.given import open_given
 
@@ -40,7 +40,7 @@ def with_clusters(
     elif column in evaluations or bank is None:
         source, known = "the results", evaluations
     else:
-        source, known, evaluations = "the bank's items", bank.items, matched(bank, evaluations)
+        source, known, evaluations = "the bank's items", bank.items, match_items(bank, evaluations)
     if column not in known:
         raise UserError(
             f"--cluster {column}: no such column in {source}, but {listed(known, 20)}"

@@ -10,11 +10,11 @@ import pandas as pd
 from itemwise.bank.bank import Bank
 from itemwise.bank.conditions import merged, metric_text, unlike_calibration, unlike_each_other
 from itemwise.bank.model_scores import (
+    aberrant_responses,
     as_responses,
     binary,
     check_answered_once,
-    matched,
-    odd_patterns,
+    match_items,
     with_main_metric,
 )
 from itemwise.bank.overlap import unmatched
@@ -89,11 +89,11 @@ def compare_models(
     rows = rows if "run" in rows else rows.assign(run=0)
     asked = rows
     if bank is not None:
-        rows = matched(bank, rows)
-    found, said, apart = [], [], []
+        rows = match_items(bank, rows)
+    found, notes, apart = [], [], []
     for benchmark, part in rows.groupby("benchmark"):
         if part["subject"].nunique() == 1:
-            said.append((benchmark, f"only {part['subject'].iloc[0]} has results, not compared"))
+            notes.append((benchmark, f"only {part['subject'].iloc[0]} has results, not compared"))
             continue
         part, metric = _one_metric(benchmark, part, bank, metrics or {}, filters or {})
         part = part.assign(response=binary(part, binarize))
@@ -110,15 +110,15 @@ def compare_models(
             texts += unlike_calibration(bank, benchmark, part, metric, metrics or {})
             abilities, odd = _abilities(bank, benchmark, part, first, second)
             found[-1] |= abilities
-            said += odd
-        said += [(benchmark, text) for text in texts]
+            notes += odd
+        notes += [(benchmark, text) for text in texts]
     if not found:
-        why = "; ".join(merged(apart) or merged(said)) or "no item is the bank's"
+        why = "; ".join(merged(apart) or merged(notes)) or "no item is the bank's"
         raise UserError(
             f"'{first}' and '{second}' have no item in common ({why}); evaluate both on the same "
             "items"
         )
-    return Comparison(pd.DataFrame(found), merged(apart + said))
+    return Comparison(pd.DataFrame(found), merged(apart + notes))
 
 
 def _one_metric(benchmark, rows, bank, metrics, filters) -> tuple[pd.DataFrame, str]:
@@ -235,5 +235,5 @@ def _odd(bank: Bank, benchmark: str, responses) -> list[tuple[str, str]]:
     if not set(bank.form_items(benchmark)) & set(responses.items):
         return []
     scores = bank.score(responses)
-    texts = odd_patterns(bank, scores[scores["benchmark"] == benchmark])
+    texts = aberrant_responses(bank, scores[scores["benchmark"] == benchmark])
     return [(benchmark, text.replace(f", {benchmark}: ", ": ", 1)) for text in texts]

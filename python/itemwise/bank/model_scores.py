@@ -68,7 +68,7 @@ def score_models(
     """
     check_benchmarks(bank, metrics or {}, "--metric")
     check_benchmarks(bank, filters or {}, "--filter")
-    rows = matched(bank, evaluations)
+    rows = match_items(bank, evaluations)
     parts, warnings, used = [], [], {}
     for name in bank.benchmarks:
         mine = rows[rows["benchmark"] == name]
@@ -76,16 +76,16 @@ def score_models(
         mine = mine[mine["item"].isin(wanted)]
         if mine.empty:
             continue
-        mine, said = with_main_metric(bank, name, mine, metrics or {}, filters or {})
-        used[name] = said
+        mine, metric_label = with_main_metric(bank, name, mine, metrics or {}, filters or {})
+        used[name] = metric_label
         mine = mine.assign(response=binary(mine, binarize))
-        found = unlike_calibration(bank, name, mine, said, metrics or {})
+        found = unlike_calibration(bank, name, mine, metric_label, metrics or {})
         warnings += [f"{name}: {text}" for text in found]
         parts.append(mine)
     if not parts:
-        raise no_item(bank, evaluations, form)
+        raise no_item_error(bank, evaluations, form)
     table = bank.score(as_responses(pd.concat(parts)), form)
-    return Scored(table, warnings + doubts(bank, table, form), used)
+    return Scored(table, warnings + score_warnings(bank, table, form), used)
 
 
 def check_benchmarks(bank: Bank, named: Iterable[str], option: str) -> None:
@@ -98,7 +98,7 @@ def check_benchmarks(bank: Bank, named: Iterable[str], option: str) -> None:
             )
 
 
-def no_item(bank: Bank, evaluations: pd.DataFrame, form: str) -> UserError:
+def no_item_error(bank: Bank, evaluations: pd.DataFrame, form: str) -> UserError:
     """Return the error of results that the bank can do nothing with."""
     return UserError(
         f"the results hold no item of form '{form}' of the bank's benchmarks "
@@ -107,7 +107,7 @@ def no_item(bank: Bank, evaluations: pd.DataFrame, form: str) -> UserError:
     )
 
 
-def matched(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
+def match_items(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the bank's items, under the bank's names of item and benchmark."""
     known = bank.items.drop_duplicates("item").set_index("item")
     item = evaluations["item"].where(evaluations["item"].isin(known.index))
@@ -128,7 +128,7 @@ def documents_of(bank: Bank, documents: Sequence[Document]) -> dict[str, Documen
     table = pd.DataFrame({"item": [d.item for d in documents],
                           "doc_hash": [d.doc_hash for d in documents],
                           "place": range(len(documents))})  # fmt: skip
-    rows = matched(bank, table).drop_duplicates("item")
+    rows = match_items(bank, table).drop_duplicates("item")
     return {row.item: documents[row.place] for row in rows.itertuples()}
 
 
@@ -179,8 +179,8 @@ def binary(rows: pd.DataFrame, binarize: float | None) -> pd.Series:
     return values
 
 
-def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
-    """Say which scores rest on missing items, odd patterns or extrapolation."""
+def score_warnings(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
+    """Say which scores rest on missing items, aberrant responses or extrapolation."""
     found = []
     for row in table.itertuples():
         if row.benchmark not in bank.card["benchmarks"]:
@@ -191,11 +191,11 @@ def doubts(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
                 f"{row.subject}, {row.benchmark}: {n_items - row.n_items} of {n_items} items are "
                 "missing; scored by ability, with a wider interval"
             )
-    return found + odd_patterns(bank, table)
+    return found + aberrant_responses(bank, table)
 
 
-def odd_patterns(bank: Bank, table: pd.DataFrame) -> list[str]:
-    """Say which response patterns are hardly believable, and which scores extrapolate."""
+def aberrant_responses(bank: Bank, table: pd.DataFrame) -> list[str]:
+    """Say whose responses are hardly believable, and which scores extrapolate."""
     found = []
     for row in table.itertuples():
         lowest = bank.card["benchmarks"].get(row.benchmark, {}).get("person_fit_low")

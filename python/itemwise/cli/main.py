@@ -17,7 +17,7 @@ from itemwise.cli.examples import EXAMPLES
 from itemwise.cli.terminal import styled
 from itemwise.errors import UserError, suggestion
 from itemwise.tables.files import refusal
-from itemwise.workflow.child_process import end_with_parent
+from itemwise.workflow.child_process import die_with_parent
 
 PHASES = {
     "collect item-wise results": {
@@ -56,7 +56,7 @@ PHASES = {
     },
     "measure a model": {
         "score-model": "score a model by a bank: ability, full scores, intervals",
-        "adapt-model": "evaluate a model adaptively, asking only what still tells",
+        "adapt-model": "evaluate a model adaptively, asking only informative items",
         "compare-models": "compare two models on the items that both answered",
         "plan-comparison": "say how many items a comparison of two models needs",
     },
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     module = import_module(f"itemwise.stages.{stage.replace('-', '_')}")
     options = command_parser(stage, module).parse_args(argv[1:])
     logging.basicConfig(format=f"itemwise {stage}: notice: %(message)s", level=logging.WARNING)
-    end_with_parent()
+    die_with_parent()
     try:
         return module.run(options) or 0
     except UserError as error:
@@ -145,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    """Print an error; on a full disk the log may take no more, but the status still tells."""
+    """Print an error; on a full disk the log may take no more, but the status still says so."""
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:

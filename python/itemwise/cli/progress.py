@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 
 @contextmanager
-def climb_bar() -> Iterator[Callable]:
+def fit_progress() -> Iterator[Callable]:
     """Yield a callback that shows an optimiser's log-likelihood and largest gradient."""
     with tqdm(desc="fit_irt", unit=" iterations", mininterval=0.5, disable=None) as bar:
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from itemwise.collect.duplicates import Group, near_duplicates
+from itemwise.collect.errors import most_severe
 from itemwise.collect.items import compare_with_reference, duplicated, reference_set
 from itemwise.collect.leaderboard import Benchmark
 from itemwise.collect.manifest import Manifest
-from itemwise.collect.reading import Sheet
-from itemwise.collect.trouble import worst
+from itemwise.collect.reading import ItemList
 
 
 @dataclass
@@ -79,8 +79,8 @@ def derive(
     names = [b.name for b in benchmarks]
     files = files[files["subject"].isin(subjects) & files["benchmark"].isin(names)]
     files = files.reset_index(drop=True)
-    sheets = {key: manifest.sheet(key) for key in sorted(files["sheet"].dropna().unique())}
-    named = {key: frozenset(sheet.names) for key, sheet in sheets.items()}
+    item_lists = {key: manifest.item_list(key) for key in sorted(files["sheet"].dropna().unique())}
+    named = {key: frozenset(items.names) for key, items in item_lists.items()}
     references = _references(files, named)
     for row in files[files["state"] == "ok"].itertuples():
         verdict = compare_with_reference(named[row.sheet], references[row.benchmark, row.task])
@@ -91,7 +91,9 @@ def derive(
     for benchmark in benchmarks:
         whole = table[(table["benchmark"] == benchmark.name) & (table["state"] == "ok")]
         if len(whole):
-            collected.append(_put_together(manifest, benchmark, whole, files, sheets, references))
+            collected.append(
+                _put_together(manifest, benchmark, whole, files, item_lists, references)
+            )
     groups = near_duplicates([(c.subjects, c.matrix) for c in collected], kappa)
     return Collection(files.drop(columns="sheet"), table, collected, groups)
 
@@ -105,10 +107,10 @@ def _references(files: pd.DataFrame, named: dict[str, frozenset[str]]) -> dict:
 
 
 def _per_model(files: pd.DataFrame) -> pd.DataFrame:
-    """Return table `collection`: the worst state of a model's files decides."""
+    """Return table `collection`: the most severe state of a model's files decides."""
     rows = []
     for (benchmark, subject), part in files.groupby(["benchmark", "subject"], sort=True):
-        state = worst(part["state"])
+        state = most_severe(part["state"])
         deciding = part[part["state"] == state].iloc[0]
         where = f"{deciding['task']}: " if len(part) > 1 and deciding["task"] else ""
         whole = state == "ok"
@@ -138,7 +140,7 @@ def _put_together(
     benchmark: Benchmark,
     whole: pd.DataFrame,
     files: pd.DataFrame,
-    sheets: dict[str, Sheet],
+    item_lists: dict[str, ItemList],
     references: dict,
 ) -> Collected:
     """Return the responses of one benchmark, items in the order of tasks and ids."""
@@ -149,12 +151,12 @@ def _put_together(
         names = sorted(references[benchmark.name, task])
         start = len(facts)
         order[task] = {name: start + n for n, name in enumerate(names)}
-        # Facts that differ between sheets, such as the row, are those of the first model.
+        # Facts that differ between lists, such as the row, are those of the first model.
         first = good[good["task"] == task].sort_values("subject")["sheet"].iloc[0]
-        known = {item["item"]: item for item in sheets[first].items}
+        known = {item["item"]: item for item in item_lists[first].items}
         facts += [{**known[name], "task": task} for name in names]
     columns = {
-        (task, sheet): np.array([order[task][name] for name in sheets[sheet].names])
+        (task, sheet): np.array([order[task][name] for name in item_lists[sheet].names])
         for task, sheet in good[["task", "sheet"]].drop_duplicates().itertuples(index=False)
     }
     subjects = sorted(whole["subject"])
@@ -164,16 +166,16 @@ def _put_together(
             matrix[number, columns[task, sheet]] = responses
     items = pd.DataFrame(facts)
     items.insert(0, "benchmark", benchmark.name)
-    items["native"] = items["item"].map(_natives(good, sheets))
+    items["native"] = items["item"].map(_natives(good, item_lists))
     items["duplicate_of"] = duplicated(items)
     return Collected(benchmark.name, good["metric"].iloc[0], items, subjects, matrix)
 
 
-def _natives(files: pd.DataFrame, sheets: dict[str, Sheet]) -> dict[str, str]:
+def _natives(files: pd.DataFrame, item_lists: dict[str, ItemList]) -> dict[str, str]:
     """Return the ids of the source data set, from whichever layout has them."""
     found: dict[str, str] = {}
     for key in sorted(files["sheet"].unique()):
-        for item in sheets[key].items:
+        for item in item_lists[key].items:
             if item["native"] is not None:
                 found.setdefault(item["item"], item["native"])
     return found

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from itemwise.collect.errors import Changed, CollectError, RevisionGone
 from itemwise.collect.hub import Hub, HubFile, Listing
 from itemwise.collect.leaderboard import Benchmark
 from itemwise.collect.manifest import FileRow, Manifest, now
 from itemwise.collect.models import Model
 from itemwise.collect.reading import Selection, disagreement
-from itemwise.collect.trouble import Changed, RevisionGone, Trouble
 from itemwise.collect.v1 import V1
 from itemwise.collect.v2 import V2
 
@@ -153,7 +153,7 @@ class Collector:
     def _model(self, job: Job) -> None:
         """List a repository and read what is left of it, again when it changes meanwhile."""
         note = None
-        self._hub.take_troubles()
+        self._hub.take_failures()
         for turn in range(RELISTINGS):
             try:
                 listing = self._list(job)
@@ -162,14 +162,14 @@ class Collector:
             except Changed as change:
                 note = f"listed again: {change.reason}"
                 job.read = {}
-                trouble: Trouble = change
+                failure: CollectError = change
                 if turn + 1 < RELISTINGS:
                     self._hub.wait_before(turn + 1)
-            except Trouble as error:
-                trouble = error
+            except CollectError as error:
+                failure = error
                 break
         for benchmark in job.benchmarks:
-            self._fail(job, benchmark, trouble)
+            self._fail(job, benchmark, failure)
 
     def _list(self, job: Job) -> Listing:
         """Return the files at the commit at which the model was begun, else the newest."""
@@ -191,8 +191,8 @@ class Collector:
                 selection = reader.select(benchmark)
             except Changed:
                 raise
-            except Trouble as trouble:
-                self._fail(job, benchmark, trouble, listing.revision)
+            except CollectError as failure:
+                self._fail(job, benchmark, failure, listing.revision)
                 continue
             rows = self._planned(job, listing, benchmark, selection)
             self._emit("plan", list(rows.values()), note)
@@ -206,7 +206,7 @@ class Collector:
         self, job: Job, listing: Listing, benchmark: Benchmark, selection: Selection
     ) -> dict[str, FileRow]:
         """Return the rows of the files that serve a benchmark, by task."""
-        retries, trouble = self._hub.take_troubles()
+        retries, trouble = self._hub.take_failures()
         rows = {
             task: FileRow(
                 subject=job.model.subject,
@@ -226,7 +226,7 @@ class Collector:
             )
             for task, file in selection.files.items()
         }
-        first = next(iter(rows))  # troubles of listing and choosing are told with it
+        first = next(iter(rows))  # failures of listing and choosing go with it
         rows[first] = replace(rows[first], retries=retries, trouble=trouble)
         return rows
 
@@ -245,7 +245,7 @@ class Collector:
         answers = None
         try:
             answers = reader.read(file, benchmark, row.task)
-            answers.sheet.key  # noqa: B018 - hashed here, so that the writer need not
+            answers.item_list.key  # noqa: B018 - hashed here, so that the writer need not
             fault = disagreement(answers, selection.published.get(row.task, {}))
             row = replace(
                 row,
@@ -258,9 +258,9 @@ class Collector:
             )
         except Changed:
             raise
-        except Trouble as trouble:
-            row = replace(row, state=trouble.state, reason=trouble.reason)
-        retries, said = self._hub.take_troubles()
+        except CollectError as failure:
+            row = replace(row, state=failure.state, reason=failure.reason)
+        retries, said = self._hub.take_failures()
         row = replace(
             row,
             bytes_read=self._hub.bytes_of_thread() - before,
@@ -271,17 +271,17 @@ class Collector:
         self._emit("record", row, answers)
 
     def _fail(
-        self, job: Job, benchmark: Benchmark, trouble: Trouble, revision: str | None = None
+        self, job: Job, benchmark: Benchmark, failure: CollectError, revision: str | None = None
     ) -> None:
         """Record that a benchmark has no file to read."""
-        retries, said = self._hub.take_troubles()
+        retries, said = self._hub.take_failures()
         row = FileRow(
             subject=job.model.subject,
             benchmark=benchmark.name,
             repository=job.model.repository,
             revision=revision,
-            state=trouble.state,
-            reason=trouble.reason,
+            state=failure.state,
+            reason=failure.reason,
             attempts=1,
             retries=retries,
             trouble=said,

@@ -33,8 +33,8 @@ from huggingface_hub.utils import (
 )
 from huggingface_hub.utils._http import hf_request_event_hook
 
+from itemwise.collect.errors import Changed, CollectError, RetryableError, RevisionGone
 from itemwise.collect.limits import RateLimiter, pause_asked
-from itemwise.collect.trouble import Changed, RevisionGone, Transient, Trouble
 from itemwise.errors import UserError
 
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
@@ -48,7 +48,7 @@ LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to try.
 
     Attributes
@@ -108,10 +108,10 @@ class Traffic:
                 setattr(self, name, getattr(self, name) + count)
 
 
-class PoliteClient(httpx2.Client):
+class RateLimitedClient(httpx2.Client):
     """The client of all requests: limited, timed, failures classified."""
 
-    def __init__(self, host: str, limiter: RateLimiter, patience: Patience):
+    def __init__(self, host: str, limiter: RateLimiter, policy: RetryPolicy):
         super().__init__(
             event_hooks={
                 "request": [hf_request_event_hook, self._before],
@@ -120,11 +120,11 @@ class PoliteClient(httpx2.Client):
             follow_redirects=True,
         )
         self._host, self._limiter = host, limiter
-        self._limits = httpx2.Timeout(patience.read, connect=patience.connect)
+        self._limits = httpx2.Timeout(policy.read, connect=policy.connect)
         self._mine = threading.local()
 
     def send(self, request: httpx2.Request, **options) -> httpx2.Response:
-        """Send a request; network failures become `Transient`."""
+        """Send a request; network failures become `RetryableError`."""
         # huggingface_hub asks for no time limit at all.
         request.extensions["timeout"] = self._limits.as_dict()
         self._mine.kind = None
@@ -133,7 +133,7 @@ class PoliteClient(httpx2.Client):
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             if isinstance(error, httpx2.UnsupportedProtocol):
                 raise
-            raise Transient(f"{type(error).__name__}: {error}" if str(error) else
+            raise RetryableError(f"{type(error).__name__}: {error}" if str(error) else
                             type(error).__name__) from error  # fmt: skip
         finally:
             if self._mine.kind is not None:
@@ -158,7 +158,7 @@ class PoliteClient(httpx2.Client):
             self._limiter.observe(kind, response.status_code, response.headers)
         if response.status_code in TRANSIENT:
             # Raised here, so that no layer above tries again by a schedule of its own.
-            raise Transient(f"HTTP {response.status_code}", pause_asked(response.headers))
+            raise RetryableError(f"HTTP {response.status_code}", pause_asked(response.headers))
 
 
 class Hub:
@@ -168,11 +168,11 @@ class Hub:
     ----------
     limiter : RateLimiter
         Shared by all workers.
-    patience : Patience
+    policy : RetryPolicy
     endpoint : str, optional
         Default: `HF_ENDPOINT`, else huggingface.co.
     contact : str, optional
-        Who collects, told to the hub.
+        Who collects, sent to the hub.
 
     Raises
     ------
@@ -183,7 +183,7 @@ class Hub:
     def __init__(
         self,
         limiter: RateLimiter,
-        patience: Patience,
+        policy: RetryPolicy,
         endpoint: str | None = None,
         contact: str | None = None,
     ):
@@ -194,7 +194,7 @@ class Hub:
             raise UserError(
                 f"HF_ENDPOINT: '{self.endpoint}' is no address; write https://host, or unset it"
             )
-        self.limiter, self.patience = limiter, patience
+        self.limiter, self.policy = limiter, policy
         self.token = get_token() is not None
         self.traffic = Traffic()
         self._pause: Callable[[float], object] = time.sleep
@@ -206,8 +206,8 @@ class Hub:
             "user_agent": {"contact": contact} if contact else None,
         }
         self._api = HfApi(endpoint=self.endpoint, **self._identity)
-        set_client_factory(lambda: PoliteClient(address.netloc, limiter, patience))
-        # Failures are told once, by the manifest.
+        set_client_factory(lambda: RateLimitedClient(address.netloc, limiter, policy))
+        # The manifest alone reports failures.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     def on_pause(self, pause: Callable[[float], object]) -> None:
@@ -216,13 +216,13 @@ class Hub:
 
     def wait_before(self, attempt: int) -> None:
         """Wait before an attempt, longer each time."""
-        wait = min(self.patience.wait * 2 ** (attempt - 1), self.patience.longest)
+        wait = min(self.policy.wait * 2 ** (attempt - 1), self.policy.longest)
         self._pause(wait * self._random.uniform(0.5, 1.0))
 
-    def take_troubles(self) -> tuple[int, str | None]:
+    def take_failures(self) -> tuple[int, str | None]:
         """Return how often this thread tried again since it last asked, and why."""
-        reasons = getattr(self._thread, "troubles", [])
-        self._thread.troubles = []
+        reasons = getattr(self._thread, "failures", [])
+        self._thread.failures = []
         counts = Counter(reasons).most_common(5)
         return len(reasons), "; ".join(f"{reason} ({n})" for reason, n in counts) or None
 
@@ -239,15 +239,15 @@ class Hub:
             Nobody answers, what answers is no hub, or it refuses the token.
         """
         try:
-            self._patiently(lambda: list(self._api.list_datasets(limit=1)))
+            self._with_retries(lambda: list(self._api.list_datasets(limit=1)))
         except OfflineModeIsEnabled as error:
             raise UserError("HF_HUB_OFFLINE is set; unset it to collect from the hub") from error
-        except Transient as error:
+        except RetryableError as error:
             raise UserError(
                 f"{self.endpoint}: does not answer ({error.reason}); check HF_ENDPOINT and the "
                 "network"
             ) from error
-        except Trouble as error:
+        except CollectError as error:
             refused = error.state == "gated"
             what = "refuses the token" if refused else "is no hub"
             remedy = "set a valid HF_TOKEN, or none" if refused else "check HF_ENDPOINT"
@@ -255,7 +255,9 @@ class Hub:
 
     def organization(self, name: str) -> list[str]:
         """Return the data sets of an organization, sorted."""
-        return sorted(self._patiently(lambda: [d.id for d in self._api.list_datasets(author=name)]))
+        return sorted(
+            self._with_retries(lambda: [d.id for d in self._api.list_datasets(author=name)])
+        )
 
     def listing(self, repository: str, revision: str | None = None) -> Listing:
         """Return a repository's files at a commit, by default the newest.
@@ -265,9 +267,9 @@ class Hub:
 
         Raises
         ------
-        Trouble
+        CollectError
         """
-        info = self._patiently(
+        info = self._with_retries(
             lambda: self._api.dataset_info(repository, revision=revision, files_metadata=True)
         )
         found = [
@@ -276,9 +278,9 @@ class Hub:
             if s.size is not None
         ]
         if not info.sha:
-            raise Trouble("bad_schema", "the repository's information names no commit")
+            raise CollectError("bad_schema", "the repository's information names no commit")
         if not found or len(info.siblings) >= WHOLE_LISTING or len(found) < len(info.siblings):
-            found = self._patiently(lambda: self._tree(repository, info.sha))
+            found = self._with_retries(lambda: self._tree(repository, info.sha))
         return Listing(repository, info.sha, {f.path: f for f in found})
 
     def _tree(self, repository: str, revision: str) -> list[HubFile]:
@@ -296,16 +298,16 @@ class Hub:
 
         Raises
         ------
-        Trouble
+        CollectError
         """
-        return self._patiently(lambda: self._read_once(repository, revision, file))
+        return self._with_retries(lambda: self._read_once(repository, revision, file))
 
     def _read_once(self, repository: str, revision: str, file: HubFile) -> bytes:
         if not file.size:
             return b""
         body = self.fetch(Address(repository, revision, file), 0, file.size)
         if not _same_content(body, file):
-            raise Transient(f"{file.path}: the content has another hash than was listed")
+            raise RetryableError(f"{file.path}: the content has another hash than was listed")
         return body
 
     def span(self, address: Address, start: int, stop: int) -> bytes:
@@ -313,9 +315,9 @@ class Hub:
 
         Raises
         ------
-        Trouble
+        CollectError
         """
-        return self._patiently(lambda: self.fetch(address, start, stop))
+        return self._with_retries(lambda: self.fetch(address, start, stop))
 
     def fetch(self, address: Address, start: int, stop: int) -> bytes:
         """Return bytes of a file by one try: where it lies, then the bytes."""
@@ -342,7 +344,7 @@ class Hub:
             url = urljoin(url, response.headers["location"])
         if elsewhere and response.status_code in (401, 403, 404, 410):
             address.stored = None
-            raise Transient(f"HTTP {response.status_code} from the storage host")
+            raise RetryableError(f"HTTP {response.status_code} from the storage host")
         if response.status_code == 416:
             raise Changed(f"{file.path}: shorter than the {file.size} bytes listed")
         hf_raise_for_status(response)
@@ -369,32 +371,32 @@ class Hub:
         if tag is not None and address.file.hash and _plain_tag(tag) != address.file.hash:
             raise Changed(f"{address.file.path}: changed since it was listed")
 
-    def _patiently(self, call: Callable):
-        """Make a call, again after transient failures, as often as patience lasts."""
-        patience = self.patience
-        for attempt in range(1, patience.attempts + 1):
+    def _with_retries(self, call: Callable):
+        """Make a call, again after failures that may pass, as often as the policy says."""
+        policy = self.policy
+        for attempt in range(1, policy.attempts + 1):
             try:
                 return call()
             except (HFValidationError, *REFUSED) as error:
-                raise Trouble("missing", f"{type(error).__name__}: {error}") from error
-            except (HfHubHTTPError, Trouble, ValueError, KeyError, TypeError) as error:
-                trouble = classify(error)
-                final = not isinstance(trouble, Transient) or isinstance(trouble, Changed)
-                if final or attempt == patience.attempts:
-                    raise trouble from error
+                raise CollectError("missing", f"{type(error).__name__}: {error}") from error
+            except (HfHubHTTPError, CollectError, ValueError, KeyError, TypeError) as error:
+                failure = classify(error)
+                final = not isinstance(failure, RetryableError) or isinstance(failure, Changed)
+                if final or attempt == policy.attempts:
+                    raise failure from error
             except (
                 httpx2.UnsupportedProtocol,
                 httpx2.InvalidURL,
                 httpx2.TooManyRedirects,
             ) as error:
-                raise Trouble("missing", f"{type(error).__name__}: {error}") from error
+                raise CollectError("missing", f"{type(error).__name__}: {error}") from error
             self.traffic.add(retries=1)
-            self._thread.troubles = [*getattr(self._thread, "troubles", []), trouble.reason]
+            self._thread.failures = [*getattr(self._thread, "failures", []), failure.reason]
             # The hub's word counts for more, but not without end: then another run is due.
-            if (trouble.pause or 0) > LONGEST_PAUSE:
-                raise trouble
-            if trouble.pause is not None:
-                self._pause(trouble.pause)
+            if (failure.pause or 0) > LONGEST_PAUSE:
+                raise failure
+            if failure.pause is not None:
+                self._pause(failure.pause)
             self.wait_before(attempt)
         raise AssertionError("unreachable")
 
@@ -410,20 +412,20 @@ class Address:
     tag: str | None = None
 
 
-def classify(error: Exception) -> Trouble:
-    """Return the trouble that an error of a call stands for."""
-    if isinstance(error, Trouble):
+def classify(error: Exception) -> CollectError:
+    """Return the failure that an error of a call stands for."""
+    if isinstance(error, CollectError):
         return error
     response = getattr(error, "response", None)
     if response is None:  # JSON that is cut off or no JSON; keys that are not there
-        return Transient(f"answer not understood: {type(error).__name__}: {error}")
+        return RetryableError(f"answer not understood: {type(error).__name__}: {error}")
     status, code = response.status_code, response.headers.get("x-error-code")
     reason = f"HTTP {status}" + (f" {code}" if code else "")
     if code == "RevisionNotFound":
         return RevisionGone(reason)
     if status in (401, 403):
-        return Trouble("gated", reason)
-    return Trouble("missing", reason)
+        return CollectError("gated", reason)
+    return CollectError("missing", reason)
 
 
 def _checked_body(response: httpx2.Response, file: HubFile, start: int, stop: int) -> bytes:
@@ -434,11 +436,11 @@ def _checked_body(response: httpx2.Response, file: HubFile, start: int, stop: in
         if stated.rpartition("/")[2] not in ("*", str(file.size)):
             raise Changed(f"{file.path}: '{stated}', but {file.size} bytes were listed")
         if not stated.startswith(f"bytes {start}-"):
-            raise Transient(f"{file.path}: got '{stated}', asked from byte {start}")
+            raise RetryableError(f"{file.path}: got '{stated}', asked from byte {start}")
     elif len(body) == file.size:
         body = body[start:stop]
     if len(body) != stop - start:
-        raise Transient(f"{file.path}: {len(body)} of {stop - start} bytes came")
+        raise RetryableError(f"{file.path}: {len(body)} of {stop - start} bytes came")
     return body
 
 

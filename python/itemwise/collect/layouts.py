@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from itemwise.collect.errors import CollectError
 from itemwise.collect.items import Item
-from itemwise.collect.trouble import Trouble
 
 TEXTS = ("query", "example")
 
@@ -48,14 +48,14 @@ def open_details(file: io.RawIOBase) -> pq.ParquetFile:
 
     Raises
     ------
-    Trouble
+    CollectError
         It is not parquet.
     """
     try:
         # In the caller's thread, which keeps account of its requests.
         return pq.ParquetFile(file, pre_buffer=False)
     except pa.ArrowInvalid as error:
-        raise Trouble("bad_schema", f"not parquet: {str(error).splitlines()[0]}") from error
+        raise CollectError("bad_schema", f"not parquet: {str(error).splitlines()[0]}") from error
 
 
 def find_metric(schema: pa.Schema, metric: str) -> tuple[str, str]:
@@ -63,7 +63,7 @@ def find_metric(schema: pa.Schema, metric: str) -> tuple[str, str]:
 
     Raises
     ------
-    Trouble
+    CollectError
         No layout has it there.
     """
     if metric in schema.names:
@@ -74,7 +74,9 @@ def find_metric(schema: pa.Schema, metric: str) -> tuple[str, str]:
         kind = schema.field("metrics").type
         if pa.types.is_struct(kind) and kind.get_field_index(metric) >= 0:
             return "C", f"metrics.{metric}"
-    raise Trouble("bad_schema", f"no metric '{metric}'; columns: {', '.join(schema.names)[:200]}")
+    raise CollectError(
+        "bad_schema", f"no metric '{metric}'; columns: {', '.join(schema.names)[:200]}"
+    )
 
 
 def byte_ranges(metadata: pq.FileMetaData, columns: list[str]) -> list[tuple[int, int]]:
@@ -101,7 +103,7 @@ def read_details(
 
     Raises
     ------
-    Trouble
+    CollectError
         `bad_schema` where metric or text are missing or the metric is not 0 or 1;
         `incomplete` where it is not a number.
     """
@@ -110,22 +112,22 @@ def read_details(
     columns = {metric: column, score: find_metric(schema, score)[1]}
     texts = [name for name in TEXTS if name in schema.names]
     if not texts:
-        raise Trouble("bad_schema", "neither 'query' nor 'example' holds the items' texts")
+        raise CollectError("bad_schema", "neither 'query' nor 'example' holds the items' texts")
     others = [name for name in ("choices", "gold", "gold_index") if name in schema.names]
     wanted = [*texts, *others, *columns.values()]
     prefetch(byte_ranges(parquet.metadata, wanted))
     try:
         table = parquet.read(columns=wanted, use_threads=False)
     except pa.ArrowInvalid as error:
-        raise Trouble("bad_schema", f"cannot be read: {str(error).splitlines()[0]}") from error
+        raise CollectError("bad_schema", f"cannot be read: {str(error).splitlines()[0]}") from error
     values = {name: _metric(table, layout, name) for name in columns}
     responses = values[metric]
     if np.isnan(responses).any():
-        raise Trouble(
+        raise CollectError(
             "incomplete", f"{int(np.isnan(responses).sum())} rows without a number in '{metric}'"
         )
     if not np.isin(responses, (0, 1)).all():
-        raise Trouble("bad_schema", f"metric '{metric}' holds other values than 0 and 1")
+        raise CollectError("bad_schema", f"metric '{metric}' holds other values than 0 and 1")
     rows = table.select([*texts, *others]).to_pylist()
     score_mean = float(values[score].mean()) if len(rows) else float("nan")
     return Details(layout, [_item(row) for row in rows], responses.astype(np.int8), score_mean)
@@ -140,7 +142,7 @@ def _metric(table: pa.Table, layout: str, metric: str) -> np.ndarray:
     try:
         return np.array([np.nan if v is None else float(v) for v in values], dtype=float)
     except (TypeError, ValueError) as error:
-        raise Trouble("bad_schema", f"metric '{metric}' holds no numbers: {error}") from error
+        raise CollectError("bad_schema", f"metric '{metric}' holds no numbers: {error}") from error
 
 
 def _item(row: dict) -> Item:
@@ -148,7 +150,7 @@ def _item(row: dict) -> Item:
     query, example = row.get("query"), row.get("example")
     text = query if query else example
     if not isinstance(text, str) or not text:
-        raise Trouble("bad_schema", "an item without text")
+        raise CollectError("bad_schema", "an item without text")
     choices = row.get("choices")
     choices = (choices,) if isinstance(choices, str) else tuple(map(str, choices or ()))
     gold = _gold(row, choices)

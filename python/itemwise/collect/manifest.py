@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.collect.models import Model
-from itemwise.collect.reading import READER, Answers, Sheet
+from itemwise.collect.reading import READER, ItemList, TaskResponses
 from itemwise.errors import UserError
 
 FORMAT = 1
@@ -186,15 +186,15 @@ class Manifest:
             for row in rows:
                 self._insert(replace(row, reason=note), "DO NOTHING")
 
-    def record(self, row: FileRow, answers: Answers | None = None) -> None:
+    def record(self, row: FileRow, answers: TaskResponses | None = None) -> None:
         """Write how a file ended, with its responses, in one transaction."""
         more: dict = {}
         with self._explained(), self._db:
             if answers is not None:
-                key = answers.sheet.key
+                key = answers.item_list.key
                 known = self._db.execute("SELECT 1 FROM sheets WHERE sheet = ?", (key,))
                 if known.fetchone() is None:
-                    packed = answers.sheet.pack()
+                    packed = answers.item_list.pack()
                     self._db.execute("INSERT INTO sheets VALUES (?, ?)", (key, packed))
                 more = {"sheet": key, "responses": np.packbits(answers.responses).tobytes()}
             if not row.path and row.state != "pending":
@@ -239,7 +239,7 @@ class Manifest:
             ).rowcount
 
     def finished(self) -> set[tuple[str, str]]:
-        """Return (subject, benchmark) of which nothing is left to do."""
+        """Return the pairs (subject, benchmark) that are done."""
         return set(
             self._db.execute(
                 "SELECT subject, benchmark FROM files GROUP BY subject, benchmark "
@@ -277,13 +277,13 @@ class Manifest:
         """Return what is known of the models: `subject`, `repository`, `facts`."""
         return pd.read_sql_query("SELECT * FROM models ORDER BY subject", self._db)
 
-    def sheet(self, key: str) -> Sheet:
-        """Return a sheet by its hash."""
+    def item_list(self, key: str) -> ItemList:
+        """Return a list of items by its hash."""
         found = self._db.execute("SELECT items FROM sheets WHERE sheet = ?", (key,))
-        return Sheet.unpack(next(found)[0])
+        return ItemList.unpack(next(found)[0])
 
     def responses(self, benchmark: str, subject: str) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Yield task, sheet and responses (int8) of a model's files that were read."""
+        """Yield task, key of the items and responses (int8) of a model's files that were read."""
         rows = self._db.execute(
             "SELECT task, sheet, rows, responses FROM files WHERE benchmark = ? AND subject = ? "
             "AND state = 'ok' ORDER BY task",

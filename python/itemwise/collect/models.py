@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from itemwise.collect.errors import CollectError
 from itemwise.collect.hub import Address, Hub
 from itemwise.collect.remote import RemoteFile
-from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError, listed
 from itemwise.tables.given import open_given
 
@@ -101,7 +101,7 @@ def list_models(hub: Hub, source: str, origin: str, organization: str) -> list[M
     if origin == "organization":
         try:
             repositories = hub.organization(organization)
-        except Trouble as error:
+        except CollectError as error:
             raise _unreadable(hub, organization, error) from error
         names = [subject_of(source, repository) for repository in repositories]
         table = pd.DataFrame({"subject": [name for name in names if name]}, dtype="str")
@@ -169,7 +169,7 @@ def _in_results(hub: Hub, repository: str) -> list[str]:
     """Return the models that a repository of results names by its folders."""
     try:
         paths = hub.listing(repository).files
-    except Trouble as error:
+    except CollectError as error:
         raise _unreadable(hub, repository, error) from error
     names = {path.rpartition("/")[0] for path in paths if re.search(r"results_[^/]*\.json$", path)}
     return sorted(names - {""})
@@ -184,14 +184,14 @@ def _contents(hub: Hub, repository: str) -> pd.DataFrame:
             pq.ParquetFile(RemoteFile(hub, Address(repository, listing.revision, file))).read()
             for file in files
         ]
-    except Trouble as error:
+    except CollectError as error:
         raise _unreadable(hub, repository, error) from error
     if not tables:
         raise UserError(f"{repository}: holds no parquet file; give a file with --models")
     return pd.concat([table.to_pandas() for table in tables], ignore_index=True)
 
 
-def _unreadable(hub: Hub, repository: str, error: Trouble) -> UserError:
+def _unreadable(hub: Hub, repository: str, error: CollectError) -> UserError:
     """Return what to do about a list that the hub does not give."""
     remedies = {
         "gated": "accept its conditions on the hub and set HF_TOKEN",

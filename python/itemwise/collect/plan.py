@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from itemwise.collect.collector import READERS, Job
+from itemwise.collect.errors import CollectError
 from itemwise.collect.hub import Hub
 from itemwise.collect.limits import PLANS, WINDOW
-from itemwise.collect.trouble import Trouble
 
 SAMPLE = 20
 """Repositories that are listed to learn what they hold."""
@@ -84,7 +84,7 @@ def make_plan(hub: Hub, source: str, jobs: list[Job], share: float, sample: int 
     for job in looked:
         try:
             listing = hub.listing(job.model.repository)
-        except Trouble:
+        except CollectError:
             unlisted += 1
             continue
         reader = READERS[source](hub, job.model, listing)

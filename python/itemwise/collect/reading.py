@@ -41,7 +41,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ItemList:
     """Items of a file in the order of its rows; most models share it.
 
     Attributes
@@ -71,19 +71,19 @@ class Sheet:
         return zlib.compress(self._content, 6)
 
     @staticmethod
-    def unpack(blob: bytes) -> Sheet:
-        """Return the sheet of a compressed content."""
-        return Sheet(json.loads(zlib.decompress(blob)))
+    def unpack(blob: bytes) -> ItemList:
+        """Return the list of a compressed content."""
+        return ItemList(json.loads(zlib.decompress(blob)))
 
 
 @dataclass(frozen=True)
-class Answers:
+class TaskResponses:
     """One model's responses to one task.
 
     Attributes
     ----------
     layout, metric : str
-    sheet : Sheet
+    item_list : ItemList
     responses : int8 array (n_items,)
     scores : dict
         Means by metric (0-1), to hold against what was published.
@@ -91,7 +91,7 @@ class Answers:
 
     layout: str
     metric: str
-    sheet: Sheet
+    item_list: ItemList
     responses: np.ndarray
     scores: dict[str, float]
 
@@ -100,7 +100,7 @@ ROUNDING = 1e-4
 """Largest difference to a published score (0-1) that rounding explains."""
 
 
-def disagreement(answers: Answers, published: dict[str, float | None]) -> str | None:
+def disagreement(answers: TaskResponses, published: dict[str, float | None]) -> str | None:
     """Say where the items' mean is not the published score; None where it is or none is."""
     for metric, stated in published.items():
         mean = answers.scores.get(metric)

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from itemwise.collect.errors import CollectError
 from itemwise.collect.hub import HubFile
 from itemwise.collect.leaderboard import Benchmark
-from itemwise.collect.trouble import Trouble
 
 TIME = r"(\d{4})[-_](\d\d)[-_](\d\d)T(\d\d)[-:_](\d\d)[-:_](\d\d)(?:\.(\d+))?"
 DETAILS = re.compile(
@@ -98,11 +98,11 @@ def choose_run(
 
     Raises
     ------
-    Trouble
+    CollectError
         `incomplete`: no run will do, with what is wrong with each.
     """
     if not runs:
-        raise Trouble("incomplete", f"no run of {benchmark.name} with {benchmark.shots} shots")
+        raise CollectError("incomplete", f"no run of {benchmark.name} with {benchmark.shots} shots")
     usable, refused = [], []
     for run in runs:
         fault = _fault(run, benchmark, results.get(run.time, {}), revision, precision)
@@ -112,7 +112,7 @@ def choose_run(
             usable.append(run)
     if not usable:
         shown = "; ".join(refused[-3:])
-        raise Trouble("incomplete", f"none of {len(runs)} runs is complete ({shown})")
+        raise CollectError("incomplete", f"none of {len(runs)} runs is complete ({shown})")
     if len(usable) == 1:
         return Choice(usable[0], f"only complete run of {len(runs)}")
     counts = {run.time: sum(rows(f) for f in run.files.values()) for run in usable}
@@ -166,13 +166,13 @@ def parse_results(body: bytes, path: str) -> dict:
 
     Raises
     ------
-    Trouble
+    CollectError
         It is not JSON.
     """
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise Trouble("bad_schema", f"{path}: not JSON ({error})") from error
+        raise CollectError("bad_schema", f"{path}: not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise Trouble("bad_schema", f"{path}: holds no mapping")
+        raise CollectError("bad_schema", f"{path}: holds no mapping")
     return content

@@ -9,7 +9,7 @@ from itemwise.collect.items import content_hash, normalise, number_duplicates
 from itemwise.collect.layouts import open_details, read_details
 from itemwise.collect.leaderboard import Benchmark
 from itemwise.collect.models import Model
-from itemwise.collect.reading import Answers, Selection, Sheet
+from itemwise.collect.reading import ItemList, Selection, TaskResponses
 from itemwise.collect.remote import RemoteFile
 from itemwise.collect.runs import choose_run, parse_results, published, results_of, runs_of
 
@@ -28,7 +28,7 @@ class V1:
 
         Raises
         ------
-        Trouble
+        CollectError
         """
         runs = runs_of(self._listing.files.values(), benchmark)
         # Only runs with every task are candidates, so only their results are read.
@@ -65,12 +65,12 @@ class V1:
         data = [file for run in complete for file in run.files.values()]
         return [*data, *filter(None, stated)]
 
-    def read(self, file: HubFile, benchmark: Benchmark, task: str) -> Answers:
+    def read(self, file: HubFile, benchmark: Benchmark, task: str) -> TaskResponses:
         """Read the answers of one file.
 
         Raises
         ------
-        Trouble
+        CollectError
         """
         remote = self._open.pop(file.path, None) or self._remote(file)
         details = read_details(
@@ -80,7 +80,7 @@ class V1:
         golds = [item.gold for item in details.items]
         hashes = [content_hash(benchmark.name, task, *text) for text in texts]
         names = number_duplicates([f"{benchmark.name}.{h}" for h in hashes], golds)
-        sheet = Sheet(
+        item_list = ItemList(
             [
                 {
                     "item": name,
@@ -98,7 +98,7 @@ class V1:
         )
         mean = float(details.responses.mean()) if len(details.responses) else float("nan")
         scores = {benchmark.score: details.score, benchmark.metric: mean}
-        return Answers(details.layout, benchmark.metric, sheet, details.responses, scores)
+        return TaskResponses(details.layout, benchmark.metric, item_list, details.responses, scores)
 
     def _rows(self, file: HubFile) -> int:
         """Return the rows of a file by its footer, which is kept for reading on."""

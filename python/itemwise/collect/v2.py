@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from itemwise.collect.errors import CollectError
 from itemwise.collect.hub import Address, Hub, HubFile, Listing
 from itemwise.collect.items import number_duplicates
 from itemwise.collect.leaderboard import Benchmark
 from itemwise.collect.models import Model
-from itemwise.collect.reading import Answers, Selection, Sheet
+from itemwise.collect.reading import ItemList, Selection, TaskResponses
 from itemwise.collect.remote import CHUNK, RemoteFile
 from itemwise.collect.runs import TIME, agree, parse_results, run_key
-from itemwise.collect.trouble import Trouble
 from itemwise.errors import UserError
 from itemwise.harness.json_text import records_in
 from itemwise.harness.names import main_metric, name_items
@@ -70,16 +70,18 @@ class V2:
 
         Raises
         ------
-        Trouble
+        CollectError
         """
         files, runs, published, facts = {}, {}, {}, {}
         for task in benchmark.tasks:
             found = self._logs_of(task)
             if not found:
-                raise Trouble("incomplete", f"no sample log of task {task}")
+                raise CollectError("incomplete", f"no sample log of task {task}")
             found = {time: file for time, file in found.items() if self._fits(time, len(found))}
             if not found:
-                raise Trouble("incomplete", f"no run of task {task} at this commit and precision")
+                raise CollectError(
+                    "incomplete", f"no run of task {task} at this commit and precision"
+                )
             sizes = {time: self._documents(time, task, len(found)) for time in found}
             best = max(found, key=lambda time: (sizes[time], time))
             files[task], runs[task] = found[best], best
@@ -104,12 +106,12 @@ class V2:
         stated = {self._runs[time].results for time, _ in latest}
         return [*(file for _, file in latest), *filter(None, stated)]
 
-    def read(self, file: HubFile, benchmark: Benchmark, task: str) -> Answers:
+    def read(self, file: HubFile, benchmark: Benchmark, task: str) -> TaskResponses:
         """Read the answers of one log, in chunks.
 
         Raises
         ------
-        Trouble
+        CollectError
         """
         address = Address(self._listing.repository, self._listing.revision, file)
         remote = io.BufferedReader(RemoteFile(self._hub, address, CHUNK), 1 << 20)
@@ -125,29 +127,29 @@ class V2:
             available |= {(sample.known["filter"], metric) for metric in sample.values}
             rows.append((sample.known, sample.values, item_content(sample.record)))
         if skipped:
-            raise Trouble("bad_schema", f"{skipped[0]} ({len(skipped)} such lines)")
+            raise CollectError("bad_schema", f"{skipped[0]} ({len(skipped)} such lines)")
         if not rows:
-            raise Trouble("incomplete", f"{file.path}: no line")
+            raise CollectError("incomplete", f"{file.path}: no line")
         try:
             chosen, metric = main_metric(benchmark.name, available, benchmark.metric)
         except UserError as error:
-            raise Trouble("bad_schema", str(error)) from error
+            raise CollectError("bad_schema", str(error)) from error
         # Lines are in the order of completion: documents are put in their own order.
         kept = sorted((r for r in rows if r[0]["filter"] == chosen), key=lambda r: r[0]["doc_id"])
         if any(metric not in values for _, values, _ in kept):
-            raise Trouble("bad_schema", f"{file.path}: lines without metric '{metric}'")
+            raise CollectError("bad_schema", f"{file.path}: lines without metric '{metric}'")
         responses = np.array([values[metric] for _, values, _ in kept], dtype=float)
         if np.isnan(responses).any():
-            raise Trouble("incomplete", f"rows without a number in '{metric}'")
+            raise CollectError("incomplete", f"rows without a number in '{metric}'")
         if not np.isin(responses, (0, 1)).all():
-            raise Trouble("bad_schema", f"metric '{metric}' holds other values than 0 and 1")
+            raise CollectError("bad_schema", f"metric '{metric}' holds other values than 0 and 1")
         golds = [facts["gold"] for _, _, facts in kept]
         known = [row[0] for row in kept]
         names = name_items(
             benchmark.name, [k["item"] for k in known], [k["doc_hash"] for k in known]
         )
         names = number_duplicates(names, golds)
-        sheet = Sheet(
+        item_list = ItemList(
             [
                 {
                     "item": name,
@@ -159,8 +161,12 @@ class V2:
                 for name, (known, _, facts) in zip(names, kept, strict=True)
             ]
         )
-        return Answers(
-            "samples", metric, sheet, responses.astype(np.int8), {metric: float(responses.mean())}
+        return TaskResponses(
+            "samples",
+            metric,
+            item_list,
+            responses.astype(np.int8),
+            {metric: float(responses.mean())},
         )
 
     def _logs_of(self, task: str) -> dict[str, HubFile]:

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 
 from itemwise.errors import listed
-from itemwise.harness.samples import Imported, told
+from itemwise.harness.samples import Imported, skip_messages
 
 MOST = 5
 """Reasons for skipping that are printed."""
@@ -34,7 +34,7 @@ def summary(table: pd.DataFrame) -> list[str]:
 
 def warnings(found: Imported) -> list[str]:
     """Return what may be wrong with an import: lines passed over, names, repeated runs."""
-    skipped = told(found.skipped)
+    skipped = skip_messages(found.skipped)
     messages = [f"skipped {line}" for line in skipped[:MOST]]
     if len(skipped) > MOST:
         messages.append(f"skipped more in {len(skipped) - MOST} other places (which: --record)")

@@ -161,7 +161,7 @@ def import_samples(
         if rows:
             parts.append(pd.DataFrame(rows))
     if not parts:
-        raise UserError(f"no usable line in the logs: {listed(told(found.skipped))}")
+        raise UserError(f"no usable line in the logs: {listed(skip_messages(found.skipped))}")
     table = pd.concat(parts, ignore_index=True)
     table["item"] = _item_names(table, found)
     check_identity(table, "samples")
@@ -283,7 +283,7 @@ def check_identity(rows: pd.DataFrame, source: str) -> None:
         )
 
 
-def told(skipped: list[Skipped]) -> list[str]:
+def skip_messages(skipped: list[Skipped]) -> list[str]:
     """Return what was skipped in few words: places of one file and reason, files of one reason."""
     groups: dict[tuple, list[Skipped]] = {}
     for entry in skipped:

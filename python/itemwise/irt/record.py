@@ -43,7 +43,7 @@ def fit_record(
         "n_responses": int(responses.administered.sum()),
         "n_parameters": int(n_parameters),
         **information_criteria(log_likelihood, n_parameters, len(responses.subjects)),
-        **odd_items(optimum.beta, responses.items),
+        **flagged_items(optimum.beta, responses.items),
     }
 
 
@@ -55,7 +55,7 @@ def information_criteria(log_likelihood: float, n_parameters: int, n_subjects: i
     }
 
 
-def odd_items(beta: np.ndarray, items: np.ndarray) -> dict:
+def flagged_items(beta: np.ndarray, items: np.ndarray) -> dict:
     """Name items with negative or very steep slopes and with asymptotes at their bounds."""
     lower, _, slip = asymptotes(beta)
     k = beta.shape[1]

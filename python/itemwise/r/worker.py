@@ -227,11 +227,13 @@ def to_r(value):
     """Convert a Python value to R."""
     from rpy2 import robjects
     from rpy2.rinterface import NULL
+    from rpy2.robjects import pandas2ri
 
     if value is None:
         return NULL
     if isinstance(value, pd.DataFrame):
-        return robjects.DataFrame({name: _column_to_r(value[name]) for name in value})
+        with (robjects.default_converter + pandas2ri.converter).context() as conversion:
+            return conversion.py2rpy(value)
     if isinstance(value, Responses):
         names = [robjects.StrVector(v) for v in (value.subjects, value.items)]
         matrix = robjects.r["matrix"](
@@ -253,7 +255,10 @@ def to_r(value):
 
 
 def from_r(value):
-    """Convert an R value to Python: data frames, dicts, lists, scalars; NA becomes None."""
+    """Convert an R value to Python: data frames, dicts, lists, scalars; NA becomes None.
+
+    By hand, since rpy2's converter makes -2147483648 of an integer NA.
+    """
     from rpy2 import rinterface, robjects
 
     if value is rinterface.NULL or isinstance(value, type(rinterface.NULL)):
@@ -291,18 +296,6 @@ def _atoms(vector) -> list:
     if isinstance(vector, rinterface.IntSexpVector):
         return [None if v is rinterface.NA_Integer else int(v) for v in vector]
     return [None if np.isnan(v) else float(v) for v in vector]
-
-
-def _column_to_r(column: pd.Series):
-    """Convert a data frame's column, null to NA."""
-    from rpy2 import robjects
-    from rpy2.rinterface import NA_Character
-
-    if pd.api.types.is_float_dtype(column):
-        return robjects.FloatVector(column.to_numpy())
-    if pd.api.types.is_integer_dtype(column):
-        return robjects.IntVector(column.to_numpy())
-    return robjects.StrVector([NA_Character if pd.isna(v) else str(v) for v in column])
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from itemwise.responses.matrix import Responses
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was made of the training subjects of one benchmark, and what it is judged by.
+class FittedForms:
+    """The forms fitted on a benchmark's training subjects, and what they are assessed by.
 
     Attributes
     ----------
@@ -76,28 +76,28 @@ class Made:
         )
 
 
-def assess(made: Made, features: pd.DataFrame) -> pd.DataFrame:
+def assess(fitted: FittedForms, features: pd.DataFrame) -> pd.DataFrame:
     """Predict by every form and both its read-outs.
 
     Parameters
     ----------
-    made : Made
+    fitted : FittedForms
     features : data frame
-        From `made.features`.
+        From `fitted.features`.
 
     Returns
     -------
     data frame
         Table `reconstructions`.
     """
-    n_items = made.selection.groupby("form").size()
-    readouts = dict(iter(made.terms.groupby(["form", "readout"], sort=False)))
+    n_items = fitted.selection.groupby("form").size()
+    readouts = dict(iter(fitted.terms.groupby(["form", "readout"], sort=False)))
     parts = []
     for (form, name), terms in readouts.items():
         part = features[features["form"] == form].reset_index(drop=True)
-        readout = Readout(f"{made.name}, form {form}, {name}", terms)
+        readout = Readout(f"{fitted.name}, form {form}, {name}", terms)
         parts.append(_reconstructed(readout, part, calibration_errors(part)).assign(
-            benchmark=made.name, readout=name, form=form, n_items=n_items[form]
+            benchmark=fitted.name, readout=name, form=form, n_items=n_items[form]
         ))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

@@ -13,7 +13,7 @@ from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
 from itemwise.readout.tabulated import MAIN_READOUT
-from itemwise.report.verdict import plausible, spread
+from itemwise.report.conclusions import plausible, spread
 from itemwise.tables.results import optional_result, read_result
 
 
@@ -263,7 +263,7 @@ def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
     parts += [(f"{name} third of the score range", part) for name, part in test.groupby(third)]
     if benchmark.cluster.name != "model":
         cluster = test["subject"].map(benchmark.cluster)
-        cluster = cluster[cluster != test["subject"]]  # those of which nothing is known
+        cluster = cluster[cluster != test["subject"]]  # models without a known cluster
         for name in cluster.value_counts().head(shown).index:
             parts.append(
                 (f"{benchmark.cluster.name} {name}", test.loc[cluster.index[cluster == name]])

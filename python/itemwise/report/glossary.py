@@ -16,8 +16,8 @@ GLOSSARY = {
     ),
     "read-out": (
         "read-out",
-        "The regression that turns the answers to a form into a full score with an interval. It is "
-        "fitted to training models.",
+        "The reconstruction model: the regression that turns the answers to a form into a full "
+        "score with an interval. It is fitted to training models.",
     ),
     "linear-predictor": (
         "linear predictor",
@@ -36,7 +36,8 @@ GLOSSARY = {
     ),
     "information": (
         "information",
-        "How precisely items tell ability, 1 / (standard error)², at each ability. Items add up.",
+        "How precisely items measure ability, 1 / (standard error)², at each ability. It adds up "
+        "over items.",
     ),
     "slope": (
         "slope a, intercept d",

@@ -11,6 +11,7 @@ from pathlib import Path
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
 from itemwise.report import adaptive, figures
+from itemwise.report.conclusions import conclusions
 from itemwise.report.content import (
     Benchmark,
     coverage,
@@ -27,7 +28,6 @@ from itemwise.report.followed import section
 from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
-from itemwise.report.verdict import verdict
 from itemwise.tables.results import read_result
 
 SHOWN_ITEMS = 15
@@ -76,7 +76,7 @@ def render(
         left_out=left_out(run),
         published=published_rows(run, loaded, config),
         rows=rows,
-        verdicts={row["name"]: verdict(row) for row in rows},
+        conclusions={row["name"]: conclusions(row) for row in rows},
         sections=[
             _section(benchmark, row, config["cat"]["rules"])
             for benchmark, row in zip(loaded, rows, strict=True)

@@ -31,7 +31,7 @@ def pairs_text(rows: pd.DataFrame) -> str:
     return listed((f"{p[0]} ({p[1]})" if len(p) == 2 else p[0] for p in pairs.to_numpy()), SHOWN)
 
 
-def remedy_of_absent(rows: pd.DataFrame, asked: dict[str, str | None]) -> str:
+def explain_missing(rows: pd.DataFrame, asked: dict[str, str | None]) -> str:
     """Say what there is instead of a metric or filter that no row has.
 
     Parameters

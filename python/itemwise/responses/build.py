@@ -10,11 +10,17 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError, did_you_mean, listed
-from itemwise.responses.available import SHOWN, remedy_of_absent
-from itemwise.responses.growing import GrowingMatrix
+from itemwise.responses.available import SHOWN, explain_missing
 from itemwise.responses.matrix import MISSING, Responses
+from itemwise.responses.named_matrix import NamedMatrix
 from itemwise.responses.names import clean
-from itemwise.responses.sources import Reading, held, matches, read_source, source_files
+from itemwise.responses.sources import (
+    SourceOptions,
+    available_metrics,
+    matches,
+    read_source,
+    source_files,
+)
 from itemwise.tables.contract import check_table, contract
 from itemwise.tables.given import open_given, read_given
 
@@ -28,7 +34,9 @@ class Dropped:
 
 
 def build_responses(
-    paths: Sequence[str | Path], reading: Reading, progress: Callable[[int], None] = lambda n: None
+    paths: Sequence[str | Path],
+    options: SourceOptions,
+    progress: Callable[[int], None] = lambda n: None,
 ) -> tuple[Responses, Dropped]:
     """Read every source and join them on subject.
 
@@ -40,7 +48,7 @@ def build_responses(
     ----------
     paths : sequence of path
         Files, folders, patterns.
-    reading : Reading
+    options : SourceOptions
     progress : callable
         Called with the number of rows read since the last call.
 
@@ -57,44 +65,44 @@ def build_responses(
         What is wrong with a source, or fewer than two subjects left.
     """
     files = source_files(paths)
-    if reading.select:
-        check_benchmarks(held(files), reading, files)
-    parts = ((str(path), read_source(path, reading, progress)) for path in files)
+    if options.select:
+        check_benchmarks(available_metrics(files), options, files)
+    parts = ((str(path), read_source(path, options, progress)) for path in files)
     responses, dropped = drop_empty(join((name, part) for name, part in parts if part is not None))
     if not len(responses.items) and not dropped.items_without_response:
-        rows = held(files)
-        check_benchmarks(rows, reading, files)
+        rows = available_metrics(files)
+        check_benchmarks(rows, options, files)
         if "benchmark" in rows:
-            rows = rows[[matches(name, reading.asked["benchmark"]) for name in rows["benchmark"]]]
-        asked = {"metric": reading.metric, "filter": reading.filter}
+            rows = rows[[matches(name, options.asked["benchmark"]) for name in rows["benchmark"]]]
+        asked = {"metric": options.metric, "filter": options.filter}
         raise UserError(
-            f"{listed(files)}: no row of benchmark '{reading.benchmark}'{_narrowed(reading)}; "
-            + remedy_of_absent(rows, asked)
+            f"{listed(files)}: no row of benchmark '{options.benchmark}'{_narrowed(options)}; "
+            + explain_missing(rows, asked)
         )
     n_subjects = len(responses.subjects)
     if n_subjects < 2:
         raise UserError(
-            f"benchmark '{reading.benchmark}': {n_subjects} subject{'s' * (n_subjects != 1)} with "
+            f"benchmark '{options.benchmark}': {n_subjects} subject{'s' * (n_subjects != 1)} with "
             f"responses in {listed(files)}; at least 2 are needed (and hundreds for a useful "
             "calibration)"
         )
     return responses, dropped
 
 
-def check_benchmarks(rows: pd.DataFrame, reading: Reading, files: Sequence[Path]) -> None:
+def check_benchmarks(rows: pd.DataFrame, options: SourceOptions, files: Sequence[Path]) -> None:
     """Refuse benchmarks that are asked for but in no long table.
 
     Parameters
     ----------
     rows : data frame
-        Distinct `benchmark`, ... of the sources, as of `held`.
-    reading : Reading
+        Distinct `benchmark`, ... of the sources, as of `available_metrics`.
+    options : SourceOptions
     files : sequence of path
     """
     if "benchmark" not in rows:
         return
     known = sorted(rows["benchmark"].dropna().unique())
-    for wanted in reading.asked["benchmark"]:
+    for wanted in options.asked["benchmark"]:
         if not any(matches(name, (wanted,)) for name in known):
             raise UserError(
                 f"{listed(files)}: no row of benchmark '{wanted}'; column 'benchmark' has "
@@ -106,7 +114,7 @@ def check_benchmarks(rows: pd.DataFrame, reading: Reading, files: Sequence[Path]
 
 def join(parts: Iterable[tuple[str, Responses]]) -> Responses:
     """Join response matrices on subject and item; equal cells may overlap."""
-    joined = GrowingMatrix(MISSING)
+    joined = NamedMatrix(MISSING)
     for name, part in parts:
         cells = np.ix_(joined.row_numbers(part.subjects), joined.column_numbers(part.items))
         matrix = joined.matrix
@@ -295,7 +303,7 @@ def _read_metadata(path: str | Path, key: str) -> pd.DataFrame:
     return table
 
 
-def _narrowed(reading: Reading) -> str:
+def _narrowed(options: SourceOptions) -> str:
     """Describe the metric and filter asked for."""
-    asked = [f"{k} '{v}'" for k, v in (("metric", reading.metric), ("filter", reading.filter)) if v]
+    asked = [f"{k} '{v}'" for k, v in (("metric", options.metric), ("filter", options.filter)) if v]
     return f" with {' and '.join(asked)}" if asked else ""

@@ -9,7 +9,13 @@ import pandas as pd
 
 from itemwise.harness.samples import check_identity
 from itemwise.responses.available import distinct_rows
-from itemwise.responses.sources import Reading, column_names, item_texts, long_batches, source_files
+from itemwise.responses.sources import (
+    SourceOptions,
+    column_names,
+    item_texts,
+    long_batches,
+    source_files,
+)
 
 ITEM_FACTS = ("task", "doc_id", "doc_hash", "prompt_hash")
 RUN_CONDITIONS = ("harness", "num_fewshot", "chat_template")
@@ -17,14 +23,14 @@ RUN_FACTS = ("metric", "filter", *RUN_CONDITIONS)
 LONG = ("item", "benchmark")
 
 
-def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, dict]:
+def item_facts(paths: Sequence[str | Path], options: SourceOptions) -> tuple[pd.DataFrame, dict]:
     """Collect what is known of items and runs from long sources.
 
     Parameters
     ----------
     paths : sequence of path
         Sources of `build_responses`; wide tables and CSV know nothing more.
-    reading : Reading
+    options : SourceOptions
 
     Returns
     -------
@@ -45,11 +51,11 @@ def facts(paths: Sequence[str | Path], reading: Reading) -> tuple[pd.DataFrame, 
         known = [c for c in (*ITEM_FACTS, *RUN_FACTS) if c in columns]
         if path.suffix == ".parquet" and {"item", "response"} <= set(columns) and known:
             wanted = [c for c in LONG if c in columns] + known
-            parts.append(distinct_rows(map(reading.narrow, long_batches(path, wanted))))
-        prompts = item_texts(path, reading.benchmark)
+            parts.append(distinct_rows(map(options.narrow, long_batches(path, wanted))))
+        prompts = item_texts(path, options.benchmark)
         if prompts is not None:
             texts.append(prompts)
-    runs = {"metric": reading.metric, "filter": reading.filter}
+    runs = {"metric": options.metric, "filter": options.filter}
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": []}, dtype="str")
     for column in ("metric", "filter"):
         if column in rows and rows[column].nunique() == 1:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from itemwise.errors import UserError, listed
 from itemwise.responses.available import distinct_rows, pairs_text
 from itemwise.responses.cells import GRADED, graded, numbers
-from itemwise.responses.growing import GrowingMatrix
 from itemwise.responses.matrix import MISSING, Responses, check_items, from_arrow
+from itemwise.responses.named_matrix import NamedMatrix
 from itemwise.responses.names import CSV_NULLS, check_item_names, clean, cleaned
 from itemwise.tables.contract import open_parquet, reading_parquet
 from itemwise.tables.delimited import csv_batches, csv_columns, open_csv
@@ -37,7 +37,7 @@ UNSEEN = -2
 
 
 @dataclass(frozen=True)
-class Reading:
+class SourceOptions:
     """How the sources of a benchmark are read.
 
     Attributes
@@ -128,26 +128,26 @@ def _files_at(path: Path) -> list[Path]:
 
 
 def read_source(
-    path: Path, reading: Reading, progress: Callable[[int], None] = lambda n: None
+    path: Path, options: SourceOptions, progress: Callable[[int], None] = lambda n: None
 ) -> Responses | None:
     """Read one wide or long table; None where it holds no row of the benchmark.
 
     Parameters
     ----------
     path : Path
-    reading : Reading
+    options : SourceOptions
     progress : callable
         Called with the number of rows read since the last call.
     """
     columns = column_names(path)
     if set(columns) == TEXTS:
         return None
-    if is_archive(columns) and archive_prefix(path, reading.benchmark) is None:
+    if is_archive(columns) and archive_prefix(path, options.benchmark) is None:
         return None
     if is_archive(columns) or {"item", "response"} <= set(columns):
-        return _read_long(path, columns, reading, progress)
-    check_narrowing(columns, reading, str(path))
-    responses = _read_wide(path, columns, reading)
+        return _read_long(path, columns, options, progress)
+    check_narrowing(columns, options, str(path))
+    responses = _read_wide(path, columns, options)
     progress(len(responses.subjects))
     return responses
 
@@ -249,23 +249,23 @@ def _parquet_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]
 
 
 def _read_long(
-    path: Path, columns: list[str], reading: Reading, progress: Callable[[int], None]
+    path: Path, columns: list[str], options: SourceOptions, progress: Callable[[int], None]
 ) -> Responses | None:
     """Convert a long table to a response matrix, batch by batch."""
     source = str(path)
     names = ARCHIVE if is_archive(columns) else dict.fromkeys(("subject", "item", "response"))
     if "subject" not in columns and names is not ARCHIVE:
         raise UserError(f"{source}: lacks the column 'subject'; add the models' names")
-    check_narrowing(columns, reading, source)
+    check_narrowing(columns, options, source)
     wanted = [*names, *(c for c in ("benchmark", "metric", "filter") if c in columns)]
-    cells = GrowingMatrix(UNSEEN)
+    cells = NamedMatrix(UNSEEN)
     for frame in long_batches(path, wanted):
         progress(len(frame))
-        frame = reading.narrow(frame)
+        frame = options.narrow(frame)
         if names is ARCHIVE:
-            frame = _from_archive(frame, archive_prefix(path, reading.benchmark))
+            frame = _from_archive(frame, archive_prefix(path, options.benchmark))
         if len(frame):
-            _fill(cells, frame, reading, source)
+            _fill(cells, frame, options, source)
     if not len(cells.rows):
         return None
     return Responses(cells.rows, cells.columns, np.maximum(cells.matrix, MISSING))
@@ -278,7 +278,7 @@ def _from_archive(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return frame.assign(item=items.cat.rename_categories(lambda number: f"{prefix}{number}"))
 
 
-def _fill(cells: GrowingMatrix, frame: pd.DataFrame, reading: Reading, source: str) -> None:
+def _fill(cells: NamedMatrix, frame: pd.DataFrame, options: SourceOptions, source: str) -> None:
     """Write the responses of some rows into the cells of their subjects and items."""
     subject_codes, subjects = _names(frame, "subject", "model", source)
     item_codes, items = _names(frame, "item", "item", source)
@@ -293,26 +293,26 @@ def _fill(cells: GrowingMatrix, frame: pd.DataFrame, reading: Reading, source: s
         raise UserError(
             f"{source}: row {frame.index[twice.argmax()] + 1}: subject "
             f"'{first['subject']}', item '{first['item']}' occurs twice; "
-            + _remedy_of_doubled(Path(source), reading)
+            + _remedy_of_doubled(Path(source), options)
         )
-    values = _responses(frame, reading, source)
+    values = _responses(frame, options, source)
     matrix[row, column] = np.where(np.isnan(values), MISSING, values)
 
 
-def held(files: Sequence[Path], reading: Reading | None = None) -> pd.DataFrame:
+def available_metrics(files: Sequence[Path], options: SourceOptions | None = None) -> pd.DataFrame:
     """Return the distinct `benchmark`, `metric` and `filter` of long tables, those they have."""
     parts = []
     for path in files:
         names = [c for c in ("benchmark", "metric", "filter") if c in column_names(path)]
         if names:
             batches = long_batches(path, names)
-            parts.append(distinct_rows(map(reading.narrow, batches) if reading else batches))
+            parts.append(distinct_rows(map(options.narrow, batches) if options else batches))
     return pd.concat(parts).drop_duplicates() if parts else pd.DataFrame()
 
 
-def _remedy_of_doubled(path: Path, reading: Reading) -> str:
+def _remedy_of_doubled(path: Path, options: SourceOptions) -> str:
     """Say which metrics and filters there are to choose from, where there are several."""
-    rows = held([path], reading)
+    rows = available_metrics([path], options)
     several = rows["benchmark"].unique() if "benchmark" in rows else ()
     if len(several) > 1:
         return (
@@ -326,7 +326,7 @@ def _remedy_of_doubled(path: Path, reading: Reading) -> str:
     return "keep one run of each model"
 
 
-def _read_wide(path: Path, columns: list[str], reading: Reading) -> Responses:
+def _read_wide(path: Path, columns: list[str], options: SourceOptions) -> Responses:
     """Read a table with one column an item."""
     if "subject" not in columns:
         raise UserError(
@@ -339,7 +339,7 @@ def _read_wide(path: Path, columns: list[str], reading: Reading) -> Responses:
             "call the column of right and wrong answers so"
         )
     table = open_csv(path) if path.suffix == ".csv" else open_parquet(path)
-    return from_arrow(table, str(path), reading.binarize)
+    return from_arrow(table, str(path), options.binarize)
 
 
 def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
@@ -355,19 +355,19 @@ def _names(frame: pd.DataFrame, column: str, what: str, source: str) -> tuple:
     return codes, names
 
 
-def check_narrowing(columns: Sequence[str], reading: Reading, source: str) -> None:
+def check_narrowing(columns: Sequence[str], options: SourceOptions, source: str) -> None:
     """Refuse a metric or filter that the source cannot be narrowed to."""
     keys = {"select": "benchmark", "metric": "metric", "filter": "filter"}
     for key, column in keys.items():
-        if getattr(reading, key) and column not in columns:
+        if getattr(options, key) and column not in columns:
             raise UserError(
                 f"{source}: has no column '{column}' to choose "
-                f"{listed(map(repr, reading.asked[column]))} from; "
+                f"{listed(map(repr, options.asked[column]))} from; "
                 f"leave config key '{key}' out, or give long tables"
             )
 
 
-def _responses(frame: pd.DataFrame, reading: Reading, source: str) -> np.ndarray:
+def _responses(frame: pd.DataFrame, options: SourceOptions, source: str) -> np.ndarray:
     """Return the responses of some rows as 0, 1 and not-a-number, or name the first other."""
 
     def label(position: int) -> str:
@@ -375,7 +375,7 @@ def _responses(frame: pd.DataFrame, reading: Reading, source: str) -> np.ndarray
         return f"row {frame.index[position] + 1} (subject '{subject}', item '{item}')"
 
     column = pa.Array.from_pandas(frame["response"])
-    values, wrong = graded(numbers(column, "response", label, source), reading.binarize)
+    values, wrong = graded(numbers(column, "response", label, source), options.binarize)
     if wrong.any():
         position = int(wrong.argmax())
         raise UserError(

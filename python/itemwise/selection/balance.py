@@ -33,7 +33,9 @@ class Balance:
         return allowed
 
 
-def deal(positions: np.ndarray, domains: np.ndarray, n_forms: int) -> list[np.ndarray]:
+def assign_parallel_forms(
+    positions: np.ndarray, domains: np.ndarray, n_forms: int
+) -> list[np.ndarray]:
     """Deal ranked items to parallel forms, A B B A A B ..., sub-domain by sub-domain.
 
     The first item is the best, so turning the order round after every round gives no

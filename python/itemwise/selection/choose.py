@@ -39,7 +39,7 @@ from itemwise.tables.contract import read_table
 SIZES = (5, 10, 20, 40, 80, 160, 320)
 """Numbers of items, besides that of the form, whose errors the record tells.
 
-A pool of at most the last is told to its end, a larger one to twice the form: ranking
+A pool of at most the last is reported to its end, a larger one to twice the form: ranking
 costs subjects x items a step, in each fold.
 """
 TABULATED = 121
@@ -67,16 +67,16 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     if options.penalty is not None:
         errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
         size = max(penalised_size(errors, options.penalty), options.forms)
-    chosen = [select(n).positions for n in told_sizes(size, len(pool))]
-    # A selector may find fewer items than it is asked for: each size is told once.
+    chosen = [select(n).positions for n in reported_sizes(size, len(pool))]
+    # A selector may find fewer items than it is asked for: each size is reported once.
     forms = list({len(positions): positions for positions in chosen}.values())
     predicted = cross_fitted(filled, target, folds, lambda seen: forms)
-    told = size_rows([len(positions) for positions in forms], predicted, target)
-    return select(size), {"optimism": 1.0, "sizes": told}
+    rows = size_rows([len(positions) for positions in forms], predicted, target)
+    return select(size), {"optimism": 1.0, "sizes": rows}
 
 
-def told_sizes(size: int, n_pool: int) -> list[int]:
-    """Return the numbers of items whose errors are told: that of the form and others."""
+def reported_sizes(size: int, n_pool: int) -> list[int]:
+    """Return the numbers of items whose errors are reported: that of the form and others."""
     largest = n_pool if n_pool <= SIZES[-1] else min(2 * size, n_pool)
     return sorted({n for n in SIZES if n < largest} | {size, largest})
 
@@ -171,21 +171,21 @@ def _by_reconstruction(
     if options.penalty is not None:
         size = max(penalised_size(errors, options.penalty), options.forms)
         positions = positions[:size]
-    told = told_sizes(size, len(pool))
-    form = told.index(size)
+    reported = reported_sizes(size, len(pool))
+    form = reported.index(size)
     # Quotas depend on the size: with sub-domains, larger forms are ranked apart.
-    end = len(told) if len(pd.unique(domains)) == 1 else form + 1
+    end = len(reported) if len(pd.unique(domains)) == 1 else form + 1
     honest = np.vstack(
         [
             _chosen_again(filled, target, folds, domains, sizes)
-            for sizes in (told[:end], told[end:])
+            for sizes in (reported[:end], reported[end:])
             if sizes
         ]
     )
     own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
     optimism = max(1.0, rmse(honest[form], target) / rmse(own, target))
-    judged = {"optimism": optimism, "sizes": size_rows(told, honest, target)}
-    return _with_information(positions, pool), judged
+    evaluation = {"optimism": optimism, "sizes": size_rows(reported, honest, target)}
+    return _with_information(positions, pool), evaluation
 
 
 def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) -> np.ndarray:

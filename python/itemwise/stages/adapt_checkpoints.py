@@ -21,7 +21,7 @@ from itemwise.adaptive.checkpoints import measures
 from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
-from itemwise.bank.model_scores import odd_patterns
+from itemwise.bank.model_scores import aberrant_responses
 from itemwise.cli.model_options import language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
@@ -104,7 +104,7 @@ def run(options) -> None:
         raise UserError(f"no checkpoint could be evaluated; the first said: {failed}")
     table = pd.concat(done, ignore_index=True)
     print(text_table(table))
-    warn(odd_patterns(read_bank(options.bank), table))
+    warn(aberrant_responses(read_bank(options.bank), table))
     if options.out_measures:
         order = [part["subject"].iloc[0] for part in done]
         write_table(measures(table, order), options.out_measures, "checkpoint_measures")
@@ -113,7 +113,7 @@ def run(options) -> None:
         raise SystemExit(
             f"itemwise adapt-checkpoints: error: {len(failed)} of {len(chosen)} checkpoints were "
             f"left out ({listed(failed)}), as said above; the scores of the others are in "
-            f"{options.out}. Mend them and run the same command: what was answered is kept"
+            f"{options.out}. Fix them and run the same command: what was answered is kept"
         )
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a language model adaptively: ask only what still tells something.
+"""Evaluate a language model adaptively: ask only items that still carry information.
 
 Several benchmarks in one run, each with its own ability; the next items go to the
 benchmark whose reconstructed score is least certain, until the rule or the budget stops.
@@ -27,11 +27,11 @@ from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.conditions import unlike_calibration
 from itemwise.bank.model_scores import (
+    aberrant_responses,
     check_benchmarks,
     documents_of,
-    matched,
-    no_item,
-    odd_patterns,
+    match_items,
+    no_item_error,
     responses_of,
     with_main_metric,
 )
@@ -103,7 +103,7 @@ def run(options, suite: Suite | None = None) -> None:
             f"note: {listed(whole)}: the whole form was asked; read out as by score-model",
             file=sys.stderr,
         )
-    warn(odd_patterns(bank, table))
+    warn(aberrant_responses(bank, table))
     if options.record:
         write_record(
             {
@@ -124,7 +124,7 @@ def run(options, suite: Suite | None = None) -> None:
     if failed:
         raise SystemExit(
             f"itemwise adapt-model: error: {listed(failed)} failed midway; what was learned is in "
-            f"{options.out}. Mend the task and run the same command: it goes on where it stopped"
+            f"{options.out}. Fix the task and run the same command: it goes on where it stopped"
         )
 
 
@@ -198,9 +198,9 @@ def live(
 def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[BenchmarkTest], dict]:
     """Answer from stored results of one model."""
     table = read_table(options.replay, "evaluations")
-    rows = matched(bank, table)
+    rows = match_items(bank, table)
     if rows.empty:
-        raise no_item(bank, table, options.form)
+        raise no_item_error(bank, table, options.form)
     subjects = rows["subject"].unique()
     if options.subject:
         rows = rows[rows["subject"] == options.subject]
@@ -214,8 +214,8 @@ def replay(options, bank: Bank, rule: Rule) -> tuple[Answer, str, list[Benchmark
     parts = dict(iter(rows.groupby("benchmark")))
     chosen = choices_of(options, bank)
     for name, part in parts.items():
-        kept, said = with_main_metric(bank, name, part, *chosen[:2])
-        warn(f"{name}: {t}" for t in unlike_calibration(bank, name, kept, said, chosen[0]))
+        kept, metric_label = with_main_metric(bank, name, part, *chosen[:2])
+        warn(f"{name}: {t}" for t in unlike_calibration(bank, name, kept, metric_label, chosen[0]))
 
     def answer(benchmark: str, items: Sequence[str]) -> list[int]:
         return responses_of(bank, benchmark, parts[benchmark], items, *chosen)

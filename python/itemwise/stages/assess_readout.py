@@ -1,4 +1,4 @@
-"""Predict the full scores of the test subjects, once: what is all that was chosen worth?
+"""Predict the full scores of the test subjects, once, to measure the error of all choices.
 
 Every form, the random ones too, by both read-outs, and the joint ones, as they are
 tabulated for the bank. No stage that selects, searches or fits reads what this one writes.
@@ -13,7 +13,7 @@ import pandas as pd
 from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.assessment import Made, assess, assess_jointly
+from itemwise.readout.assessment import FittedForms, assess, assess_jointly
 from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.inputs import benchmark_scores, read_splits
 from itemwise.responses.matrix import read_responses
@@ -68,10 +68,10 @@ def run(options) -> None:
     features, tables, n_items = {}, [], 0
     for place, name in enumerate(options.benchmarks):
         check_record(read_record(options.readout_records[place]))
-        made = read_made(options, place, wanted)
-        features[name] = made.features(options.split_set)
-        tables.append(assess(made, features[name]))
-        n_items += int((made.selection["form"] == options.form).sum())
+        fitted = read_fitted(options, place, wanted)
+        features[name] = fitted.features(options.split_set)
+        tables.append(assess(fitted, features[name]))
+        n_items += int((fitted.selection["form"] == options.form).sum())
     terms, left_out = read_joint_terms(options.joint_terms, options.joint_record)
     if terms is not None:
         tables.append(assess_jointly(terms, features, n_items, options.form))
@@ -86,12 +86,12 @@ def run(options) -> None:
     write_table(table, options.out, "reconstructions")
 
 
-def read_made(options, place: int, wanted) -> Made:
+def read_fitted(options, place: int, wanted) -> FittedForms:
     """Read one benchmark; of full scores those of the subjects to predict alone."""
     name = options.benchmarks[place]
     scores = benchmark_scores(options.full_scores[place], name)
     selection = read_table(options.selections[place], "selection")
-    return Made(
+    return FittedForms(
         name,
         read_responses(options.responses[place]),
         read_table(options.parameters[place], "parameters"),

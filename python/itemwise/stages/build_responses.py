@@ -27,10 +27,10 @@ from itemwise.responses.build import (
     lowest_subjects,
     mean_scores,
 )
-from itemwise.responses.item_facts import facts
+from itemwise.responses.item_facts import item_facts
 from itemwise.responses.matrix import Responses, write_responses
 from itemwise.responses.names import warn_of_look_alikes
-from itemwise.responses.sources import Reading
+from itemwise.responses.sources import SourceOptions
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
 from itemwise.workflow.schema import READING
@@ -50,7 +50,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Build, describe and write."""
-    reading = Reading(
+    source_options = SourceOptions(
         options.benchmark,
         options.metric,
         options.filter,
@@ -58,9 +58,9 @@ def run(options) -> None:
         tuple(map(str.strip, options.select)),
     )
     with tqdm(unit=" rows", unit_scale=True, disable=None, file=sys.stderr) as bar:
-        responses, dropped = build_responses(options.sources, reading, bar.update)
+        responses, dropped = build_responses(options.sources, source_options, bar.update)
     items = describe_items(responses.items, options.benchmark, options.item_metadata)
-    known, runs = facts(options.sources, reading)
+    known, runs = item_facts(options.sources, source_options)
     new = [column for column in known if column == "item" or column not in items]
     items = items.merge(known[new], on="item", how="left")
     responses, items, scores, left_out = narrowed(options, responses, items)

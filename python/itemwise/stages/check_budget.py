@@ -1,7 +1,7 @@
 """Check that a benchmark has items enough for the short forms that are asked for.
 
-Runs before calibration, which may take hours, so that a budget that cannot be met is said at once;
-so are items that another benchmark of the run has too, which no bank can hold.
+Runs before calibration, which may take hours, and refuses a budget that cannot be met
+and items that another benchmark of the run has too, which no bank can hold.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Difference in points with its interval, McNemar's exact test and, with a bank, the
 difference of the abilities. A model that is in several tables was run several times: its
 answers are averaged within the item. Items that share a passage, document or subject are
-no independent draws: --cluster names the column that tells.
+not independent draws: --cluster names the column that groups them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def add_options(parser) -> None:
     add(parser, "bank", required=False)
     parser.add_argument("--level", type=float, default=0.95, help="of intervals (default: 0.95)")
     parser.add_argument(
-        "--cluster", metavar="COLUMN", help="column of the items that tells what belongs together"
+        "--cluster",
+        metavar="COLUMN",
+        help="column of the items that groups those that belong together",
     )
     parser.add_argument(
         "--items",

@@ -1,7 +1,7 @@
 """Say what is installed, what it is for, and how to get what is missing.
 
-Exit status 0 when the workflow has what it needs, 1 otherwise. Another version than the
-tested one is said, and is no failure.
+Exit status 0 when the workflow has what it needs, 1 otherwise. A version other than the
+tested one is reported, but is no failure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from itemwise.cli.terminal import styled
-from itemwise.workflow.installation import Finding, as_records, examine, is_ready
+from itemwise.workflow.doctor import Finding, as_records, examine, is_ready
 
 MARKS = {"ok": "ok", "other": "!", "missing": "MISSING", "absent": "-"}
 COLOURS = {"ok": "green", "other": "yellow", "missing": "red", "absent": "dim"}
@@ -36,7 +36,7 @@ def run(options) -> int:
         print(json.dumps({"ready": ready, "findings": as_records(findings)}, indent=2))
     else:
         print(text(findings))
-        print("\n" + verdict(findings))
+        print("\n" + summary(findings))
     return 0 if ready else 1
 
 
@@ -57,7 +57,7 @@ def text(findings: list[Finding]) -> str:
     return "\n".join(lines[1:])
 
 
-def verdict(findings: list[Finding]) -> str:
+def summary(findings: list[Finding]) -> str:
     """Return a line a use: what is there, and what it lacks."""
     there = {f.name for f in findings if f.state in ("ok", "other")}
     lines = []

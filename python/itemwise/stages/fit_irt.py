@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from itemwise.cli.options import add, whole_number
-from itemwise.cli.progress import climb_bar
+from itemwise.cli.progress import fit_progress
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.irt.calibration import fit
@@ -55,7 +55,7 @@ def run(options) -> None:
         if options.record:
             write_record({**read_record(options.record), **ties}, options.record)
         return
-    with climb_bar() as progress:
+    with fit_progress() as progress:
         table, record = fit(
             responses,
             model=options.model,

@@ -1,7 +1,7 @@
 """Start a project: a folder with a Snakefile, a configuration and a profile.
 
 The Snakefile takes in the workflow of this installation as a Snakemake module. The
-configuration is an example that runs at once, to be changed. Files that are there stay.
+configuration is an example that runs at once, to be changed. Existing files stay.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Say how many common items a comparison of two models needs.
 
-The share of items on which exactly one model is right (--discordance) is decisive; two
-models that were evaluated before tell it (only_first + only_second of compare-models).
+The share of items on which exactly one model is right (--discordance) is decisive; take
+it from two models that were evaluated before (only_first + only_second of compare-models).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Preselect some of the screened items before calibration, as metabench does 350 a benchmark.
 
-Of many random subsets the one whose worst fold is best: each fold's full scores are read
-out by one smooth of the sub-score, fitted to the other folds. Training subjects alone.
+Keeps, of many random subsets, the one whose worst fold is best: each fold's full scores are
+read out by one smooth of the sub-score, fitted to the other folds. Training subjects alone.
 For engines that cannot calibrate a whole pool; the native one can.
 """
 

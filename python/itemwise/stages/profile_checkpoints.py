@@ -169,7 +169,7 @@ def one(options, suite: pd.DataFrame, settings: dict) -> None:
     if made.failures and not options.keep_going:
         raise UserError(
             f"{label}: {len(made.failures)} of {len(suite)} analyses failed "
-            f"({listed(made.failures)}), as said above; mend what they name and run again: the "
+            f"({listed(made.failures)}), as said above; fix what they name and run again: the "
             "others are kept"
         )
 

@@ -15,14 +15,14 @@ from itemwise.cli.options import add, key_values
 from itemwise.cli.section import add_section
 from itemwise.collect.collection import Collection, derive
 from itemwise.collect.collector import Collector, jobs_left
-from itemwise.collect.hub import Hub, Patience
+from itemwise.collect.errors import STATES, CollectError
+from itemwise.collect.hub import Hub, RetryPolicy
 from itemwise.collect.leaderboard import Benchmark, chosen
 from itemwise.collect.limits import RateLimiter, parse_limits, plan_limits
 from itemwise.collect.manifest import Manifest
 from itemwise.collect.models import ORGANIZATIONS, Model, in_folders, list_models
 from itemwise.collect.plan import make_plan
 from itemwise.collect.shards import write_collection
-from itemwise.collect.trouble import STATES, Trouble
 from itemwise.collect.v2 import folders_with_logs, tasks_with_logs
 from itemwise.errors import UserError, listed
 from itemwise.tables.files import write_record
@@ -63,7 +63,7 @@ def run(options) -> None:
     tasks = key_values(options.benchmark_of, "--benchmark-of")
     benchmarks = chosen(options.source, options.benchmarks, tasks)
     limiter = RateLimiter(parse_limits(options.limits, plan_limits(options.plan)))
-    hub = Hub(limiter, Patience(options.attempts, options.wait), contact=options.contact)
+    hub = Hub(limiter, RetryPolicy(options.attempts, options.wait), contact=options.contact)
     hub.check()
     models = _models(hub, options, benchmarks)
     largest = None if options.max_disk is None else int(options.max_disk * 1e9)
@@ -103,11 +103,11 @@ def _models(hub: Hub, options, benchmarks: list[Benchmark]) -> list[Model]:
     for repository in options.repositories:
         try:
             listing = hub.listing(repository)
-        except Trouble as trouble:
+        except CollectError as failure:
             raise UserError(
-                f"--repositories {repository}: {trouble.reason}; check the name, HF_TOKEN and "
+                f"--repositories {repository}: {failure.reason}; check the name, HF_TOKEN and "
                 "HF_ENDPOINT"
-            ) from trouble
+            ) from failure
         models += in_folders(hub, repository, folders_with_logs(listing))
         tasks |= set(tasks_with_logs(listing))
     for benchmark in benchmarks:

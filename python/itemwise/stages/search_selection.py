@@ -1,7 +1,7 @@
 """Search for model, scoring, selector and size by nested cross-validation.
 
-Looks at training subjects only. Every trial is kept in the journal, so that a search
-which was killed goes on where it was and ends as if it had not been.
+Looks at training subjects only. Every trial is kept in the journal, so that a killed
+search goes on where it was and ends with the same result.
 """
 
 from __future__ import annotations

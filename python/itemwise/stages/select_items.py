@@ -19,7 +19,7 @@ from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import Selected, random_forms
 from itemwise.responses.inputs import sub_domains
-from itemwise.selection.balance import deal
+from itemwise.selection.balance import assign_parallel_forms
 from itemwise.selection.choose import choose, information_table, selection_table
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
@@ -46,17 +46,19 @@ def run(options) -> None:
         options.budget = None
     whole_pool = read_table(options.parameters, "parameters")
     pool = subsample(whole_pool, options.subsample, options.seed)
-    chosen, judged = choose(options, pool)
+    chosen, evaluation = choose(options, pool)
     items = pool["item"].to_numpy(object)
     domains = sub_domains(options.balance, options.items, items)
-    forms = deal(np.arange(len(chosen.positions)), domains[chosen.positions], options.forms)
+    forms = assign_parallel_forms(
+        np.arange(len(chosen.positions)), domains[chosen.positions], options.forms
+    )
     if options.out_information:
         write_table(
             information_table(options.benchmark, whole_pool), options.out_information, "information"
         )
     if options.record:
         write_record(
-            {**record(options, chosen, len(items), len(forms[0])), **judged},
+            {**record(options, chosen, len(items), len(forms[0])), **evaluation},
             options.record,
         )
     write_table(selection_table(options, items, chosen, forms), options.out, "selection")

@@ -1,4 +1,4 @@
-"""Simulate adaptive tests on response rows: which rule tells most with fewest items?
+"""Simulate adaptive tests on response rows: which rule learns most from the fewest items?
 
 Each of --rules is name:key=value,... (criterion, items, estimator, start, theta0, spread, batch,
 randomesque, max_exposure, balance, min_length, max_length, se, points, information, cut, z,

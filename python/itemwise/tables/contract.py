@@ -7,7 +7,6 @@ file, and `docs/data-contract.md` is generated from it.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from itemwise.errors import UserError, listed
 from itemwise.tables.files import atomic_path
+from itemwise.tables.plain import further_column
 
 CONTRACT_FILE = Path(__file__).with_name("contract.csv")
 ARROW_TYPES = {"string": pa.string(), "integer": pa.int32(), "number": pa.float64()}
@@ -156,50 +156,6 @@ def arrow_type(table: str, column: str) -> pa.DataType | None:
     columns = contract()[table].columns
     rule = columns.get(column) or columns.get("*")
     return rule and ARROW_TYPES[rule.type]
-
-
-def further_column(values: pd.Series) -> pa.Array:
-    """Return a column that the contract does not know, in a type that both languages have.
-
-    Texts, booleans, whole and floating numbers stay what they are. All else becomes text:
-    dates in ISO form, lists and mappings as JSON, and so does a column that mixes types.
-    """
-    try:
-        array = pa.Array.from_pandas(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        array = None
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    if isinstance(array, pa.DictionaryArray):
-        array = array.dictionary_decode()
-    if array is not None:
-        kind = array.type
-        if pa.types.is_boolean(kind):
-            return array
-        if pa.types.is_integer(kind):
-            return array.cast(pa.int32() if kind.bit_width < 32 else pa.int64())
-        if pa.types.is_floating(kind):
-            return array.cast(pa.float64())
-        if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return array.cast(pa.string())
-    texts = [None if _is_null(value) else _as_text(value) for value in values]
-    return pa.array(texts, pa.string())
-
-
-def _is_null(value) -> bool:
-    """Return whether a cell is null; a list, whose elements might be, is not."""
-    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def _as_text(value) -> str:
-    """Return a cell as text."""
-    if isinstance(value, str):
-        return value
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict | list | tuple | bool | int | float):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def write_arrow(table: pa.Table, path: str | Path) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import rdata
 
 from itemwise.errors import UserError
 from itemwise.tables.files import atomic_path
+from itemwise.tables.plain import plain_column
 
 
 def write_rds(table: pa.Table, path: str | Path, source: str | Path) -> None:
@@ -59,24 +59,14 @@ def read_rds(path: str | Path) -> pa.Table:
 
 def _as_r_holds_it(column: pa.Array, where: str) -> pa.Array:
     """Cast a column to text, boolean, int32, int64 or double."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _as_r_holds_it(column.dictionary_decode(), where)
-    if pa.types.is_null(kind) or pa.types.is_boolean(kind):
-        return column.cast(pa.bool_())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string())
-    if pa.types.is_date(kind):
-        return pc.strftime(column, format="%Y-%m-%d")
-    if pa.types.is_timestamp(kind):
-        return pc.strftime(column.cast(pa.timestamp("s"), safe=False), format="%Y-%m-%d %H:%M:%S")
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.float64())
-    if not pa.types.is_integer(kind):
-        raise UserError(f"{where}: holds {kind} values, which R cannot take; write them as text")
-    if kind.bit_width < 32 or pa.types.is_int32(kind):
-        return column.cast(pa.int32())
-    return column.cast(pa.int64())
+    if pa.types.is_null(column.type):
+        return column.cast(pa.bool_())  # as R's NA
+    plain = plain_column(column)
+    if plain is None:
+        raise UserError(
+            f"{where}: holds {column.type} values, which R cannot take; write them as text"
+        )
+    return plain
 
 
 def _vector(column: pa.Array) -> np.ndarray | dict[str, np.ndarray]:

@@ -37,14 +37,14 @@ def run_child(words: list[str], environment: dict[str, str] | None = None, **opt
     return subprocess.run(words, env=known, **options)
 
 
-def end_with_parent() -> None:
+def die_with_parent() -> None:
     """Where this process was started by `run_child`, end it when its parent has ended."""
     parent = os.environ.pop(PARENT, None)  # what this process starts has another parent
     if parent is not None:
-        end_with(int(parent))
+        die_with(int(parent))
 
 
-def end_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """End this process when its parent, a process of that number, has ended."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 

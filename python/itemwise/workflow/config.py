@@ -211,7 +211,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         values = [str(value) for value in error.validator_value if value is not None]
         hint = did_you_mean(error.instance, values)
         return f"config: key '{where}': {error.instance!r} is not one of {', '.join(values)}{hint}"
-    return f"config: key '{where or 'config'}': {error.message}; mend the value"
+    return f"config: key '{where or 'config'}': {error.message}; correct the value"
 
 
 def _explain_alternatives(error: jsonschema.ValidationError, where: str) -> str:
@@ -229,8 +229,8 @@ def _explain_alternatives(error: jsonschema.ValidationError, where: str) -> str:
     if lists and isinstance(error.instance, str) and not hint:
         hint = f"; write a list: [{error.instance}]"
     return (
-        f"config: key '{where}': {error.instance!r} is neither {kinds}{hint or '; mend the value'} "
-        "(config/README.md lists all)"
+        f"config: key '{where}': {error.instance!r} is neither {kinds}"
+        f"{hint or '; correct the value'} (config/README.md lists all)"
     )
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from itemwise.errors import UserError, listed
-from itemwise.workflow.child_process import end_with
+from itemwise.workflow.child_process import die_with
 
 FORKS = multiprocessing.get_context("fork")
 
@@ -85,7 +85,7 @@ def raise_failures(failures: dict[str, Failure], command: str, kind: str) -> Non
     Raises
     ------
     UserError
-        All that went wrong is the user's to mend.
+        The user can fix all that went wrong.
     SystemExit
         Something else went wrong.
     """
@@ -108,7 +108,7 @@ def _start(task: Callable[[], object], quiet: bool) -> tuple[Connection, object]
 
 def _child(task: Callable[[], object], sender: Connection, parent: int, quiet: bool) -> None:
     """Run a task in this process and send what came of it."""
-    end_with(parent)
+    die_with(parent)
     if quiet:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)

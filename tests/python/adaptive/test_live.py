@@ -13,7 +13,7 @@ from itemwise.adaptive.live import check_budget, make_tests, run_tests, scores
 from itemwise.adaptive.rules import Rule, parse_rule
 from itemwise.adaptive.simulate import simulate
 from itemwise.bank.bank import Bank
-from itemwise.bank.model_scores import odd_patterns
+from itemwise.bank.model_scores import aberrant_responses
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.tables.contract import check_table
@@ -236,7 +236,7 @@ def test_all_answers_right_or_wrong_leave_a_side_open_and_the_test_says_so(bank)
         assert table["upper" if response else "lower"].eq(end).all()
         half = table["half_lower" if response else "half_upper"]
         np.testing.assert_allclose(half, [test.score()[1] for test in tests])
-        said = odd_patterns(bank, table)
+        said = aberrant_responses(bank, table)
         assert sum(f"{side} than the calibration can tell" in text for text in said) == 2
 
 

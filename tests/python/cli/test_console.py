@@ -170,7 +170,7 @@ def test_failed_job_shows_the_end_of_its_log_once_and_its_command(run, tmp_path)
         "  its command: itemwise fit-irt --out x > x.log 2>&1",
         "",
         "Not finished: 1 job failed, 0 of 2 done, in 12 s.",
-        "Mend the cause; then the same command goes on from there.",
+        "Fix the cause; then the same command goes on from there.",
     ]
 
 

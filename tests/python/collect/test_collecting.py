@@ -10,7 +10,7 @@ from collecting import collect, collect_with_kills, write_models
 from hub_server import TOKEN, Faults
 from leaderboard_world import V1, differences
 
-from itemwise.responses.build import Reading, build_responses
+from itemwise.responses.build import SourceOptions, build_responses
 from itemwise.tables.contract import read_table
 
 
@@ -81,7 +81,7 @@ def test_duplicated_items_are_reported(collected):
 
 def test_shards_become_a_response_matrix(small_v1, collected):
     read_table(collected[0] / "arc" / "part-00000.parquet", "evaluations")
-    responses, _ = build_responses([collected[0] / "arc"], Reading("arc"))
+    responses, _ = build_responses([collected[0] / "arc"], SourceOptions("arc"))
     whole = [s for (s, b), state in small_v1.states.items() if b == "arc" and state == "ok"]
     assert sorted(responses.subjects) == sorted(whole)
     assert responses.matrix.shape[1] == 40

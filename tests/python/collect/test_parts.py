@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from itemwise.collect.duplicates import near_duplicates
+from itemwise.collect.errors import SEVERITY, STATES, CollectError
 from itemwise.collect.hub import HubFile
 from itemwise.collect.items import (
     compare_with_reference,
@@ -19,7 +20,6 @@ from itemwise.collect.limits import Limit, RateLimiter, pause_asked
 from itemwise.collect.models import repository_of, subject_of
 from itemwise.collect.plan import Plan
 from itemwise.collect.runs import choose_run, run_key, runs_of
-from itemwise.collect.trouble import SEVERITY, STATES, Trouble
 from itemwise.tables.contract import contract
 
 
@@ -125,7 +125,7 @@ def test_run_with_most_rows_then_the_latest():
     choice = choose_run(runs_of(files, arc), arc, {}, lambda file: rows[file.path])
     assert choice.run.time == times[2]
     assert "latest of 2" in choice.why
-    with pytest.raises(Trouble, match="no run of arc with 25 shots"):
+    with pytest.raises(CollectError, match="no run of arc with 25 shots"):
         choose_run([], arc, {}, len)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from itemwise.bank.bank import Bank
-from itemwise.bank.model_scores import odd_patterns
+from itemwise.bank.model_scores import aberrant_responses
 from itemwise.irt.scoring import score
 from itemwise.irt.simulation import simulate_responses
 from itemwise.readout.interval import at_level, open_sides, opened, with_ends
@@ -117,7 +117,7 @@ def test_models_beyond_the_calibration_are_flagged_and_held(side, lean):
     np.testing.assert_allclose(table[closed], alone[closed])
     said = "better" if side > 0 else "worse"
     assert any(
-        f"{said} than the calibration can tell" in text for text in odd_patterns(made, table)
+        f"{said} than the calibration can tell" in text for text in aberrant_responses(made, table)
     )
 
 

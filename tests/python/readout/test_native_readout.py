@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
+from r_stages import numbers_from_mgcv
 
 from itemwise.readout.native import (
     LAMBDAS,
@@ -89,8 +87,6 @@ def test_predictors_are_held_at_the_ends_of_the_training_range(additive):
 
 def test_agreement_with_mgcv(additive, tmp_path):
     """Other bases and knots, smoothness by GCV in both: 0.1 points where scores span 60."""
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is not installed")
     x, y, _ = additive
     np.savetxt(tmp_path / "data.csv", np.column_stack([y, x]), delimiter=",")
     code = (
@@ -100,12 +96,7 @@ def test_agreement_with_mgcv(additive, tmp_path):
         "m <- mgcv::gam(f, data = d);"
         "cat(fitted(m))"
     )
-    finished = subprocess.run(
-        ["Rscript", "--vanilla", "-e", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    if "there is no package called" in finished.stderr:
-        pytest.skip("R package mgcv is not installed")
-    theirs = np.array(finished.stdout.split(), dtype=float)
+    theirs = numbers_from_mgcv(code, tmp_path)
     assert np.sqrt(np.mean((fit_additive(x, y).predict(x) - theirs) ** 2)) < 0.1
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
+from r_stages import numbers_from_mgcv
 
 from itemwise.readout.splines import LAMBDAS, basis, fit_splines, smooth
 
@@ -67,8 +65,6 @@ def test_many_at_once_are_each_by_itself(data):
 
 def test_agreement_with_mgcv(data, tmp_path):
     """Both choose the smoothness by GCV, with other bases: 0.1 points of a range of 40."""
-    if shutil.which("Rscript") is None:
-        pytest.skip("Rscript is not installed")
     x, y = data
     at = np.linspace(np.quantile(x, 0.02), np.quantile(x, 0.98), 60)
     np.savetxt(tmp_path / "data.csv", np.column_stack([x, y]), delimiter=",")
@@ -78,10 +74,5 @@ def test_agreement_with_mgcv(data, tmp_path):
         "m <- mgcv::gam(y ~ s(x, bs = 'ps', k = 20), data = d);"
         "cat(predict(m, data.frame(x = scan('at.csv', quiet = TRUE))))"
     )
-    finished = subprocess.run(
-        ["Rscript", "--vanilla", "-e", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    if "there is no package called" in finished.stderr:
-        pytest.skip("R package mgcv is not installed")
-    theirs = np.array(finished.stdout.split(), dtype=float)
+    theirs = numbers_from_mgcv(code, tmp_path)
     assert np.sqrt(np.mean((smooth(x, y, at) - theirs) ** 2)) < 0.1

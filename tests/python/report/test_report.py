@@ -16,6 +16,7 @@ from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.readout.accuracy import accuracy, clustered_se
+from itemwise.report.conclusions import verdict
 from itemwise.report.content import (
     clusters,
     coverage,
@@ -27,7 +28,6 @@ from itemwise.report.content import (
 )
 from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
-from itemwise.report.verdict import verdict
 from itemwise.responses.matrix import write_responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
@@ -461,7 +461,7 @@ def test_held_out_runs_are_told_by_their_tables(with_runs):
     page = report(with_runs, with_runs / "report.html", zoo={"runs": runs})
     assert "Tiny models of a made-up world.</strong> 3 training runs" in page
     text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
-    assert "The short form: 10 % of the items tell the mean score of 6 checkpoints" in text
+    assert "The short form: 10 % of the items rebuild the mean score of 6 checkpoints" in text
     assert "which ranges from 10 to 31 points, with an RMSE of 1.00 points" in text
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall("<tr>.*?</tr>", page)]
     assert ["sums", "adaptive test", "5.0", "30", "6", "2.00", "0.00", "2.00", "0 %",

@@ -1,4 +1,4 @@
-"""What the report says in words: verdicts, spreads of random forms, rules of adaptive tests."""
+"""What the report says in words: conclusions, spreads of random forms, rules of adaptive tests."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from itemwise.adaptive.rules import parse_rule
 from itemwise.report.adaptive import in_words, section
-from itemwise.report.verdict import spread, verdict
+from itemwise.report.conclusions import conclusions, spread
 
 ROW = {"random": {"n": 50}, "beaten": 0.92, "rmse": 5.0, "sd": 20.0, "spearman": 0.9,
        "coverage": 0.76, "test_subjects": 25, "level": 0.9}  # fmt: skip
@@ -21,21 +21,21 @@ VERDICTS = {
 
 @pytest.mark.parametrize(("beaten", "headline"), VERDICTS.items())
 def test_verdict_says_whether_selection_pays(beaten, headline):
-    found = verdict(ROW | {"beaten": beaten})
+    found = conclusions(ROW | {"beaten": beaten})
     assert found["headline"] == headline
     assert f"smaller than that of {100 * beaten:.0f} % of 50 random forms" in found["selection"]
 
 
 def test_verdict_flags_what_may_be_chance():
-    few = verdict(ROW | {"random": {"n": 5}, "beaten": 0.8})
+    few = conclusions(ROW | {"random": {"n": 5}, "beaten": 0.8})
     assert few["headline"] == "Too few random forms to judge"
     assert "smaller than that of 4 of 5 random forms" in few["selection"]
     # 19 of 25: the tables of Clopper and Pearson say 54.9 to 90.6 %.
     assert (
         "76 % of 25 intervals hold: consistent with 90 % (binomial 95 % interval 55-91 %)"
-        in (verdict(ROW)["intervals"])
+        in (conclusions(ROW)["intervals"])
     )
-    many = verdict(ROW | {"test_subjects": 100})["intervals"]
+    many = conclusions(ROW | {"test_subjects": 100})["intervals"]
     assert "not consistent with 90 %" in many
 
 

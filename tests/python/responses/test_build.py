@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from itemwise.errors import UserError
 from itemwise.responses.build import (
-    Reading,
+    SourceOptions,
     build_responses,
     describe_subjects,
     join,
@@ -58,7 +58,7 @@ def cells(responses: Responses) -> dict[tuple[str, str], int]:
 @pytest.mark.parametrize("frame", [WIDE, LONG], ids=["wide", "long"])
 def test_every_shape_says_the_same(frame, suffix, tmp_path):
     path = save(frame, tmp_path / f"source{suffix}")
-    responses, dropped = build_responses([path], Reading("b"))
+    responses, dropped = build_responses([path], SourceOptions("b"))
     assert cells(responses) == CELLS
     assert responses.items.tolist() == ["q1", "q2"]
     assert dropped.subjects_without_response == dropped.items_without_response == []
@@ -68,7 +68,7 @@ def test_folder_is_read_with_the_folders_inside(tmp_path):
     save(LONG[:2], tmp_path / "data" / "one.csv")
     save(LONG[2:], tmp_path / "data" / "deep" / "two.parquet")
     (tmp_path / "data" / "README.md").write_text("not a table")
-    responses, _ = build_responses([tmp_path / "data"], Reading("b"))
+    responses, _ = build_responses([tmp_path / "data"], SourceOptions("b"))
     assert cells(responses) == CELLS
 
 
@@ -78,7 +78,7 @@ def test_forms_are_joined_on_subject_and_gaps_are_not_administered(tmp_path):
         pd.DataFrame({"subject": ["c", "d"], "q3": [0, 1], "q1": [1, NAN]}),
         tmp_path / "second.parquet",
     )
-    responses, _ = build_responses([first, second], Reading("b"))
+    responses, _ = build_responses([first, second], SourceOptions("b"))
     assert responses.subjects.tolist() == ["a", "b", "c", "d"]
     assert responses.items.tolist() == ["q1", "q2", "q3"]
     assert cells(responses) == {**CELLS, ("c", "q3"): 0, ("d", "q3"): 1}
@@ -123,7 +123,7 @@ def test_metric_filter_and_benchmark_choose_rows(tmp_path):
     frame = pd.DataFrame(rows, columns=["benchmark", "metric", "filter", "response"])
     frame = pd.concat([frame.assign(subject=s, item="q") for s in ("a", "b")])
     path = save(frame, tmp_path / "long.parquet")
-    responses, _ = build_responses([path], Reading("b", metric="acc", filter="none"))
+    responses, _ = build_responses([path], SourceOptions("b", metric="acc", filter="none"))
     assert cells(responses) == {("a", "q"): 1, ("b", "q"): 1}
 
 
@@ -134,7 +134,7 @@ def test_binarize_counts_from_the_threshold_on_and_keeps_nulls(shape, suffix, tm
     if shape == "long":
         frame = frame.melt("subject", var_name="item", value_name="response")
     path = save(frame, tmp_path / f"graded{suffix}")
-    responses, _ = build_responses([path], Reading("b", binarize=0.5))
+    responses, _ = build_responses([path], SourceOptions("b", binarize=0.5))
     assert cells(responses) == {
         ("a", "q"): 0, ("b", "q"): 1, ("a", "r"): 0, ("b", "r"): 1, ("c", "r"): 1,
     }  # fmt: skip
@@ -143,7 +143,7 @@ def test_binarize_counts_from_the_threshold_on_and_keeps_nulls(shape, suffix, tm
 def test_ids_that_look_like_numbers_stay_texts(tmp_path):
     path = save(LONG.assign(subject="007", item=["01", "1", "02", "03", "04"]), tmp_path / "l.csv")
     other = save(LONG.assign(subject="7", item=["01", "1", "02", "03", "04"]), tmp_path / "m.csv")
-    responses, _ = build_responses([path, other], Reading("b"))
+    responses, _ = build_responses([path, other], SourceOptions("b"))
     assert responses.subjects.tolist() == ["007", "7"]
     assert responses.items.tolist() == ["01", "1", "02", "03", "04"]
 
@@ -160,7 +160,7 @@ def test_sample_logs_are_no_source(tmp_path):
     (tmp_path / "lab__m").mkdir()
     (tmp_path / "lab__m" / "samples_t_2026-02-01T09-30-00.jsonl").touch()
     with pytest.raises(UserError, match=r"holds sample logs; .*itemwise import-samples --samples"):
-        build_responses([tmp_path], Reading("b"))
+        build_responses([tmp_path], SourceOptions("b"))
 
 
 # ---- The command -------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_bad_scores_or_metadata_are_refused(option, frame, message, build, tmp_p
 def test_category_of_mmlu_pro_is_read_from_its_long_table(real_data):
     path = real_data / "open" / "mmlu-pro.responses.parquet"
     whole = pq.read_table(path, filters=[("benchmark", "==", "law")]).to_pandas()
-    responses, _ = build_responses([path], Reading("law"))
+    responses, _ = build_responses([path], SourceOptions("law"))
     assert responses.administered.sum() == len(whole)
     assert len(responses.items) == whole["item"].nunique()
     assert (responses.matrix == 1).sum() == whole["response"].sum()
@@ -476,7 +476,7 @@ def test_two_published_forms_of_arc_are_joined(real_data, tmp_path):
     parts = [read_responses(path) for path in sources]
     shutil.copy(sources[1], tmp_path / "b.parquet")
     os.symlink(sources[0], tmp_path / "a.parquet")
-    responses, _ = build_responses([tmp_path], Reading("arc"))
+    responses, _ = build_responses([tmp_path], SourceOptions("arc"))
     assert set(responses.subjects) == set(parts[0].subjects) | set(parts[1].subjects)
     assert responses.items.tolist() == [*parts[0].items, *parts[1].items]
     assert responses.administered.sum() == sum(part.administered.sum() for part in parts)
@@ -488,4 +488,4 @@ def test_a_source_without_the_column_cannot_be_narrowed(tmp_path, key, columns):
     path = tmp_path / "source.csv"
     pd.DataFrame({"subject": ["a", "b"], **columns}).to_csv(path, index=False)
     with pytest.raises(UserError, match=f"has no column '{key}' to choose 'acc' from"):
-        read_source(path, Reading("b", **{key: "acc"}))
+        read_source(path, SourceOptions("b", **{key: "acc"}))

@@ -12,10 +12,10 @@ import pytest
 
 from itemwise.errors import UserError
 from itemwise.responses.build import build_responses
-from itemwise.responses.item_facts import facts
+from itemwise.responses.item_facts import item_facts
 from itemwise.responses.matrix import read_responses
 from itemwise.responses.names import look_alikes
-from itemwise.responses.sources import Reading, matches
+from itemwise.responses.sources import SourceOptions, matches
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -156,7 +156,7 @@ def test_every_delimiter_is_read(text, mark, quoted, tmp_path):
     text = text.replace(",", '","').replace("\n", '"\n"')[:-1] if quoted else text
     text = ('"' + text if quoted else text).replace(",", mark)
     path = written(tmp_path / "s.csv", "\ufeff" + text)
-    assert build_responses([path], Reading("b"))[0].matrix.tolist() == MATRIX
+    assert build_responses([path], SourceOptions("b"))[0].matrix.tolist() == MATRIX
 
 
 WORDS = [("TRUE", "FALSE", "NA"), ("True", "False", ""), ("1.0", "0.0", "NaN"), ("1", "0", "null")]
@@ -173,7 +173,7 @@ def test_words_of_r_pandas_and_sql_are_read(words, text, tmp_path):
             ",".join({"1": right, "0": wrong, "missing": missing}.get(c, c) for c in cells)
         )
     path = written(tmp_path / "s.csv", "\n".join(lines) + "\n")
-    assert build_responses([path], Reading("b"))[0].matrix.tolist() == MATRIX
+    assert build_responses([path], SourceOptions("b"))[0].matrix.tolist() == MATRIX
 
 
 TYPES = {
@@ -192,9 +192,9 @@ def test_wide_and_long_parquet_agree_on_types(values, tmp_path):
     pq.write_table(pa.table({"subject": subjects, "q": values, "r": other}), tmp_path / "w.parquet")
     long = {"subject": subjects, "item": pa.array(["q"] * 3), "response": values}
     pq.write_table(pa.table(long), tmp_path / "l.parquet")
-    wide, _ = build_responses([tmp_path / "w.parquet"], Reading("b"))
+    wide, _ = build_responses([tmp_path / "w.parquet"], SourceOptions("b"))
     assert wide.matrix[:, 0].tolist() == [1, 0, -1]
-    both, _ = build_responses([tmp_path / "l.parquet"], Reading("b"))
+    both, _ = build_responses([tmp_path / "l.parquet"], SourceOptions("b"))
     assert both.matrix[:, 0].tolist() == [1, 0]
 
 
@@ -230,7 +230,7 @@ def test_one_column_names_the_delimiters(build, tmp_path):
 
 def test_numbers_of_rows_that_pandas_and_r_write_are_no_item(tmp_path):
     path = written(tmp_path / "s.csv", ",subject,q1,q2\n0,a,1,0\n1,b,0,\n2,c,1,1\n")
-    assert build_responses([path], Reading("b"))[0].matrix.tolist() == MATRIX
+    assert build_responses([path], SourceOptions("b"))[0].matrix.tolist() == MATRIX
 
 
 def test_long_table_without_responses_says_so(build, tmp_path):
@@ -330,7 +330,7 @@ def test_what_is_known_of_items_has_clean_names(tmp_path):
     frame = pd.DataFrame({"subject": ["a", "b"], "item": ["q ", "q"], "response": [1, 0],
                           "doc_hash": "h"})  # fmt: skip
     frame.to_parquet(tmp_path / "l.parquet")
-    assert facts([tmp_path / "l.parquet"], Reading("b"))[0]["item"].tolist() == ["q"]
+    assert item_facts([tmp_path / "l.parquet"], SourceOptions("b"))[0]["item"].tolist() == ["q"]
 
 
 # ---- Cases that others reported ----------------------------------------------

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from itemwise.errors import UserError
 from itemwise.responses import sources
 from itemwise.responses.build import build_responses, first_of_each, lowest_subjects
-from itemwise.responses.growing import GrowingMatrix
-from itemwise.responses.item_facts import facts
+from itemwise.responses.item_facts import item_facts
 from itemwise.responses.matrix import read_responses
-from itemwise.responses.sources import Reading, archive_prefix, source_files
+from itemwise.responses.named_matrix import NamedMatrix
+from itemwise.responses.sources import SourceOptions, archive_prefix, source_files
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -51,7 +51,7 @@ def test_batches_make_the_matrix(suffix, small_batches, tmp_path):
     path = tmp_path / f"long{suffix}"
     table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path, index=False)
     seen = []
-    responses, dropped = build_responses([path], Reading("b"), seen.append)
+    responses, dropped = build_responses([path], SourceOptions("b"), seen.append)
     assert sum(seen) == len(table)
     assert max(seen) == 5
     found = pd.DataFrame(responses.matrix, responses.subjects, responses.items)
@@ -82,7 +82,7 @@ def test_faults_are_named_by_row_of_the_file(change, message, small_batches, tmp
     _, table = long_table(2, missing=0)
     change(table).to_parquet(tmp_path / "long.parquet", index=False)
     with pytest.raises(UserError) as refused:
-        build_responses([tmp_path / "long.parquet"], Reading("b"))
+        build_responses([tmp_path / "long.parquet"], SourceOptions("b"))
     assert message.format(table.iloc[1], table.iloc[-1]) in str(refused.value)
 
 
@@ -95,7 +95,7 @@ def test_matrix_does_not_depend_on_batches_or_shards(tmp_path_factory, seed, row
         table.iloc[part].to_parquet(folder / f"{number}.parquet", index=False)
     before, sources.ROWS = sources.ROWS, rows
     try:
-        responses, dropped = build_responses([folder], Reading("b"))
+        responses, dropped = build_responses([folder], SourceOptions("b"))
     finally:
         sources.ROWS = before
     whole = wide.loc[responses.subjects, responses.items].fillna(-1)
@@ -109,7 +109,7 @@ def test_dictionary_encoded_shards_are_read_alike(tmp_path):
     wide, table = long_table(3)
     encoded = pa.Table.from_pandas(table.astype({"subject": "category", "item": "category"}))
     pq.write_table(encoded, tmp_path / "long.parquet")
-    responses, _ = build_responses([tmp_path / "long.parquet"], Reading("b"))
+    responses, _ = build_responses([tmp_path / "long.parquet"], SourceOptions("b"))
     whole = wide.loc[responses.subjects, responses.items].fillna(-1)
     np.testing.assert_array_equal(responses.matrix, whole)
 
@@ -119,7 +119,7 @@ def test_what_is_known_of_items_does_not_depend_on_batches(small_batches, tmp_pa
     table["doc_hash"] = "h" + table["item"]
     table["metric"] = np.where(np.arange(len(table)) % 2, "acc", "other")
     table.to_parquet(tmp_path / "long.parquet", index=False)
-    items, runs = facts([tmp_path / "long.parquet"], Reading("b", metric="acc"))
+    items, runs = item_facts([tmp_path / "long.parquet"], SourceOptions("b", metric="acc"))
     assert runs["metric"] == "acc"
     known = table[table["metric"] == "acc"].drop_duplicates("item").set_index("item")["doc_hash"]
     assert items.set_index("item")["doc_hash"].to_dict() == known.to_dict()
@@ -128,12 +128,12 @@ def test_what_is_known_of_items_does_not_depend_on_batches(small_batches, tmp_pa
 def test_numbers_of_saved_rows_are_no_item(tmp_path):
     frame = pd.DataFrame({"subject": ["a", "b", "c"], "q": [1, 0, 1]})[::2]
     frame.to_parquet(tmp_path / "wide.parquet")  # with its index, 0 and 2
-    responses, _ = build_responses([tmp_path / "wide.parquet"], Reading("b"))
+    responses, _ = build_responses([tmp_path / "wide.parquet"], SourceOptions("b"))
     assert responses.items.tolist() == ["q"]
 
 
 def test_matrix_grows_and_keeps_what_it_holds():
-    grid = GrowingMatrix(-1)
+    grid = NamedMatrix(-1)
     expected = np.full((40, 33), -1)
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -173,19 +173,19 @@ def archive(tmp_path):
 
 
 def test_archive_has_published_names_and_texts(archive):
-    responses, _ = build_responses([archive], Reading("arc"))
+    responses, _ = build_responses([archive], SourceOptions("arc"))
     assert responses.items.tolist() == ["arc.1", "arc.2"]
     assert responses.subjects.tolist() == ["a/x", "a/y", "b/z"]
     assert responses.matrix.tolist() == [[1, 0], [0, 1], [1, 1]]
-    responses, _ = build_responses([archive / "mmlu_*.csv"], Reading("mmlu"))
+    responses, _ = build_responses([archive / "mmlu_*.csv"], SourceOptions("mmlu"))
     assert responses.items.tolist() == ["mmlu.art.1", "mmlu.law.1", "mmlu.law.02"]
     assert responses.matrix.tolist() == [[1, 1, 0], [0, 1, 1], [1, -1, -1]]
-    items, _ = facts([archive], Reading("mmlu"))
+    items, _ = item_facts([archive], SourceOptions("mmlu"))
     assert items.set_index("item")["text"].to_dict() == {
         "mmlu.law.1": "NA", "mmlu.law.02": "What?",
     }  # fmt: skip
     with pytest.raises(UserError, match="no row of benchmark 'gsm8k'"):
-        build_responses([archive], Reading("gsm8k"))
+        build_responses([archive], SourceOptions("gsm8k"))
 
 
 def test_archive_as_parquet_has_numbers_for_items(archive):
@@ -194,9 +194,9 @@ def test_archive_as_parquet_has_numbers_for_items(archive):
     prompts = pd.DataFrame({"item": [1, 2], "prompt": ["Why?", "What?"]})
     prompts.to_parquet(archive / "arc_prompts.parquet", index=False)
     files = [archive / "arc.parquet", archive / "arc_prompts.parquet"]
-    responses, _ = build_responses(files, Reading("arc"))
+    responses, _ = build_responses(files, SourceOptions("arc"))
     assert responses.items.tolist() == ["arc.1", "arc.2"]
-    items, _ = facts(files, Reading("arc"))
+    items, _ = item_facts(files, SourceOptions("arc"))
     assert items.to_dict("list") == {"item": ["arc.1", "arc.2"], "text": ["Why?", "What?"]}
 
 
@@ -306,10 +306,10 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     code = (
         "import resource, sys, json\n"
         "from itemwise.responses.build import build_responses\n"
-        "from itemwise.responses.sources import Reading\n"
+        "from itemwise.responses.sources import SourceOptions\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10\n"
         "before = peak()\n"
-        "responses, _ = build_responses([sys.argv[1]], Reading('b'))\n"
+        "responses, _ = build_responses([sys.argv[1]], SourceOptions('b'))\n"
         "print(json.dumps([responses.matrix.shape, peak() - before]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "long.parquet")]

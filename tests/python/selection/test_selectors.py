@@ -13,8 +13,8 @@ from itemwise.errors import UserError
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.matrix import write_responses
-from itemwise.selection.balance import Balance, deal
-from itemwise.selection.choose import told_sizes
+from itemwise.selection.balance import Balance, assign_parallel_forms
+from itemwise.selection.choose import reported_sizes
 from itemwise.selection.selectors import (
     RIDGE,
     by_anchor_points,
@@ -128,7 +128,7 @@ def test_forms_are_disjoint_equally_long_and_share_domains(n_ranked, n_forms, n_
     rng = np.random.default_rng(seed)
     domains = rng.integers(0, n_domains, 50)
     positions = rng.permutation(50)[:n_ranked]
-    forms = deal(positions, domains, n_forms)
+    forms = assign_parallel_forms(positions, domains, n_forms)
     assert sorted(np.concatenate(forms)) == sorted(positions)
     sizes = [len(form) for form in forms]
     assert max(sizes) - min(sizes) <= 1
@@ -243,10 +243,10 @@ def test_the_record_tells_what_other_sizes_would_do(method, calibrated, tmp_path
 
 
 def test_sizes_beyond_the_form_end_where_the_pool_ends_or_cost_too_much():
-    assert told_sizes(50, 240) == [5, 10, 20, 40, 50, 80, 160, 240]
-    assert told_sizes(100, 14_000) == [5, 10, 20, 40, 80, 100, 160, 200]
-    assert told_sizes(350, 600) == [5, 10, 20, 40, 80, 160, 320, 350, 600]
-    assert told_sizes(7, 7) == [5, 7]
+    assert reported_sizes(50, 240) == [5, 10, 20, 40, 50, 80, 160, 240]
+    assert reported_sizes(100, 14_000) == [5, 10, 20, 40, 80, 100, 160, 200]
+    assert reported_sizes(350, 600) == [5, 10, 20, 40, 80, 160, 320, 350, 600]
+    assert reported_sizes(7, 7) == [5, 7]
 
 
 def test_larger_sizes_change_nothing_of_the_form(calibrated, tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """The contract is checked on read and on write, and files are whole or absent."""
 
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,12 @@ from itemwise.responses.sources import column_names
 from itemwise.tables.contract import (
     check_table,
     contract,
-    further_column,
     open_parquet,
     read_table,
     write_parquet,
     write_table,
 )
+from itemwise.tables.plain import further_column
 
 WRITTEN = [name for name in contract() if name != "responses"]  # which test_responses.py covers
 BREACHES = [
@@ -175,6 +176,9 @@ def test_large_file_is_read_by_its_footer_alone(tmp_path):
         ([["a", "ä"], [], None], ['["a", "ä"]', "[]", None]),
         ([{"k": 1}, {"k": None}, None], ['{"k": 1}', '{"k": null}', None]),
         ([date(2026, 1, 31), None, date(2026, 2, 1)], ["2026-01-31", None, "2026-02-01"]),
+        ([datetime(2026, 1, 31, 9, 5), None], ["2026-01-31T09:05:00", None]),
+        ([datetime(2026, 1, 31, 9, 5, tzinfo=UTC)], ["2026-01-31T09:05:00"]),
+        ([Decimal("2.5"), None], [2.5, None]),
         ([None, None, None], [None, None, None]),
         (pd.Categorical(["a", None, "b"]), ["a", None, "b"]),
         (np.array([1, 2, 3], "int8"), [1, 2, 3]),

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from itemwise.errors import UserError
 from itemwise.paths import ROOT
 from itemwise.responses.matrix import from_frame, read_responses, write_responses
-from itemwise.tables.contract import arrow_type, contract, further_column, read_table, write_table
+from itemwise.tables.contract import arrow_type, contract, read_table, write_table
+from itemwise.tables.plain import further_column
 
 SESSION = """
 source("R/itemwise/load.R")

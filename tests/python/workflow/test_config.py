@@ -122,7 +122,7 @@ BAD = {
     ),
     "language model that is a number": (
         changed(evaluate={"lms": [3]}),
-        "key 'evaluate.lms.0': 3 is neither a text nor a mapping with lm; mend the value",
+        "key 'evaluate.lms.0': 3 is neither a text nor a mapping with lm; correct the value",
     ),
     "revision that is a number": (
         changed(evaluate={"lms": [{"lm": "x", "revision": 3}]}),

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from processes import check_child_dies_with
 
 from itemwise.errors import UserError
 from itemwise.workflow.forks import Failure, raise_failures, run_forked
@@ -40,7 +41,7 @@ def test_so_many_run_at_once_and_no_more():
 
 def test_failures_say_what_happened_and_the_others_go_on(capfd):
     tasks = {
-        "mistake": lambda: fail(UserError("mend it")),
+        "mistake": lambda: fail(UserError("fix it")),
         "exit": lambda: fail(SystemExit("left")),
         "bug": lambda: fail(ValueError("odd")),
         "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -48,7 +49,7 @@ def test_failures_say_what_happened_and_the_others_go_on(capfd):
         "good": lambda: b"x" * 1_000_000,  # more than a pipe holds
     }
     found = dict(run_forked(tasks, 3))
-    assert found["mistake"] == Failure("mend it", mistake=True)
+    assert found["mistake"] == Failure("fix it", mistake=True)
     assert found["exit"] == Failure("left")
     assert found["bug"] == Failure("ValueError: odd")
     assert "perhaps for want of memory" in found["killed"].message
@@ -59,8 +60,8 @@ def test_failures_say_what_happened_and_the_others_go_on(capfd):
 
 def test_what_was_wrong_is_raised_by_name():
     raise_failures({}, "x", "run")
-    with pytest.raises(UserError, match="run 'a': mend it"):
-        raise_failures({"a": Failure("mend it", mistake=True)}, "x", "run")
+    with pytest.raises(UserError, match="run 'a': fix it"):
+        raise_failures({"a": Failure("fix it", mistake=True)}, "x", "run")
     with pytest.raises(SystemExit, match="itemwise x: error: run 'a': ValueError"):
         raise_failures({"a": Failure("ValueError: odd")}, "x", "run")
 
@@ -87,12 +88,7 @@ from itemwise.workflow.forks import run_forked
 def task(): print("on", flush=True); time.sleep(60)
 list(run_forked({"a": task}))
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
-        assert running.stdout.readline() == b"on\n"
-        running.kill()
-        start = time.monotonic()
-        assert running.stdout.read() == b""  # closed, once nobody holds it any more
-    assert time.monotonic() - start < 30
+    check_child_dies_with(code)
 
 
 def test_leaving_early_ends_the_others():

@@ -7,7 +7,7 @@ from importlib.metadata import distribution
 from packaging.specifiers import SpecifierSet
 
 from itemwise.paths import ROOT
-from itemwise.workflow.installation import pinned_versions
+from itemwise.workflow.doctor import pinned_versions
 
 DEBIAN_12 = "3.11.2"
 """Its own Python."""

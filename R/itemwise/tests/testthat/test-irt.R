@@ -86,7 +86,7 @@ test_that("every model reaches its maximum, with and without priors", {
 
 test_that("odd parameters are named", {
   p <- make_parameters(c(-1, 9, 40), 0, c(1e-9, 0.1, 0.1), c(0.9, 0.9999, 0.9))
-  odd <- lapply(odd_items(p, free_beta(p, "4PL")), unclass)
+  odd <- lapply(flagged_items(p, free_beta(p, "4PL")), unclass)
   expect_identical(
     odd,
     list(
@@ -97,7 +97,7 @@ test_that("odd parameters are named", {
     )
   )
   none <- make_parameters(1, 0)
-  expect_true(all(lengths(odd_items(none, free_beta(none, "2PL"))) == 0))
+  expect_true(all(lengths(flagged_items(none, free_beta(none, "2PL"))) == 0))
 })
 
 test_that("missing cells weigh nothing", {

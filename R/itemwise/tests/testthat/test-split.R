@@ -1,11 +1,11 @@
 united <- \(...) unite_subjects(list(make_subjects(...)), "group")
 
 split_by <- function(subjects, method, ..., score = NULL) {
-  unit <- subject_units(subjects, method)
+  cluster <- subject_clusters(subjects, method)
   if (is.null(score)) {
     score <- rep(NA_real_, nrow(subjects))
   }
-  split_subjects(subjects, unit, score, method, ...)
+  split_subjects(subjects, cluster, score, method, ...)
 }
 
 # 400 subjects: organizations of very different size, families of up to 4 that
@@ -32,9 +32,9 @@ divided <- \(key, part) {
   any(tapply(part, key, \(values) length(unique(values)) > 1))
 }
 
-test_that("units are connected components, and null joins nothing", {
+test_that("clusters are connected components, and null joins nothing", {
   expect_identical(
-    linked_units(list(
+    linked_clusters(list(
       c("a", "a", NA, "b", NA, NA),
       c(NA, "x", "x", NA, NA, "y")
     )),
@@ -42,10 +42,13 @@ test_that("units are connected components, and null joins nothing", {
   )
   # A chain through two keys, listed so that the smallest number comes last.
   expect_identical(
-    linked_units(list(c("c", "b", "b", "a", "a"), c("z", "z", "y", "y", NA))),
+    linked_clusters(list(
+      c("c", "b", "b", "a", "a"),
+      c("z", "z", "y", "y", NA)
+    )),
     rep(1L, 5)
   )
-  expect_identical(linked_units(list(c(NA, NA))), 1:2)
+  expect_identical(linked_clusters(list(c(NA, NA))), 1:2)
 })
 
 test_that("tables unite by their first known value and must agree", {
@@ -120,7 +123,7 @@ test_that("test subjects are drawn from those with every score", {
     c(30L, 60L)
   )
   expect_true(all(splits$set[!complete] == "train"))
-  # A unit with a subject that may not be drawn stays in training.
+  # A cluster with a subject that may not be drawn stays in training.
   splits <- split_by(
     many,
     "random",
@@ -129,13 +132,13 @@ test_that("test subjects are drawn from those with every score", {
     eligible = complete,
     folds = 5
   )
-  unit <- subject_units(many, "random")
-  mixed <- unit %in% unit[!complete]
+  cluster <- subject_clusters(many, "random")
+  mixed <- cluster %in% cluster[!complete]
   expect_true(all(splits$set[mixed] == "train"))
   expect_true(any(splits$set == "test"))
 })
 
-test_that("no unit is ever divided, in sets or in folds", {
+test_that("no cluster is ever divided, in sets or in folds", {
   skip_without_clone()
   for (method in names(split_columns)) {
     for (seed in 1:3) {
@@ -171,7 +174,7 @@ test_that("folds are equal in size and in score", {
   expect_lte(diff(range(table(splits$fold))), 1)
 })
 
-test_that("the newest units are the test set", {
+test_that("the newest clusters are the test set", {
   subjects <- united(
     subject = letters[1:8],
     group = c(rep(NA, 6), "run", "run"),
@@ -192,7 +195,7 @@ test_that("the newest units are the test set", {
     c("train", "train", "validation", "test", "test", "train", "train", "train")
   )
   splits <- split_by(many, "date", 0.2)
-  began <- ave(many$date, subject_units(many, "date"), FUN = min)
+  began <- ave(many$date, subject_clusters(many, "date"), FUN = min)
   test <- splits$set == "test"
   expect_true(min(began[test]) > max(began[!test]))
 })
@@ -225,13 +228,13 @@ test_that("what cannot be split is a user error with a remedy", {
   )
   fails(
     few,
-    "--folds 12: only 12 units.*at least 13 needed; lower --folds",
+    "--folds 12: only 12 clusters.*at least 13 needed; lower --folds",
     test = 0.5,
     folds = 12
   )
   fails(
     few,
-    "--folds 10: only 6 units.*lower --folds \\(config key 'split.folds'\\)",
+    "--folds 10: only 6 clusters.*lower --folds \\(config key 'split.folds'\\)",
     test = 0.5
   )
   fails(few, "the test set would be empty", test = 0.01, folds = 2)
@@ -252,7 +255,7 @@ test_that("what cannot be split is a user error with a remedy", {
   )
 })
 
-test_that("the record counts subjects, organizations and units", {
+test_that("the record counts subjects, organizations and clusters", {
   subjects <- united(
     subject = letters[1:5],
     organization = c("x", "x", "y", "x", NA),
@@ -262,14 +265,18 @@ test_that("the record counts subjects, organizations and units", {
     subject = letters[1:5],
     set = c("train", "train", "train", "test", "test")
   )
-  about <- describe_split(splits, subjects, subject_units(subjects, "random"))
+  about <- describe_split(
+    splits,
+    subjects,
+    subject_clusters(subjects, "random")
+  )
   expect_identical(
     about$sets$train,
     list(
       subjects = 3L,
       organizations = 2L,
-      units = 2L,
-      largest_unit = 2L
+      clusters = 2L,
+      largest_cluster = 2L
     )
   )
   expect_identical(about$test_share_with_training_organization, 0.5)

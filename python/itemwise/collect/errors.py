@@ -9,7 +9,7 @@ SEVERITY = ("ok", "acc_mismatch", "bad_schema", "incomplete", "missing", "gated"
 """States from the least to the one that decides for a model and benchmark."""
 
 
-class Trouble(Exception):
+class CollectError(Exception):
     """A failure with the state that it stands for.
 
     Parameters
@@ -27,14 +27,14 @@ class Trouble(Exception):
         self.state, self.reason, self.pause = state, reason, pause
 
 
-class Transient(Trouble):
-    """A failure that another attempt may mend."""
+class RetryableError(CollectError):
+    """A failure that another attempt may get past."""
 
     def __init__(self, reason: str, pause: float | None = None):
         super().__init__("pending", reason, pause)
 
 
-class Changed(Transient):
+class Changed(RetryableError):
     """The files of a repository are not those that were listed: list it again."""
 
 
@@ -42,6 +42,6 @@ class RevisionGone(Changed):
     """The pinned commit is no longer there."""
 
 
-def worst(states) -> str:
+def most_severe(states) -> str:
     """Return the state that decides among several."""
     return max(states, key=SEVERITY.index)

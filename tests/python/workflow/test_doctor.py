@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from itemwise.paths import ROOT
-from itemwise.stages.doctor import USES, verdict
-from itemwise.workflow import installation
-from itemwise.workflow.installation import (
+from itemwise.stages.doctor import USES, summary
+from itemwise.workflow import doctor
+from itemwise.workflow.doctor import (
     Finding,
     examine,
     is_ready,
@@ -54,26 +54,26 @@ def test_names_are_compared_as_pip_does(tmp_path):
 def test_the_verdict_of_each_use_names_what_it_lacks():
     ready = [Finding("", name, "ok") for names in USES.values() for name in names]
     without = [finding for finding in ready if finding.name != "torch"]
-    lines = verdict([*without, Finding("", "torch", "absent")]).splitlines()
+    lines = summary([*without, Finding("", "torch", "absent")]).splitlines()
     assert "The demo, and evaluating models: lacks torch" in lines
     assert "Distil a benchmark: ready" in lines
 
 
 def test_every_package_that_is_listed_has_a_purpose():
-    bare = [f.name for f in installation.python_packages() if not f.purpose]
+    bare = [f.name for f in doctor.python_packages() if not f.purpose]
     assert bare == ["python"]
 
 
 def test_every_extra_has_a_purpose():
     groups = [finding.group for finding in python_packages()]
     assert not [group for group in groups if "see pyproject.toml" in group]
-    assert {extra for extra in installation.EXTRAS if any(f", {extra}:" in g for g in groups)} == (
-        set(installation.EXTRAS)
+    assert {extra for extra in doctor.EXTRAS if any(f", {extra}:" in g for g in groups)} == (
+        set(doctor.EXTRAS)
     )
 
 
 def test_without_r_the_workflow_cannot_run(monkeypatch, itemwise):
-    monkeypatch.setattr(installation, "_output", lambda *_, **__: None)
+    monkeypatch.setattr(doctor, "_output", lambda *_, **__: None)
     findings = examine()
     assert not is_ready(findings)
     finished = itemwise("doctor")
@@ -88,7 +88,7 @@ def test_without_mgcv_but_with_a_gpu(monkeypatch):
         "Rscript": "4.4.3 \nmgcv \noptparse 1.7.5 \njsonlite 1.8.9 \nmirt 1.45.1 \n",
         "nvidia-smi": "NVIDIA H100, 81559 MiB, 80000 MiB\nNVIDIA H100, 81559 MiB, 10 MiB\n",
     }
-    monkeypatch.setattr(installation, "_output", lambda command, **_: printed.get(command[0]))
+    monkeypatch.setattr(doctor, "_output", lambda command, **_: printed.get(command[0]))
     found = {finding.name: finding for finding in examine()}
     assert found["R"].found == "4.4.3"
     assert found["mgcv"].state == "missing"

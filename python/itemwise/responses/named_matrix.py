@@ -10,7 +10,7 @@ GROWTH = 1.5
 """Room is made for so many times the rows or columns there are, so that copies are few."""
 
 
-class GrowingMatrix:
+class NamedMatrix:
     """An int8 matrix with named rows and columns that grows by new names.
 
     Parameters

@@ -1,11 +1,11 @@
-"""Verdicts in words: does selection pay, how large is the error, do the intervals hold?"""
+"""Conclusions in words: does selection pay, how large is the error, do the intervals hold?"""
 
 from __future__ import annotations
 
 import pandas as pd
 
 FEWEST_FORMS = 20
-"""Random forms from which on 5 and 95 % quantiles say something."""
+"""Fewest random forms for which 5 and 95 % quantiles mean something."""
 BANDS = (
     (0.95, "Better than random forms"),
     (0.8, "Perhaps better than random forms"),
@@ -13,7 +13,7 @@ BANDS = (
     (0.05, "No better than random forms, perhaps worse"),
     (0.0, "Worse than random forms"),
 )
-"""Least share of random forms with a larger error, and what is said of it."""
+"""Least share of random forms with a larger error, and its headline."""
 
 
 def spread(values: pd.Series) -> dict:
@@ -35,7 +35,7 @@ def spread(values: pd.Series) -> dict:
     return {"n": len(values), "median": values.median(), "low": low, "high": high, "few": few}
 
 
-def verdict(row: dict) -> dict[str, str]:
+def conclusions(row: dict) -> dict[str, str]:
     """Return what a benchmark's row of the first table means.
 
     Parameters
@@ -67,7 +67,7 @@ def _selection(beaten: float, n: int) -> tuple[str, str]:
         return (
             "Too few random forms to judge",
             f"Its error is smaller than that of {round(beaten * n)} of {n} random forms of its "
-            f"size; at least {FEWEST_FORMS} would tell (config key selection.random_forms).",
+            f"size; at least {FEWEST_FORMS} are needed (config key selection.random_forms).",
         )
     headline = next(text for least, text in BANDS if beaten >= least)
     share = f"{100 * beaten:.0f} %"
