@@ -16,7 +16,7 @@ from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.readout.accuracy import accuracy, clustered_se
-from itemwise.report.conclusions import verdict
+from itemwise.report.conclusions import conclusions
 from itemwise.report.content import (
     clusters,
     coverage,
@@ -155,7 +155,7 @@ def test_a_benchmark_whose_random_forms_all_failed_is_summed_up(results):
     table = benchmark.reconstructions
     alone = dataclasses.replace(benchmark, reconstructions=table[table["form"] == "A"])
     assert summary(alone)["random"]["n"] == 0
-    assert verdict(summary(alone))["headline"] == "Too few random forms to judge"
+    assert conclusions(summary(alone))["headline"] == "Too few random forms to judge"
     with pytest.raises(UserError, match="no random forms to compare with"):
         summary(dataclasses.replace(alone, failed={}))
 
