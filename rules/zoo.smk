@@ -41,7 +41,7 @@ rule train_zoo:
     params:
         runs=training_runs(),
         zoo=options_of("zoo", only=["lines", "checkpoints"]),
-        folder=f"{RUN}/train_zoo",
+        folder=lambda wildcards, output: Path(output.subjects[0]).parent,
         seed=CONFIG["seed"],
     shell:
         "itemwise train-zoo --runs {params.runs:q} {params.zoo}"
