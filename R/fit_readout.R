@@ -108,8 +108,8 @@ read_out_form <- function(form, n_items, inputs, opts) {
   )
 }
 
-# A random form only shows what chance reaches: one that no read-out fits is left
-# out and counted, where the chosen form's failure ends the stage.
+# A random form only shows what chance reaches: one that no read-out fits is
+# left out and counted, where the chosen form's failure ends the stage.
 read_out_or_leave_out <- function(form, ...) {
   if (!startsWith(form, "random")) {
     return(read_out_form(form, ...))

@@ -216,9 +216,7 @@ convert_option <- function(text, option) {
     return(if (length(parts) > 0) parts else fail("a comma-separated list"))
   }
   number <- suppressWarnings(as.numeric(text))
-  # The modulus of a number beyond the integer range would pass as whole.
-  whole <- number %% 1 == 0 && abs(number) <= .Machine$integer.max
-  if (option$type == "integer" && !isTRUE(whole)) {
+  if (option$type == "integer" && !is_whole(number)) {
     fail("a whole number")
   }
   if (!is.finite(number)) {
@@ -226,6 +224,17 @@ convert_option <- function(text, option) {
   }
   check_bounds(number, option)
   if (option$type == "integer") as.integer(number) else number
+}
+
+#' Tell whether a number is whole and within the range of integers
+#'
+#' The modulus of a number beyond that range would pass as whole.
+#'
+#' @param number Number, or `NA`.
+#' @return `TRUE` or `FALSE`.
+#' @noRd
+is_whole <- function(number) {
+  isTRUE(number %% 1 == 0 && abs(number) <= .Machine$integer.max)
 }
 
 #' Check that a number is within the bounds of its option

@@ -1,4 +1,4 @@
-# Smooths that fit the information there is: values that count as one, and bases.
+# Smooths that fit the information there is: values that count as one, bases.
 
 #' Join values that are as good as equal
 #'

@@ -1,7 +1,7 @@
 use_utf8() # before paths, which may hold any character
 
-# The clone whose contract, schema and stages the tests use; an installed package
-# may be tested without one.
+# The clone whose contract, schema and stages the tests use; an installed
+# package may be tested without one.
 root <- tryCatch(full_path(project_root()), user_error = \(e) NULL)
 options(itemwise.root = root)
 
