@@ -236,9 +236,12 @@ def test_the_record_tells_what_other_sizes_would_do(method, calibrated, tmp_path
     errors = [row["rmse"] for row in told["sizes"]]
     assert errors[3] < 0.8 * errors[0]
     assert errors[-1] < 0.7 * errors[3]  # beyond the budget it goes on
-    # At most what independent errors would give; neighbours share some of theirs.
-    for row in told["sizes"]:
-        assert 0.4 < row["detectable"] / (2.80 * 2**0.5 * row["rmse"]) < 1.05
+    # What errors of this size take where predictions follow the score one to one; few items
+    # shrink them, by a fifth or so, and neighbours share some of their errors.
+    ratios = [row["detectable"] / (2.80 * 2**0.5 * row["rmse"]) for row in told["sizes"]]
+    assert 1.05 < ratios[0] < 1.4
+    assert all(0.4 < ratio < 1.2 for ratio in ratios[1:])
+    assert ratios[-1] < 1
     assert (told["optimism"] > 1) == (method == "reconstruction")
 
 
