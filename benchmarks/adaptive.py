@@ -26,10 +26,12 @@ from itemwise.irt.model import item_information
 from itemwise.paths import ROOT
 from itemwise.report.figures import adaptive as study_figure
 from itemwise.responses.matrix import read_responses, write_responses
-from itemwise.stages.simulate_cat import RULES
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
+from itemwise.workflow.schema import section_rules
 
+RULES = tuple(section_rules("cat", ["rules"])["rules"]["default"])
+"""Rules that a run simulates where the configuration names none."""
 SUBJECTS = 100
 """Random complete rows on which both engines are timed."""
 POINTS = 1.5

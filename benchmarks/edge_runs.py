@@ -21,7 +21,7 @@ from itemwise.forms import MAIN_FORM
 from itemwise.irt.simulation import simulate_responses
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.assessment import Made, assess
+from itemwise.readout.assessment import FittedForms, assess
 from itemwise.readout.tabulated import MAIN_READOUT
 from itemwise.responses.matrix import Responses, write_responses
 from itemwise.tables.contract import read_table, write_table
@@ -248,7 +248,7 @@ def new_models(file: dict[str, Path], data: Responses, score: np.ndarray, seed: 
     write_responses(data, paths["data"])
     stage("score-subjects", "--responses", paths["data"], "--parameters", file["parameters"],
           "--selection", file["selection"], "--out", paths["forms"])  # fmt: skip
-    made = Made(
+    made = FittedForms(
         "b", data,
         *(read_table(path, name) for path, name in (
             (file["parameters"], "parameters"), (paths["forms"], "abilities"),
