@@ -25,8 +25,23 @@ project_root <- function() {
   folder
 }
 
-# What was read of the contract: a stage asks for it at every table.
-contracts <- new.env()
+# The project's own files as they were read: a stage asks for the contract at
+# every table, and for the schema at every section of its options.
+files_read <- new.env()
+
+#' Read a file once
+#'
+#' @param path Path below the root of the project.
+#' @param read Function of the full path.
+#' @return Value of `read`, of the first call.
+#' @noRd
+read_once <- function(path, read) {
+  path <- file.path(project_root(), path)
+  if (is.null(files_read[[path]])) {
+    files_read[[path]] <- read(path)
+  }
+  files_read[[path]]
+}
 
 #' Read the rules of a table from the contract
 #'
@@ -35,11 +50,10 @@ contracts <- new.env()
 #'   maximum and choices. The name `*` stands for every other column.
 #' @noRd
 table_rules <- function(table) {
-  path <- file.path(project_root(), "python/itemwise/tables/contract.csv")
-  if (is.null(contracts[[path]])) {
-    contracts[[path]] <- utils::read.csv(path, colClasses = "character")
-  }
-  rules <- contracts[[path]][contracts[[path]]$table == table, ]
+  contract <- read_once("python/itemwise/tables/contract.csv", \(path) {
+    utils::read.csv(path, colClasses = "character")
+  })
+  rules <- contract[contract$table == table, ]
   stopifnot("the table is not in the contract" = nrow(rules) > 0)
   one_rule <- \(type, presence, nullable, minimum, maximum, choices) {
     list(

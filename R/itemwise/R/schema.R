@@ -5,7 +5,7 @@
 #' @return Nested list, as the YAML file has it.
 #' @noRd
 config_schema <- function() {
-  yaml::read_yaml(file.path(project_root(), "config/schema.yaml"))
+  read_once("config/schema.yaml", yaml::read_yaml)
 }
 
 #' Make options of the keys of the configuration

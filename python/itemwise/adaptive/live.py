@@ -346,10 +346,11 @@ def _row(test: BenchmarkTest, subject: str) -> dict:
     """Return the score of an adaptive test."""
     predicted, half = test.score()
     theta, (low, high) = float(test.posterior.theta[0]), test.scale.span
-    pool = test.bank.parameters
-    pool = pool[pool["item"].isin(test.bank.pool_items(test.name))]
-    sides = open_sides(test.posterior.matrix, test.posterior.items.parameters, pool,
-                       test.posterior.theta, test.scale.span, test.scale.level)  # fmt: skip
+    sides = open_sides(
+        test.posterior.matrix, test.posterior.items.parameters,
+        test.bank.pool_parameters(test.name),
+        test.posterior.theta, test.scale.span, test.scale.level,
+    )  # fmt: skip
     known = {"predicted": predicted, "half_lower": half, "half_upper": half,
              "extrapolated": not low <= theta <= high}  # fmt: skip
     ends = opened(pd.DataFrame([known]), **sides)

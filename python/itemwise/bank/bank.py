@@ -149,6 +149,10 @@ class Bank:
         mine = self.items.loc[self.items["benchmark"] == benchmark, "item"]
         return mine[mine.isin(self.parameters["item"])].to_numpy(object)
 
+    def pool_parameters(self, benchmark: str) -> pd.DataFrame:
+        """Return the parameters of all calibrated items of a benchmark."""
+        return self.parameters[self.parameters["item"].isin(self.pool_items(benchmark))]
+
     def features(self, responses: Responses, benchmark: str, form: str) -> pd.DataFrame | None:
         """Return the features of subjects, with n_items, complete, person_fit and open sides.
 
@@ -172,9 +176,10 @@ class Bank:
         fit = standardized_log_likelihood(mine, parameters, table["theta"].to_numpy())
         table["person_fit"] = fit
         ability = self.readout(benchmark, form, "ability")
-        pool = self.parameters[self.parameters["item"].isin(self.pool_items(benchmark))]
-        sides = open_sides(mine.matrix, parameters, pool, table["theta"].to_numpy(),
-                           ability.span("theta"), ability.level)  # fmt: skip
+        sides = open_sides(
+            mine.matrix, parameters, self.pool_parameters(benchmark),
+            table["theta"].to_numpy(), ability.span("theta"), ability.level,
+        )  # fmt: skip
         table = pd.concat([table, sides], axis=1)
         linear = self.linear_predictors
         linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]

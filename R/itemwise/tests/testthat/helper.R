@@ -42,6 +42,27 @@ run_script <- function(stage, ...) {
   )
 }
 
+# A function that runs a stage on the tables `r`, `i` and `s` of a folder (of
+# responses, items and splits), to `out` and the record `rec`.
+stage_on_items <- function(script, path) {
+  \(...) {
+    run_script(
+      script,
+      "--responses",
+      path("r"),
+      "--items",
+      path("i"),
+      "--splits",
+      path("s"),
+      "--out",
+      path("out"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
+}
+
 # Subjects of a `subjects` table with the columns that a test cares about.
 make_subjects <- function(subject, organization = NA, date = NA, group = NA) {
   data.frame(

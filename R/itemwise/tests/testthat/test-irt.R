@@ -186,22 +186,7 @@ test_that("the stage calibrates training subjects and screened items", {
     path("s"),
     "splits"
   )
-  stage <- \(...) {
-    run_script(
-      "fit_irt.R",
-      "--responses",
-      path("r"),
-      "--items",
-      path("i"),
-      "--splits",
-      path("s"),
-      "--out",
-      path("out"),
-      "--record",
-      path("rec"),
-      ...
-    )
-  }
+  stage <- stage_on_items("fit_irt.R", path)
   expect_identical(
     stage(),
     list(

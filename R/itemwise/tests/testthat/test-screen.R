@@ -179,22 +179,7 @@ test_that("the stage looks at training subjects only", {
   save <- \(x) {
     write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
   }
-  stage <- \(...) {
-    run_script(
-      "screen_items.R",
-      "--responses",
-      path("r"),
-      "--items",
-      path("i"),
-      "--splits",
-      path("s"),
-      "--out",
-      path("out"),
-      "--record",
-      path("rec"),
-      ...
-    )
-  }
+  stage <- stage_on_items("screen_items.R", path)
   write_table(make_items(colnames(x)), path("i"), "items")
   write_table(
     data.frame(subject = rownames(x), set = set, fold = NA),
