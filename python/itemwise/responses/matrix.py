@@ -14,7 +14,7 @@ import pyarrow as pa
 from itemwise.errors import UserError, listed
 from itemwise.responses.cells import GRADED, graded, numbers
 from itemwise.responses.names import CSV_NULLS, NO_ITEMS, check_item_names, clean
-from itemwise.tables.contract import open_parquet, write_arrow
+from itemwise.tables.contract import check_table, open_parquet, write_arrow
 from itemwise.tables.delimited import open_csv
 
 MISSING = -1
@@ -108,8 +108,12 @@ def open_wide(path: str | Path) -> pa.Table:
 
 def answers(table: pa.Table, path: str | Path) -> Responses:
     """Return the responses in a wide table, without the other columns of training and test."""
-    known = [name for name in NO_ITEMS if name != "subject" and name in table.column_names]
-    return from_arrow(table.drop_columns(known), str(path))
+    known = [name for name in NO_ITEMS if name in table.column_names]
+    if known != ["subject"]:
+        check_table(table.select(known).to_pandas(), "responses", str(path), items=False)
+        known.remove("subject")
+        table = table.drop_columns(known)
+    return from_arrow(table, str(path))
 
 
 def from_arrow(table: pa.Table, source: str, binarize: float | None = None) -> Responses:
