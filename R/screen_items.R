@@ -28,17 +28,17 @@ spec <- c(
 
 opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
 pool <- read_table(opts$items, "items")
-training <- read_training(opts$training)
+trained <- read_training(opts$training)
 
 thresholds <- opts[
   c("min_sd", "max_mean", "min_item_total", "discrimination")
 ]
-screened <- do.call(screen_items, c(list(pool, training$responses), thresholds))
+screened <- do.call(screen_items, c(list(pool, trained$responses), thresholds))
 
 write_table(screened, opts$out, "items")
-training |>
+trained |>
   keep_items(screened$item[screened$keep == 1]) |>
   write_training(opts$out_training)
-describe_screen(screened, nrow(training$responses)) |>
+describe_screen(screened, nrow(trained$responses)) |>
   append(thresholds, after = 0) |>
   write_record(opts$record)

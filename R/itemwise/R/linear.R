@@ -108,7 +108,7 @@ add_form_features <- function(data, responses, parameters) {
   absent <- setdiff(data$subject, rownames(responses))
   if (length(absent) > 0) {
     user_error(
-      "--responses: lacks the subjects ",
+      "--training: lacks the subjects ",
       format_list(absent),
       ", who have an ability; give the responses that they were scored on"
     )
