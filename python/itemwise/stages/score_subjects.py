@@ -58,10 +58,12 @@ def run(options) -> None:
     else:
         responses = answered_responses(options.responses)
 
-    def abilities(items: list[str], form: str) -> pd.DataFrame:
+    def abilities(items: list[str], form: str) -> pd.DataFrame | None:
         chosen = responses.select_items(items, options.training or options.responses)
         # A subject may have answered nothing of a form; it has no ability there.
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
+        if not len(answered.subjects):
+            return None
         table = scored(answered, parameters.loc[items], options)
         error = calibration_error(answered, parameters.loc[items], table)
         if error is not None:
@@ -71,9 +73,9 @@ def run(options) -> None:
         table.insert(1, "form", form)
         return table
 
-    tables = []
+    forms = {}
     if options.pool or options.selection is None:
-        tables.append(abilities(parameters["item"].tolist(), WHOLE_POOL))
+        forms[WHOLE_POOL] = parameters["item"].tolist()
     if options.selection is not None:
         selection = read_table(options.selection, "selection")
         unknown = set(selection["item"]) - set(parameters["item"])
@@ -82,9 +84,13 @@ def run(options) -> None:
                 f"{options.selection}: column 'item': '{min(unknown)}' has no parameters in "
                 f"{options.parameters}; select from the calibrated pool"
             )
-        tables += [
-            abilities(part["item"].tolist(), form) for form, part in selection.groupby("form")
-        ]
+        forms |= {form: part["item"].tolist() for form, part in selection.groupby("form")}
+    tables = [abilities(items, form) for form, items in forms.items()]
+    if all(table is None for table in tables):
+        raise UserError(
+            f"{options.training or options.responses}: no subject answered any of the items; give "
+            "responses to the items of --parameters"
+        )
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")
 
 

@@ -176,6 +176,29 @@ def test_forms_are_scored_each_by_its_items(stage, small, tmp_path):
     np.testing.assert_allclose(form[alone["subject"]], alone["theta"], atol=1e-9)
 
 
+def test_a_form_that_nobody_answered_is_left_out(stage, small, replaced, tmp_path):
+    """As happens where few test models answered part of the items each."""
+    items = read_table(small / "parameters.parquet", "parameters")["item"].to_numpy()
+    selection = pd.DataFrame({"form": ["A", "A", "B"], "rank": [1, 2, 1], "item": items[[0, 1, 2]]})
+    selection = selection.assign(benchmark="b", information=np.nan, theta_at_maximum=np.nan)
+    write_table(selection, tmp_path / "selection.parquet", "selection")
+
+    def unanswered(responses: Responses) -> Responses:
+        matrix = responses.matrix.copy()
+        matrix[:, :2] = -1
+        return Responses(responses.subjects, responses.items, matrix)
+
+    options = ("--selection", tmp_path / "selection.parquet")
+    spoilt = replaced("responses", unanswered)
+    assert stage(*SCORE, options=(*options, "--pool"), **spoilt).status == 0
+    table = read_table(tmp_path / "out" / "t.parquet", "abilities")
+    assert table["form"].unique().tolist() == ["pool", "B"]
+    write_table(selection[:2], tmp_path / "selection.parquet", "selection")
+    finished = stage(*SCORE, options=options, **spoilt)
+    assert finished.status == 2
+    assert "no subject answered any of the items" in finished.err
+
+
 def blank_row(responses: Responses) -> Responses:
     """Return the responses with nothing administered to the third subject."""
     matrix = responses.matrix.copy()
