@@ -7,8 +7,8 @@
 # regression score is related to the mean of all full scores over test subjects
 # (training subjects where there are none).
 #
-# Inputs.  full_scores and abilities of every benchmark, perhaps abilities from
-#          their forms; splits
+# Inputs.  full_scores and abilities of every benchmark: of training models from
+#          the pool and perhaps from the forms, of test models from both
 # Outputs. loadings; record (JSON) with fit indices. Where benchmarks share too
 #          few models: a table without rows, and the record says why
 #          (`left_out`).
@@ -16,8 +16,8 @@
 # Run.     Rscript --vanilla R/analyze_factors.R --benchmarks a,b,c \
 #            --full-scores a.parquet,b.parquet,c.parquet \
 #            --abilities a.theta.parquet,b.theta.parquet,c.theta.parquet \
-#            --splits splits.parquet --out loadings.parquet \
-#            --record factors.json
+#            --test-abilities a.test.parquet,b.test.parquet,c.test.parquet \
+#            --out loadings.parquet --record factors.json
 
 # fmt: skip
 source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
@@ -25,7 +25,7 @@ source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--f
 spec <- c(
   table_options("full_scores", "abilities", type = "files"),
   table_options(form_abilities = "abilities", type = "files", required = FALSE),
-  table_options("splits"),
+  table_options(test_abilities = "abilities", type = "files"),
   table_options(out = "loadings", type = "output"),
   list(
     stage_option("record", "output", "JSON record", required = TRUE),
@@ -48,7 +48,7 @@ spec <- c(
 
 opts <- start_stage("analyze_factors", spec, "Analyse factors.")
 benchmarks <- opts$benchmarks
-for (name in c("abilities", "form_abilities")) {
+for (name in c("abilities", "form_abilities", "test_abilities")) {
   given <- length(opts[[name]])
   if (given != length(benchmarks) && !is.null(opts[[name]])) {
     user_error(
@@ -67,42 +67,50 @@ scores <- lapply(stats::setNames(benchmarks, benchmarks), \(benchmark) {
   part <- benchmark_scores(full, benchmark)
   data.frame(subject = part$subject, value = part$full_score)
 })
-thetas <- \(paths, form) {
-  tables <- lapply(paths, \(path) {
-    part <- read_table(path, "abilities") |> one_method() |> by_form(form)
-    part <- part[[form]][!is.na(part[[form]]$theta), ]
+read_abilities <- \(paths) {
+  lapply(paths, \(path) read_table(path, "abilities") |> one_method())
+}
+thetas <- \(tables, form) {
+  tables <- lapply(tables, \(table) {
+    part <- by_form(table, form)[[form]]
+    part <- part[!is.na(part$theta), ]
     data.frame(subject = part$subject, value = part$theta)
   })
   stats::setNames(tables, benchmarks)
 }
-measures <- list(scores = scores, abilities = thetas(opts$abilities, "pool"))
+scores_of <- \(tables) {
+  subjects <- unlist(lapply(tables, `[[`, "subject"))
+  lapply(scores, \(table) table[table$subject %in% subjects, ])
+}
+trained <- read_abilities(opts$abilities)
+tested <- read_abilities(opts$test_abilities)
+measures <- list(
+  scores = list(train = scores_of(trained), test = scores_of(tested)),
+  abilities = list(
+    train = thetas(trained, "pool"),
+    test = thetas(tested, "pool")
+  )
+)
 if (!is.null(opts$form_abilities)) {
-  measures$form_abilities <- thetas(opts$form_abilities, opts$form)
+  measures$form_abilities <- list(
+    train = thetas(read_abilities(opts$form_abilities), opts$form),
+    test = thetas(tested, opts$form)
+  )
 }
-sets <- read_table(opts$splits, "splits")
-lapply(unlist(measures, recursive = FALSE), \(table) {
-  check_subjects_known(table$subject, "a table", sets$subject, "--splits")
-}) |>
-  invisible()
-in_set <- \(tables, set) {
-  subjects <- sets$subject[sets$set == set]
-  lapply(tables, \(table) table[table$subject %in% subjects, ])
-}
-obstacle <- factor_obstacle(measures, sets$subject[sets$set == "train"])
+obstacle <- factor_obstacle(lapply(measures, `[[`, "train"))
 if (!is.null(obstacle)) {
   leave_stage_out(obstacle, c(loadings = opts$out), list(), opts$record)
 }
 grand <- rowMeans(common_values(scores))
 results <- lapply(
   measures,
-  \(tables) {
-    train <- common_values(in_set(tables, "train"))
+  \(measure) {
+    train <- common_values(measure$train)
     train <- train[rownames(train) %in% names(grand), ]
-    held_out <- in_set(tables, "test")
-    common <- Reduce(intersect, lapply(held_out, `[[`, "subject"))
+    common <- Reduce(intersect, lapply(measure$test, `[[`, "subject"))
     common <- intersect(common, names(grand))
     # Fewer cannot carry a correlation; then it is over training subjects.
-    test <- if (length(common) >= 50) common_values(held_out) else train
+    test <- if (length(common) >= 50) common_values(measure$test) else train
     list(train = train, test = test[rownames(test) %in% names(grand), ])
   }
 )

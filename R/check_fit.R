@@ -8,8 +8,8 @@
 #   M2     = deviations of all first and second moments, with RMSEA, CFI, TLI.
 # S-X2 and M2 use the subjects with complete responses, where at least 100.
 #
-# Inputs.  responses, parameters; abilities (optional, else EAP);
-#          items (optional, only keep = 1); splits (optional, only training)
+# Inputs.  responses (a training or test table is one), parameters; abilities
+#          (optional, else EAP)
 # Outputs. item_fit; person_fit; record (JSON): summaries, M2, the pairs with
 #          the largest Q3, comparison of models
 #
@@ -30,8 +30,6 @@ spec <- c(
   section_options(NULL, "seed"),
   list(
     stage_option("abilities", "file", "abilities table; by EAP without it"),
-    stage_option("items", "file", "items table: those with keep = 1 are used"),
-    stage_option("splits", "file", "splits table: training subjects are used"),
     stage_option("record", "output", "JSON record", required = TRUE),
     stage_option("benchmark", "string", "its name", required = TRUE),
     stage_option("s-x2", "flag", "compute S-X2", default = TRUE),
@@ -55,7 +53,7 @@ if (length(unknown) > 0) {
 estimated <- !opts$new_subjects
 check_mirt()
 bank <- read_table(opts$parameters, "parameters")
-answers <- read_responses(opts$responses, opts$items, opts$splits) |>
+answers <- read_responses(opts$responses) |>
   calibrated_responses(bank)
 bank <- bank[match(colnames(answers), bank$item), ]
 given <- if (!is.null(opts$abilities)) read_table(opts$abilities, "abilities")

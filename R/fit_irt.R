@@ -10,13 +10,11 @@
 # posterior exceeds 1 nat; one that does not is written on request only.
 # Several dimensions: exploratory 2PL; a is then sqrt(a1^2 + a2^2 + ...).
 #
-# Inputs.  responses; items (optional, only keep = 1);
-#          splits (optional, only training subjects)
+# Inputs.  responses; a training table is one
 # Outputs. parameters; loadings (CSV, several dimensions); record (JSON)
 #
 # Run.     Rscript --vanilla R/fit_irt.R --responses responses.parquet \
-#            --items screened.parquet --splits splits.parquet --model 2PL \
-#            --out parameters.parquet --record fit.json
+#            --model 2PL --out parameters.parquet --record fit.json
 # Flags.   --no-standard-errors   leave se_a, se_d, se_g and se_u out
 #          --allow-unconverged    write a fit that has not converged
 
@@ -31,8 +29,6 @@ spec <- c(
   section_options("irt", except = "quadrature"),
   section_options(NULL, "seed"),
   list(
-    stage_option("items", "file", "items table: those with keep = 1 are used"),
-    stage_option("splits", "file", "splits table: training subjects are used"),
     stage_option("record", "output", "JSON record"),
     stage_option(
       "loadings",
@@ -72,7 +68,7 @@ check_fit_options(opts)
 technical <- parse_technical(opts$technical)
 check_mirt()
 use_threads(opts$threads)
-data <- read_responses(opts$responses, opts$items, opts$splits) |>
+data <- read_responses(opts$responses) |>
   drop_constant_items(opts$constant_items)
 if (length(data$dropped) > 0) {
   message(

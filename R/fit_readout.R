@@ -11,25 +11,23 @@
 #   predicted +- q x sigma(predicted),  clipped to [0, 100],
 # with sigma a spline through the absolute out-of-fold residuals r, and q the
 # ceiling((n + 1) x level)-th smallest |r| / sigma, times the optimism of a
-# selection that looked at the same full scores. Test subjects are left out:
-# assess_readout predicts them, once, when everything is chosen.
+# selection that looked at the same full scores. Test subjects are no part of
+# this: assess_readout predicts them, once, when everything is chosen.
 #
-# Inputs.  abilities, selection, responses, parameters, full_scores, splits
+# Inputs.  abilities, selection, training, parameters
 # Outputs. reconstructions and features of the training subjects; terms and
 #          linear_predictors, which predict anybody else; record (JSON)
 #
 # Run.     Rscript --vanilla R/fit_readout.R --abilities abilities.parquet \
-#            --selection selection.parquet --responses responses.parquet \
-#            --parameters parameters.parquet --full-scores full_scores.parquet \
-#            --splits splits.parquet --benchmark arc \
+#            --selection selection.parquet --training training.parquet \
+#            --parameters parameters.parquet --benchmark arc \
 #            --out reconstructions.parquet --record readout.json
 
 # fmt: skip
 source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
 spec <- c(
-  table_options("abilities", "selection", "responses", "parameters"),
-  table_options("full_scores", "splits"),
+  table_options("abilities", "selection", "training", "parameters"),
   table_options(out = "reconstructions", type = "output"),
   table_options(
     out_features = "features",
@@ -56,13 +54,9 @@ read_out_form <- function(form, n_items, inputs, opts) {
   set.seed(opts$seed)
   items <- inputs$items[[form]]
   at <- match(items, inputs$parameters$item)
-  made <- readout_data(
-    inputs$abilities[[form]],
-    inputs$scores,
-    inputs$splits
-  ) |>
+  made <- readout_data(inputs$abilities[[form]], inputs$training) |>
     add_form_features(
-      inputs$responses[, items, drop = FALSE],
+      inputs$training$responses[, items, drop = FALSE],
       inputs$parameters[at, ]
     )
   # A form that was drawn at random flatters nobody.
@@ -141,8 +135,6 @@ formulas <- list(
     "--form-formula"
   )
 )
-scores <- read_table(opts$full_scores, "full_scores") |>
-  benchmark_scores(opts$benchmark)
 thetas <- read_table(opts$abilities, "abilities") |>
   one_method(opts$method) |>
   by_form(opts$forms)
@@ -153,10 +145,8 @@ inputs <- list(
   formulas = formulas,
   abilities = thetas,
   items = split(chosen$item, chosen$form),
-  responses = read_table(opts$responses, "responses") |> responses_matrix(),
+  training = read_training(opts$training),
   parameters = read_table(opts$parameters, "parameters"),
-  scores = scores,
-  splits = read_table(opts$splits, "splits"),
   optimism = read_optimism(opts$selection_record)
 )
 check_items(inputs, opts)

@@ -8,36 +8,37 @@
 # --discrimination discounted the correlation is multiplied by 1 - mean(x_j),
 # the statistic that metabench in fact computes.
 #
-# Inputs.  responses, items, splits
+# Inputs.  training, items
 # Outputs. items (with n, mean, sd, item_total_correlation, keep, reason);
-#          record (JSON)
+#          training, with the kept items alone; record (JSON)
 #
-# Run.     Rscript --vanilla R/screen_items.R --responses responses.parquet \
-#            --items items.parquet --splits splits.parquet \
-#            --out screened.parquet --record screened.json
+# Run.     Rscript --vanilla R/screen_items.R --training training.parquet \
+#            --items items.parquet --out screened.parquet \
+#            --out-training kept.parquet --record screened.json
 
 # fmt: skip
 source(c(sub("--file=(.*/)?.*", "\\1itemwise/load.R", gsub("~+~", " ", grep("--file=", commandArgs(), value = TRUE), fixed = TRUE)), "R/itemwise/load.R")[1])
 
 spec <- c(
-  table_options("responses", "items", "splits"),
-  table_options(out = "items", type = "output"),
+  table_options("training", "items"),
+  table_options(out = "items", out_training = "training", type = "output"),
   section_options("screening"),
   list(stage_option("record", "output", "JSON record", required = TRUE))
 )
 
 opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
 pool <- read_table(opts$items, "items")
-answers <- read_table(opts$responses, "responses") |>
-  responses_matrix() |>
-  training_responses(read_table(opts$splits, "splits"))
+trained <- read_training(opts$training)
 
 thresholds <- opts[
   c("min_sd", "max_mean", "min_item_total", "discrimination")
 ]
-screened <- do.call(screen_items, c(list(pool, answers), thresholds))
+screened <- do.call(screen_items, c(list(pool, trained$responses), thresholds))
 
 write_table(screened, opts$out, "items")
-describe_screen(screened, nrow(answers)) |>
+trained |>
+  keep_items(screened$item[screened$keep == 1]) |>
+  write_training(opts$out_training)
+describe_screen(screened, nrow(trained$responses)) |>
   append(thresholds, after = 0) |>
   write_record(opts$record)

@@ -26,6 +26,7 @@ from itemwise.irt.model import item_information
 from itemwise.paths import ROOT
 from itemwise.report.figures import adaptive as study_figure
 from itemwise.responses.matrix import read_responses, write_responses
+from itemwise.responses.sets import HeldOut, read_training, write_test, write_training
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 from itemwise.workflow.schema import section_rules
@@ -82,7 +83,7 @@ def cat_engines() -> None:
             seconds, tables = {}, {}
             for engine in ("native", "catR"):
                 start = time.perf_counter()
-                itemwise("simulate-cat", "--engine", engine, "--responses", folder / "r.parquet",
+                itemwise("simulate-cat", "--engine", engine, "--test", folder / "r.parquet",
                          *options(files, "parameters"), "--benchmark", "gsm8k", "--rules", rule,
                          "--out", folder / f"{engine}.parquet")  # fmt: skip
                 seconds[engine] = time.perf_counter() - start
@@ -185,21 +186,36 @@ def simulated_study(benchmark: str, chosen_set: str, rules: tuple[str, ...]) -> 
     run = ROOT / "results" / "leaderboard"
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "study.parquet"
+        training = run / f"training/{benchmark}.parquet"
+        test, abilities = run / f"test/{benchmark}.parquet", run / f"score_test/{benchmark}.parquet"
+        if chosen_set == "train":
+            abilities = run / f"score_subjects/{benchmark}.parquet"
+            training, test = parted(training, Path(scratch))
         itemwise(
-            "simulate-cat", "--responses", run / f"build_responses/{benchmark}.parquet",
+            "simulate-cat", "--training", training, "--test", test,
             "--parameters", run / f"fit_irt/{benchmark}.parquet", "--benchmark", benchmark,
             "--fold-parameters", run / f"fit_folds/{benchmark}.parquet",
             "--rules", *rules,
             "--selection", run / f"select_items/{benchmark}.parquet",
             "--selection-record", run / f"select_items/{benchmark}.json",
             "--terms", run / f"fit_readout/{benchmark}.terms.parquet",
-            "--full-scores", run / f"build_responses/{benchmark}.full-scores.parquet",
-            "--abilities", run / f"score_subjects/{benchmark}.parquet",
-            "--splits", run / "split_subjects/splits.parquet", "--split-set", chosen_set,
+            "--abilities", abilities,
             *(("--n-subjects", 800) if chosen_set == "train" else ()),
             "--out", Path(scratch) / "traces.parquet", "--out-study", out,
         )  # fmt: skip
         return read_table(out, "cat_study")
+
+
+def parted(training: Path, folder: Path) -> tuple[Path, Path]:
+    """Part training models: 1,500 correct scores, the others are tested. Return both files."""
+    models = read_training(training).scored()
+    first = np.random.default_rng(1).permutation(len(models.fold)) < 1500
+    others = models.take(~first)
+    sets = np.full(len(others.fold), "test", dtype=object)
+    paths = folder / "training.parquet", folder / "test.parquet"
+    write_training(models.take(first), paths[0])
+    write_test(HeldOut(others.responses, others.full_score, sets), paths[1])
+    return paths
 
 
 def study_row(rule: str, part: pd.DataFrame) -> dict:

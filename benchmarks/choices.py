@@ -31,8 +31,8 @@ from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy, rmse
 from itemwise.readout.native import predict_full_scores
 from itemwise.report.figures import search as search_figure
-from itemwise.responses.inputs import benchmark_scores
 from itemwise.responses.matrix import read_responses
+from itemwise.stages.cut_sets import benchmark_scores
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -168,12 +168,12 @@ def cat_choices() -> None:
                 made = read_scored(scored, benchmark, folder, record)
                 stage(
                     *("itemwise", "simulate-cat", "--benchmark", benchmark),
-                    *options(made, "responses", "parameters", "selection", "terms"),
-                    *options(made, "full-scores", "abilities", "splits", "fold-parameters"),
+                    *options(made, "training", "test", "parameters", "selection", "terms"),
+                    *options(made, "fold-parameters"),
                     *("--selection-record", record, "--out", folder / "traces.parquet"),
                 )
                 traces.append(read_table(folder / "traces.parquet", "cat_traces"))
-        scores = benchmark_scores(str(files["full-scores"]), benchmark)
+        scores = benchmark_scores(files["full-scores"], benchmark)
         table = study(pd.concat(traces, ignore_index=True), scores)
         text += [f"## {benchmark}, form of {size} items", markdown(rule_rows(table))]
     write_evidence("cat_choices", "Rules of adaptive tests by nested cross-validation",
@@ -202,11 +202,10 @@ def settings_search() -> None:
     ]
     for benchmark, size in BENCHMARKS.items():
         files = calibrated("organization", benchmark)
-        items = ROOT / f"results/leaderboard/screen_items/{benchmark}.parquet"
         with tempfile.TemporaryDirectory() as scratch:
             out = Path(scratch) / "trials.parquet"
-            command = [sys.executable, "-m", "itemwise", "search-selection", "--items", str(items)]
-            command += options(files, "responses", "splits", "full-scores")
+            command = [sys.executable, "-m", "itemwise", "search-selection"]
+            command += options(files, "training")
             command += [
                 "--benchmark",
                 benchmark,

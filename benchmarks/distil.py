@@ -22,6 +22,8 @@ from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
 from itemwise.responses.matrix import MISSING, Responses, read_responses
+from itemwise.responses.sets import cut, write_test, write_training
+from itemwise.stages.cut_sets import benchmark_scores
 from itemwise.tables.contract import open_parquet, read_table, write_table
 
 CONFIG = "tests/config/leaderboard.yaml"
@@ -75,10 +77,22 @@ def calibrated(split: str, benchmark: str) -> dict[str, Path]:
         "responses": results / f"build_responses/{benchmark}.parquet",
         "full-scores": results / f"build_responses/{benchmark}.full-scores.parquet",
         "splits": results / "split_subjects/splits.parquet",
+        "whole": results / f"cut_sets/{benchmark}.parquet",  # with screened-out items
+        "training": results / f"training/{benchmark}.parquet",
+        "test": results / f"test/{benchmark}.parquet",
         "parameters": results / f"fit_irt/{benchmark}.parquet",
         "fold-parameters": results / f"fit_folds/{benchmark}.parquet",
         "abilities": results / f"score_subjects/{benchmark}.parquet",
     }
+
+
+def cut_again(files: dict[str, Path], benchmark: str, splits: pd.DataFrame) -> None:
+    """Write the training and test table of the subjects of a splits table."""
+    responses = read_responses(files["responses"])
+    responses = responses.select_subjects(splits["subject"].to_numpy(object))
+    training, test = cut(responses, splits, benchmark_scores(files["full-scores"], benchmark))
+    write_training(training, files["training"])
+    write_test(test, files["test"])
 
 
 def options(files: dict[str, Path], *names: str) -> list[str]:
@@ -90,7 +104,7 @@ def select(files: dict, benchmark: str, folder: Path, method: str, size: int, *m
     """Run select_items, without random forms where `more` asks for none."""
     drawn = "--random-forms" in more
     out = folder / f"{method}-{size}.parquet"
-    tables = options(files, "parameters", "abilities", "responses", "full-scores", "splits")
+    tables = options(files, "parameters", "abilities", "training")
     stage(
         *("itemwise", "select-items", *tables, "--benchmark", benchmark, "--method", method),
         *("--budget", size, "--out", out, "--record", out.with_suffix(".json"), *more),
@@ -124,13 +138,17 @@ def score_forms(files: dict, folder: Path, selection: pd.DataFrame, crossed: boo
 
     `crossed`: training models by items that were calibrated without them.
     """
-    made = {**files, "selection": folder / "selection.parquet", "forms": folder / "forms.parquet"}
+    names = ("selection", "forms", "tested-forms")
+    made = {**files, **{name: folder / f"{name}.parquet" for name in names}}
     write_table(selection, made["selection"], "selection")
-    stage(
-        *("itemwise", "score-subjects", *options(files, "responses", "parameters")),
-        *(options(files, "fold-parameters", "splits") if crossed else ()),
-        *("--selection", made["selection"], "--threads", 2, "--out", made["forms"]),
-    )
+    training = ("--responses", files["training"])
+    if crossed:
+        training = options(files, "training", "fold-parameters")
+    for given, out in ((training, "forms"), (("--responses", files["test"]), "tested-forms")):
+        stage(
+            *("itemwise", "score-subjects", *given, *options(files, "parameters")),
+            *("--selection", made["selection"], "--threads", 2, "--out", made[out]),
+        )
     return made
 
 
@@ -143,7 +161,7 @@ def read_scored(
     made["record"] = folder / "record.json"
     stage(
         *("R/fit_readout.R", "--abilities", made["forms"], "--selection", made["selection"]),
-        *options(scored, "responses", "parameters", "full-scores", "splits"),
+        *options(scored, "training", "parameters"),
         *("--benchmark", benchmark, "--threads", 2, "--out", made["train"]),
         *("--out-features", made["features"], "--out-terms", made["terms"]),
         *("--out-linear", made["linear"], "--record", made["record"]),
@@ -162,11 +180,11 @@ def assess(made: dict[str, dict], out: Path, *more) -> None:
         return [part[name] for part in parts]
 
     stage(
-        *("itemwise", "assess-readout", "--benchmarks", *made, "--responses", *each("responses")),
-        *("--parameters", *each("parameters"), "--form-abilities", *each("forms")),
-        *("--selections", *each("selection"), "--full-scores", *each("full-scores")),
+        *("itemwise", "assess-readout", "--benchmarks", *made, "--test", *each("test")),
+        *("--parameters", *each("parameters"), "--form-abilities", *each("tested-forms")),
+        *("--selections", *each("selection")),
         *("--terms", *each("terms"), "--linear", *each("linear")),
-        *("--readout-records", *each("record"), "--splits", parts[0]["splits"], "--out", out),
+        *("--readout-records", *each("record"), "--out", out),
         *more,
     )
 
@@ -281,7 +299,7 @@ def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFra
         table = read_table(made["out"], "reconstructions")
         drawn = folder / "baseline.parquet"
         stage(
-            *("itemwise", "draw-baseline", *options(files, "responses", "full-scores", "splits")),
+            *("itemwise", "draw-baseline", "--training", files["whole"], *options(files, "test")),
             *("--benchmark", benchmark, "--sizes", *sizes, "--draws", 2000),
             *("--out", drawn, "--record", folder / "baseline.json"),
         )
@@ -446,20 +464,21 @@ def without_part(files, benchmark, size, splits, groups, group, folder: Path) ->
     left_out["set"] = np.where(groups == group, "test", "train")
     others = sorted(set(groups) - {group})
     left_out["fold"] = groups.map({g: place for place, g in enumerate(others, start=1)})
-    names = ("splits", "parameters", "fold-parameters", "abilities")
+    names = ("training", "test", "parameters", "fold-parameters", "abilities")
     fold = {**files, **{name: folder / f"{name}.parquet" for name in names}}
     record = folder / "fit.json"
-    write_table(left_out, fold["splits"], "splits")
+    cut_again(fold, benchmark, left_out)
     stage(
-        *("itemwise", "fit-irt", *options(fold, "responses", "splits")),
+        *("itemwise", "fit-irt", "--responses", fold["training"]),
         *("--threads", 2, "--out", fold["parameters"], "--record", record),
     )
     stage(
-        *("itemwise", "fit-folds", *options(fold, "responses", "parameters", "splits")),
+        *("itemwise", "fit-folds", *options(fold, "training", "parameters")),
         *("--fit", record, "--threads", 2, "--out", fold["fold-parameters"]),
     )
     stage(
-        *("itemwise", "score-subjects", *options(fold, "responses", "parameters")),
+        *("itemwise", "score-subjects", "--responses", fold["training"]),
+        *options(fold, "parameters"),
         *("--threads", 2, "--out", fold["abilities"]),
     )
     return fold, select(fold, benchmark, folder, "reconstruction", size)
@@ -510,6 +529,8 @@ def controls() -> None:
             wide = test.pivot(index="subject", columns="form", values="predicted").dropna()
             shuffled = shuffled_responses(files["responses"], folder, rng)
             control = {**files, "responses": shuffled}
+            control |= {name: folder / f"{name}.parquet" for name in ("training", "test")}
+            cut_again(control, benchmark, read_table(files["splits"], "splits"))
             path = select(control, benchmark, folder, "reconstruction", size)
             made = read_out(control, benchmark, folder, read_table(path, "selection"))
             null = read_table(made["out"], "reconstructions")

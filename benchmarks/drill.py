@@ -252,8 +252,8 @@ def corruption(begun: Drill) -> None:
         ).read_bytes(),
     }
     read_by = {
-        "build_responses/one.parquet": "screen_items",
-        "screen_items/one.parquet": "fit_irt",
+        "build_responses/one.parquet": "cut_sets",
+        "training/one.parquet": "fit_irt",
         "fit_irt/one.parquet": "score_subjects",
         "select_items/one.parquet": "fit_readout",
         "fit_readout/one.terms.parquet": "simulate_cat",

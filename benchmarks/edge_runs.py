@@ -172,9 +172,10 @@ def simulate(case: Case) -> tuple[Responses, np.ndarray]:
 
 def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> dict[str, Path]:
     """Build, split, screen, calibrate, select, score, read out and assess; return the files."""
-    names = ("responses", "items", "subjects", "full-scores", "splits", "screened", "parameters",
-             "fold-parameters", "abilities", "selection", "forms", "train", "features", "terms",
-             "linear", "test", "tested", "source", "scores")  # fmt: skip
+    names = ("responses", "items", "subjects", "full-scores", "splits", "cut", "test", "screened",
+             "training", "parameters", "fold-parameters", "abilities", "selection", "forms",
+             "tested-forms", "train", "features", "terms", "linear", "predicted", "source",
+             "scores")  # fmt: skip
     file = {name: folder / f"{name}.parquet" for name in names}
     write_responses(data, file["source"])
     table = pd.DataFrame({"subject": data.subjects, "benchmark": "b", "full_score": score})
@@ -193,29 +194,34 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
     stage("R/split_subjects.R", *given("subjects", "full-scores"), "--method", "random",
           "--test", 0.1, "--folds", 5, "--seed", case.seed, "--out", file["splits"],
           "--record", record("splits"))  # fmt: skip
-    stage("R/screen_items.R", *given("responses", "items", "splits"), "--out",
-          file["screened"], "--record", record("screened"))  # fmt: skip
-    known = [*given("responses", "splits"), "--items", file["screened"]]
-    stage("fit-irt", *known, "--model", case.model, "--prior", "weak",
+    stage("cut-sets", *given("responses", "splits", "full-scores"), "--benchmark", "b",
+          "--out-training", file["cut"], "--out-test", file["test"])  # fmt: skip
+    stage("R/screen_items.R", "--training", file["cut"], *given("items"), "--out",
+          file["screened"], "--out-training", file["training"],
+          "--record", record("screened"))  # fmt: skip
+    stage("fit-irt", "--responses", file["training"], "--model", case.model, "--prior", "weak",
           "--out", file["parameters"], "--record", record("fit"))  # fmt: skip
-    stage("fit-folds", *given("responses", "parameters", "splits"), "--fit", record("fit"),
+    stage("fit-folds", *given("training", "parameters"), "--fit", record("fit"),
           "--out", file["fold-parameters"], "--record", record("folds"))  # fmt: skip
-    stage("score-subjects", *given("responses", "parameters"), "--out", file["abilities"])
-    stage("select-items", *given("parameters", "abilities", "responses", "full-scores", "splits"),
+    stage("score-subjects", "--responses", file["training"], *given("parameters"),
+          "--out", file["abilities"])  # fmt: skip
+    stage("select-items", *given("parameters", "abilities", "training"),
           "--benchmark", "b", "--budget", case.budget, "--random-forms", RANDOM_FORMS,
           "--seed", case.seed, "--out", file["selection"],
           "--record", record("selection"))  # fmt: skip
-    stage("score-subjects", *given("responses", "parameters", "fold-parameters", "splits",
-          "selection"), "--out", file["forms"])  # fmt: skip
+    stage("score-subjects", *given("training", "parameters", "fold-parameters", "selection"),
+          "--out", file["forms"])  # fmt: skip
+    stage("score-subjects", "--responses", file["test"], *given("parameters", "selection"),
+          "--out", file["tested-forms"])  # fmt: skip
     stage("R/fit_readout.R", "--abilities", file["forms"],
-          *given("selection", "responses", "parameters", "full-scores", "splits"),
+          *given("selection", "training", "parameters"),
           "--selection-record", record("selection"), "--benchmark", "b", "--out", file["train"],
           "--out-features", file["features"], "--out-terms", file["terms"], "--out-linear",
           file["linear"], "--record", record("readout"))  # fmt: skip
-    stage("assess-readout", "--benchmarks", "b", *given("responses", "parameters", "full-scores",
-          "terms", "linear", "splits"), "--form-abilities", file["forms"], "--selections",
-          file["selection"], "--readout-records", record("readout"), "--out", file["test"],
-          "--record", record("test"))  # fmt: skip
+    stage("assess-readout", "--benchmarks", "b", *given("test", "parameters", "terms", "linear"),
+          "--form-abilities", file["tested-forms"], "--selections", file["selection"],
+          "--readout-records", record("readout"), "--out", file["predicted"],
+          "--record", record("predicted"))  # fmt: skip
     return file
 
 
@@ -244,7 +250,7 @@ def judged(case: Case, folder: Path) -> dict:
 
 def new_models(file: dict[str, Path], data: Responses, score: np.ndarray, seed: int) -> dict:
     """Predict models drawn anew; return coverage by read-out, and the power of the difference."""
-    paths = {name: file["test"].with_name(f"new-{name}.parquet") for name in ("data", "forms")}
+    paths = {name: file["predicted"].with_name(f"new-{name}.parquet") for name in ("data", "forms")}
     write_responses(data, paths["data"])
     stage("score-subjects", "--responses", paths["data"], "--parameters", file["parameters"],
           "--selection", file["selection"], "--out", paths["forms"])  # fmt: skip

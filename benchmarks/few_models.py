@@ -20,7 +20,8 @@ from itemwise.forms import random_forms
 from itemwise.irt.cross_calibration import calibrate_folds
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses.matrix import Responses, read_responses, write_responses
+from itemwise.responses.matrix import Responses, read_responses
+from itemwise.responses.sets import cut, write_test, write_training
 from itemwise.tables.contract import read_table, write_table
 
 REPLICATIONS = 25
@@ -83,7 +84,7 @@ def simulated(n_subjects: int, crossed: bool) -> pd.DataFrame:
     stage does for all.
     """
     made = [replication(n_subjects, number) for number in range(REPLICATIONS)]
-    names = ("responses", "full-scores", "splits", "parameters", "fold-parameters", "selection")
+    names = ("training", "test", "parameters", "fold-parameters")
     formulas = ["--formula", f"full_score ~ {s('theta', 10)}"]
     formulas += ["--form-formula", f"full_score ~ {s('linear', 10)} + {s('theta', 10)}"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,20 +96,31 @@ def simulated(n_subjects: int, crossed: bool) -> pd.DataFrame:
             np.concatenate([getattr(data, name) for data in blocks])
             for name in ("subjects", "items")
         )
-        write_responses(Responses(subjects, items, matrix), files["responses"])
-        for place, name in enumerate(names[1:-1], start=1):
+        splits = pd.concat([one[2] for one in made])
+        scores = pd.concat([one[1] for one in made])
+        write_sets(Responses(subjects, items, matrix), splits, scores, files)
+        for place, name in enumerate(names[2:], start=3):
             table = pd.concat([one[place] for one in made], ignore_index=True)
             write_table(table, files[name], name.replace("-", "_"))
         selection = pd.concat([one[-1] for one in made], ignore_index=True)
         scored = score_forms(files, folder, selection, crossed)
         made = read_scored(scored, "b", folder, None, *formulas)
         held = read_table(made["out"], "reconstructions").assign(held=True)
-        abilities = read_table(made["forms"], "abilities")
+        abilities = read_table(made["tested-forms"], "abilities")
         caused, whole = (abilities[c].pow(2).mean() for c in ("se_calibration", "se"))
-        write_table(abilities.drop(columns="se_calibration"), made["forms"], "abilities")
+        write_table(abilities.drop(columns="se_calibration"), made["tested-forms"], "abilities")
         assess({"b": made}, made["out"])
         bare = read_table(made["out"], "reconstructions").assign(held=False)
     return pd.concat([held, bare]).assign(share=caused / (caused + whole))
+
+
+def write_sets(
+    responses: Responses, splits: pd.DataFrame, scores: pd.DataFrame, files: dict[str, Path]
+) -> None:
+    """Cut subjects by splits, and write the training and the test table."""
+    training, test = cut(responses, splits, scores.set_index("subject")["full_score"])
+    write_training(training, files["training"])
+    write_test(test, files["test"])
 
 
 def replication(n_subjects: int, number: int) -> tuple:
@@ -184,16 +196,14 @@ def few(matrix: str, benchmark: str, n_subjects: int, number: int) -> list[pd.Da
     splits["fold"] = np.where(training, np.arange(len(drawn)) % 10 + 1, np.nan)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        names = ("responses", "full-scores", "splits", "parameters", "fold-parameters", "traces")
+        names = ("training", "test", "parameters", "fold-parameters", "traces")
         files = {name: folder / f"{name}.parquet" for name in names}
-        write_responses(responses, files["responses"])
-        write_table(scores, files["full-scores"], "full_scores")
-        write_table(splits, files["splits"], "splits")
+        write_sets(responses, splits, scores, files)
         record = folder / "fit.json"
-        given = options(files, "responses", "splits")
+        given = ("--responses", files["training"])
         stage("itemwise", "fit-irt", *given, "--out", files["parameters"], "--record", record)
         stage(
-            *("itemwise", "fit-folds", *given, *options(files, "parameters")),
+            *("itemwise", "fit-folds", *options(files, "training", "parameters")),
             *("--fit", record, "--out", files["fold-parameters"]),
         )
         items = read_table(files["parameters"], "parameters")[["item"]]
@@ -207,7 +217,7 @@ def few(matrix: str, benchmark: str, n_subjects: int, number: int) -> list[pd.Da
             made = read_scored(scored, benchmark, folder, None, *formula)
             stage(
                 *("itemwise", "simulate-cat", "--benchmark", benchmark, "--rules", RULE),
-                *options(made, "responses", "parameters", "terms", "full-scores", "splits"),
+                *options(made, "training", "test", "parameters", "terms"),
                 *(options(made, "fold-parameters") if crossed else ()),
                 *("--out", files["traces"]),
             )

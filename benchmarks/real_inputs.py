@@ -254,16 +254,17 @@ def apart() -> None:
 
 
 def no_test_subject() -> None:
-    """Write a calibrated bank and a split without test subjects."""
+    """Write a calibrated bank and a test table of another set."""
     names = [f"m{i}" for i in range(6)]
     rng = np.random.default_rng(4)
     answers = pd.DataFrame(rng.integers(0, 2, (6, 4)), columns=list("abcd")).astype("int8")
-    answers.insert(0, "subject", names)
+    for place, (name, values) in enumerate(
+        {"subject": names, "set": "validation", "full_score": 50.0}.items()
+    ):
+        answers.insert(place, name, values)
     answers.to_parquet("w.parquet")
     items = {"item": list("abcd"), "a": 1.0, "d": 0.0, "g": 0.0, "u": 1.0}
     pd.DataFrame({"benchmark": "toy", **items}).to_parquet("p.parquet")
-    splits = pd.DataFrame({"subject": names, "set": "train", "fold": [1, 2, 3, 4, 5, 1]})
-    splits.astype({"fold": "int32"}).to_parquet("splits.parquet")
 
 
 def build(source: str, more: str = "") -> str:
@@ -344,8 +345,7 @@ CASES = [
     Case(19, "logs of other tools", [imported("logs/helm"), imported("logs/inspect")],
          f"{LOGS}::test_logs_of_other_tools_are_named_once"),
     Case(20, "an option named `--set`", [
-        "simulate-cat --benchmark toy --responses w.parquet --parameters p.parquet "
-        "--splits splits.parquet --out c.parquet",
+        "simulate-cat --benchmark toy --test w.parquet --parameters p.parquet --out c.parquet",
     ], "python/cli/test_words_of_messages.py::test_messages_name_options_that_exist",
         no_test_subject),
 ]  # fmt: skip

@@ -111,24 +111,30 @@ def build(out: Path, source: Path, options: list[str]) -> dict[str, dict]:
 
 
 def prepare(out: Path) -> dict[str, dict]:
-    """Split, screen and preselect what was built; return what each took."""
+    """Split, cut, screen and preselect what was built; return what each took."""
     found = {}
     found["split_subjects"] = measured(
         ["Rscript", "--vanilla", "R/split_subjects.R", "--subjects", out / "subjects.parquet",
          "--full-scores", out / "scores.parquet", "--folds", 5, "--out", out / "splits.parquet",
          "--record", out / "splits.json"]
     )  # fmt: skip
+    found["cut_sets"] = measured(
+        [*ITEMWISE, "cut-sets", "--responses", out / "mmlu.parquet",
+         "--splits", out / "splits.parquet", "--full-scores", out / "scores.parquet",
+         "--benchmark", "mmlu", "--out-training", out / "cut.parquet",
+         "--out-test", out / "test.parquet"]
+    )  # fmt: skip
     found["screen_items"] = measured(
-        ["Rscript", "--vanilla", "R/screen_items.R", "--responses", out / "mmlu.parquet",
-         "--items", out / "items.parquet", "--splits", out / "splits.parquet",
+        ["Rscript", "--vanilla", "R/screen_items.R", "--training", out / "cut.parquet",
+         "--items", out / "items.parquet",
          "--discrimination", "discounted", "--out", out / "screened.parquet",
-         "--record", out / "screened.json"]
+         "--out-training", out / "training.parquet", "--record", out / "screened.json"]
     )  # fmt: skip
     found["preselect_items"] = measured(
-        [*ITEMWISE, "preselect-items", "--responses", out / "mmlu.parquet",
-         "--items", out / "screened.parquet", "--splits", out / "splits.parquet",
-         "--full-scores", out / "scores.parquet", "--benchmark", "mmlu", "--size", 350,
-         "--draws", 10_000, "--out", out / "preselected.parquet"]
+        [*ITEMWISE, "preselect-items", "--training", out / "training.parquet",
+         "--items", out / "screened.parquet", "--benchmark", "mmlu", "--size", 350,
+         "--draws", 10_000, "--out", out / "preselected.parquet",
+         "--out-training", out / "smaller.parquet"]
     )  # fmt: skip
     return found
 

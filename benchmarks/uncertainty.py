@@ -31,8 +31,8 @@ def random_baseline() -> None:
             out = Path(scratch) / "baseline.parquet"
             start = time.perf_counter()
             stage(
-                *("itemwise", "draw-baseline"),
-                *options(files, "responses", "full-scores", "splits"),
+                *("itemwise", "draw-baseline", "--training", files["whole"]),
+                *options(files, "test"),
                 *("--benchmark", benchmark, "--sizes", FORM_SIZES[benchmark], "--draws", DRAWS),
                 *("--out", out, "--record", out.with_suffix(".json")),
             )

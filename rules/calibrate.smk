@@ -26,11 +26,31 @@ rule split_subjects:
         " --out {output.splits:q} --record {output.record:q} > {log:q} 2>&1"
 
 
-rule screen_items:
+rule cut_sets:
+    # The wall: test models are in `test/` from here on, and what chooses reads training tables.
     input:
         responses=result("build_responses", "responses"),
-        item_table=result("build_responses", "item_table"),
+        full_scores=result("build_responses", "full_scores"),
         splits=result("split_subjects", "splits"),
+        code=stage_code("cut_sets"),
+    output:
+        **results("cut_sets"),
+    log:
+        log_of("cut_sets"),
+    benchmark:
+        time_of("cut_sets")
+    conda:
+        "../envs/python.yaml"
+    shell:
+        "itemwise cut-sets --responses {input.responses:q} --splits {input.splits:q}"
+        " --full-scores {input.full_scores:q} --benchmark {wildcards.benchmark}"
+        " --out-training {output.training:q} --out-test {output.test:q} > {log:q} 2>&1"
+
+
+rule screen_items:
+    input:
+        training=result("cut_sets", "training"),
+        item_table=result("build_responses", "item_table"),
         code=stage_code("screen_items"),
     output:
         **results("screen_items"),
@@ -44,17 +64,15 @@ rule screen_items:
         screening=options_of("screening"),
     shell:
         f"Rscript --vanilla {R_STAGES}/screen_items.R"
-        " --responses {input.responses:q}"
-        " --items {input.item_table:q} --splits {input.splits:q} {params.screening}"
-        " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
+        " --training {input.training:q} --items {input.item_table:q} {params.screening}"
+        " --out {output.item_table:q} --out-training {output.training:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule preselect_items:
     input:
-        responses=result("build_responses", "responses"),
+        training=result("screen_items", "training"),
         item_table=result("screen_items", "item_table"),
-        splits=result("split_subjects", "splits"),
-        full_scores=result("build_responses", "full_scores"),
         code=stage_code("preselect_items"),
     output:
         **results("preselect_items"),
@@ -68,17 +86,17 @@ rule preselect_items:
         preselection=options_of("preselection"),
         seed=CONFIG["seed"],
     shell:
-        "itemwise preselect-items --responses {input.responses:q} --items {input.item_table:q}"
-        " --splits {input.splits:q} --full-scores {input.full_scores:q}"
+        "itemwise preselect-items --training {input.training:q} --items {input.item_table:q}"
         " --benchmark {wildcards.benchmark} {params.preselection} --seed {params.seed}"
-        " --out {output.item_table:q} --record {output.record:q} > {log:q} 2>&1"
+        " --out {output.item_table:q} --out-training {output.training:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule check_budget:
     # Goes before calibration by priority, not as its input: another budget must not calibrate
     # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
     input:
-        item_table=calibrated_items,
+        item_table=calibrated("item_table"),
         all_items=of_each("build_responses", "item_table"),
         code=stage_code("check_budget"),
     output:
@@ -100,9 +118,7 @@ rule check_budget:
 
 rule fit_irt:
     input:
-        responses=result("build_responses", "responses"),
-        item_table=calibrated_items,
-        splits=result("split_subjects", "splits"),
+        training=calibrated("training"),
         code=fit_code,
     output:
         **results("fit_irt", ["parameters", "record"]),
@@ -120,8 +136,8 @@ rule fit_irt:
         irt=options_of("irt", leave_out=["reference"]),
         seed=CONFIG["seed"],
     shell:
-        "itemwise fit-irt --responses {input.responses:q} --items {input.item_table:q}"
-        " --splits {input.splits:q} {params.irt} --seed {params.seed} --threads {threads}"
+        "itemwise fit-irt --responses {input.training:q}"
+        " {params.irt} --seed {params.seed} --threads {threads}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 
@@ -129,10 +145,9 @@ rule fit_folds:
     # Read-outs and adaptive tests learn from training models; these are scored by items that
     # they did not help to calibrate.
     input:
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
         parameters=result("fit_irt", "parameters"),
         fit_record=result("fit_irt", "record"),
-        splits=result("split_subjects", "splits"),
         code=stage_code("fit_folds"),
     output:
         **results("fit_folds"),
@@ -147,15 +162,15 @@ rule fit_folds:
         mem_mb=per_attempt(6000),
         runtime=per_attempt(120),
     shell:
-        "itemwise fit-folds --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --fit {input.fit_record:q} --splits {input.splits:q}"
+        "itemwise fit-folds --training {input.training:q} --parameters {input.parameters:q}"
+        " --fit {input.fit_record:q}"
         " --threads {threads} --out {output.parameters:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 
 
 rule score_subjects:
     input:
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
         parameters=result("fit_irt", "parameters"),
         code=stage_code("score_subjects"),
     output:
@@ -170,7 +185,7 @@ rule score_subjects:
     params:
         scoring=options_of("scoring"),
     shell:
-        "itemwise score-subjects --responses {input.responses:q}"
+        "itemwise score-subjects --responses {input.training:q}"
         " --parameters {input.parameters:q} {params.scoring} --threads {threads}"
         " --out {output.abilities:q} > {log:q} 2>&1"
 
@@ -178,9 +193,7 @@ rule score_subjects:
 rule fit_irt_mirt:
     # The reference engine on the same data. R fits one item set at a time, slowly.
     input:
-        responses=result("build_responses", "responses"),
-        item_table=calibrated_items,
-        splits=result("split_subjects", "splits"),
+        training=calibrated("training"),
         code=stage_code("fit_irt", "R"),
     output:
         parameters=result("fit_irt", "reference"),
@@ -199,20 +212,18 @@ rule fit_irt_mirt:
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_irt.R"
-        " --responses {input.responses:q}"
-        " --items {input.item_table:q} --splits {input.splits:q} {params.irt}"
+        " --responses {input.training:q} {params.irt}"
         " --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule compare_engines:
     input:
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
         parameters=result("fit_irt", "parameters"),
         record=result("fit_irt", "record"),
         reference=result("fit_irt", "reference"),
         reference_record=result("fit_irt", "reference_record"),
-        splits=result("split_subjects", "splits"),
         code=stage_code("compare_engines"),
     output:
         **results("compare_engines"),
@@ -223,7 +234,7 @@ rule compare_engines:
     conda:
         "../envs/python.yaml"
     shell:
-        "itemwise compare-engines --responses {input.responses:q} --splits {input.splits:q}"
+        "itemwise compare-engines --responses {input.training:q}"
         " --parameters {input.parameters:q} --fit {input.record:q}"
         " --reference {input.reference:q} --reference-fit {input.reference_record:q}"
         " --out {output.record:q} > {log:q} 2>&1"

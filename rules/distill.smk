@@ -4,10 +4,8 @@
 rule search_selection:
     # The journal is no output: Snakemake would remove it before a restart.
     input:
-        responses=result("build_responses", "responses"),
-        full_scores=result("build_responses", "full_scores"),
-        item_table=calibrated_items,
-        splits=result("split_subjects", "splits"),
+        training=calibrated("training"),
+        item_table=calibrated("item_table"),
         enough=result("check_budget", "record"),
         code=stage_code("search_selection"),
     output:
@@ -28,8 +26,7 @@ rule search_selection:
         journal=subpath(output.trials, strip_suffix=".parquet", with_suffix=".journal.jsonl"),
         seed=CONFIG["seed"],
     shell:
-        "itemwise search-selection --responses {input.responses:q} --items {input.item_table:q}"
-        " --splits {input.splits:q} --full-scores {input.full_scores:q}"
+        "itemwise search-selection --training {input.training:q} --items {input.item_table:q}"
         " --benchmark {wildcards.benchmark} {params.search} {params.selection}"
         " --journal {params.journal:q}"
         " --seed {params.seed} --threads {threads} --out {output.trials:q}"
@@ -40,10 +37,8 @@ rule select_items:
     input:
         parameters=result("fit_irt", "parameters"),
         abilities=result("score_subjects", "abilities"),
-        responses=result("build_responses", "responses"),
-        full_scores=result("build_responses", "full_scores"),
-        item_table=calibrated_items,
-        splits=result("split_subjects", "splits"),
+        training=calibrated("training"),
+        item_table=calibrated("item_table"),
         enough=result("check_budget", "record"),
         code=stage_code("select_items"),
     output:
@@ -59,8 +54,7 @@ rule select_items:
         seed=CONFIG["seed"],
     shell:
         "itemwise select-items --parameters {input.parameters:q} --abilities {input.abilities:q}"
-        " --splits {input.splits:q} --responses {input.responses:q}"
-        " --full-scores {input.full_scores:q} --items {input.item_table:q}"
+        " --training {input.training:q} --items {input.item_table:q}"
         " --benchmark {wildcards.benchmark} {params.selection}"
         " --seed {params.seed} --out {output.selection:q}"
         " --out-information {output.information:q} --record {output.record:q} > {log:q} 2>&1"
@@ -68,10 +62,9 @@ rule select_items:
 
 rule score_forms:
     input:
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
         parameters=result("fit_irt", "parameters"),
         fold_parameters=result("fit_folds", "parameters"),
-        splits=result("split_subjects", "splits"),
         selection=result("select_items", "selection"),
         code=stage_code("score_subjects"),
     output:
@@ -86,10 +79,34 @@ rule score_forms:
     params:
         scoring=options_of("scoring"),
     shell:
-        "itemwise score-subjects --responses {input.responses:q}"
+        "itemwise score-subjects --training {input.training:q}"
         " --parameters {input.parameters:q} --fold-parameters {input.fold_parameters:q}"
-        " --splits {input.splits:q} --selection {input.selection:q}"
+        " --selection {input.selection:q}"
         " {params.scoring} --threads {threads} --out {output.abilities:q} > {log:q} 2>&1"
+
+
+rule score_test:
+    # The test models, by the whole pool and by every form.
+    input:
+        test=result("cut_sets", "test"),
+        parameters=result("fit_irt", "parameters"),
+        selection=result("select_items", "selection"),
+        code=stage_code("score_subjects"),
+    output:
+        **results("score_test"),
+    log:
+        log_of("score_test"),
+    benchmark:
+        time_of("score_test")
+    conda:
+        "../envs/python.yaml"
+    threads: cores_each()
+    params:
+        scoring=options_of("scoring"),
+    shell:
+        "itemwise score-subjects --responses {input.test:q} --parameters {input.parameters:q}"
+        " --selection {input.selection:q} --pool {params.scoring} --threads {threads}"
+        " --out {output.abilities:q} > {log:q} 2>&1"
 
 
 rule fit_readout:
@@ -97,10 +114,8 @@ rule fit_readout:
         abilities=result("score_forms", "abilities"),
         selection=result("select_items", "selection"),
         selection_record=result("select_items", "record"),
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
         parameters=result("fit_irt", "parameters"),
-        full_scores=result("build_responses", "full_scores"),
-        splits=result("split_subjects", "splits"),
         code=stage_code("fit_readout"),
     output:
         **results("fit_readout"),
@@ -121,9 +136,8 @@ rule fit_readout:
         f"Rscript --vanilla {R_STAGES}/fit_readout.R"
         " --abilities {input.abilities:q}"
         " --selection {input.selection:q} --selection-record {input.selection_record:q}"
-        " --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --full-scores {input.full_scores:q}"
-        " --splits {input.splits:q} --benchmark {wildcards.benchmark}"
+        " --training {input.training:q} --parameters {input.parameters:q}"
+        " --benchmark {wildcards.benchmark}"
         " {params.readout} --seed {params.seed} --threads {threads}"
         " --out {output.reconstructions:q} --out-features {output.features:q}"
         " --out-terms {output.terms:q} --out-linear {output.linear:q}"
@@ -167,16 +181,14 @@ rule fit_joint_readout:
 rule assess_readout:
     # The test subjects are predicted here, once. Nothing that is chosen depends on it.
     input:
-        responses=of_each("build_responses", "responses"),
+        test=of_each("cut_sets", "test"),
         parameters=of_each("fit_irt", "parameters"),
-        form_abilities=of_each("score_forms", "abilities"),
+        form_abilities=of_each("score_test", "abilities"),
         selections=of_each("select_items", "selection"),
-        full_scores=of_each("build_responses", "full_scores"),
         terms=of_each("fit_readout", "terms"),
         linear=of_each("fit_readout", "linear"),
         records=of_each("fit_readout", "record"),
         joint=list(JOINT.values()),
-        splits=result("split_subjects", "splits"),
         code=stage_code("assess_readout"),
     output:
         **results("assess_readout"),
@@ -193,21 +205,19 @@ rule assess_readout:
         benchmarks=BENCHMARKS,
         joint=as_options(JOINT),
     shell:
-        "itemwise assess-readout --benchmarks {params.benchmarks} --responses {input.responses:q}"
+        "itemwise assess-readout --benchmarks {params.benchmarks} --test {input.test:q}"
         " --parameters {input.parameters:q} --form-abilities {input.form_abilities:q}"
-        " --selections {input.selections:q} --full-scores {input.full_scores:q}"
+        " --selections {input.selections:q}"
         " --terms {input.terms:q} --linear {input.linear:q} --readout-records {input.records:q}"
-        " {params.joint} --splits {input.splits:q} --out {output.reconstructions:q}"
+        " {params.joint} --out {output.reconstructions:q}"
         " --out-features {output.features:q} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule draw_baseline:
     input:
-        responses=result("build_responses", "responses"),
-        item_table=result("screen_items", "item_table"),
+        training=result("screen_items", "training"),
+        test=result("cut_sets", "test"),
         selection_record=result("select_items", "record"),
-        full_scores=result("build_responses", "full_scores"),
-        splits=result("split_subjects", "splits"),
         code=stage_code("draw_baseline"),
     output:
         **results("draw_baseline"),
@@ -221,8 +231,7 @@ rule draw_baseline:
         selection=options_of("selection", only=["draws"]),
         seed=CONFIG["seed"],
     shell:
-        "itemwise draw-baseline --responses {input.responses:q} --items {input.item_table:q}"
-        " --full-scores {input.full_scores:q} --splits {input.splits:q}"
+        "itemwise draw-baseline --training {input.training:q} --test {input.test:q}"
         " --benchmark {wildcards.benchmark} --size-of {input.selection_record:q}"
         " {params.selection} --seed {params.seed}"
         " --out {output.baseline:q} --record {output.record:q} > {log:q} 2>&1"
@@ -230,16 +239,15 @@ rule draw_baseline:
 
 rule simulate_cat:
     input:
-        responses=result("build_responses", "responses"),
+        training=calibrated("training"),
+        test=result("cut_sets", "test"),
         parameters=result("fit_irt", "parameters"),
         fold_parameters=result("fit_folds", "parameters"),
         item_table=result("screen_items", "item_table"),
         selection=result("select_items", "selection"),
         selection_record=result("select_items", "record"),
         terms=result("fit_readout", "terms"),
-        full_scores=result("build_responses", "full_scores"),
-        abilities=result("score_subjects", "abilities"),
-        splits=result("split_subjects", "splits"),
+        abilities=result("score_test", "abilities"),
         code=stage_code("simulate_cat"),
     output:
         **results("simulate_cat"),
@@ -256,13 +264,12 @@ rule simulate_cat:
         cat=options_of("cat"),
         seed=CONFIG["seed"],
     shell:
-        "itemwise simulate-cat --responses {input.responses:q} --parameters {input.parameters:q}"
-        " --fold-parameters {input.fold_parameters:q}"
+        "itemwise simulate-cat --training {input.training:q} --test {input.test:q}"
+        " --parameters {input.parameters:q} --fold-parameters {input.fold_parameters:q}"
         " --benchmark {wildcards.benchmark} {params.cat} --items {input.item_table:q}"
         " --selection {input.selection:q}"
         " --selection-record {input.selection_record:q} --terms {input.terms:q}"
-        " --full-scores {input.full_scores:q} --abilities {input.abilities:q}"
-        " --splits {input.splits:q} --seed {params.seed}"
+        " --abilities {input.abilities:q} --seed {params.seed}"
         " --out {output.traces:q} --out-study {output.study:q}"
         " --out-calibration {output.calibration:q} > {log:q} 2>&1"
 
@@ -272,7 +279,7 @@ rule analyze_factors:
         full_scores=of_each("build_responses", "full_scores"),
         abilities=of_each("score_subjects", "abilities"),
         form_abilities=of_each("score_forms", "abilities"),
-        splits=result("split_subjects", "splits"),
+        test_abilities=of_each("score_test", "abilities"),
         code=stage_code("analyze_factors"),
     output:
         **results("analyze_factors"),
@@ -286,13 +293,14 @@ rule analyze_factors:
         full_scores=lambda wildcards, input: ",".join(input.full_scores),
         abilities=lambda wildcards, input: ",".join(input.abilities),
         form_abilities=lambda wildcards, input: ",".join(input.form_abilities),
+        test_abilities=lambda wildcards, input: ",".join(input.test_abilities),
         benchmarks=",".join(BENCHMARKS),
     shell:
         f"Rscript --vanilla {R_STAGES}/analyze_factors.R"
         " --full-scores {params.full_scores:q}"
         " --abilities {params.abilities:q} --form-abilities {params.form_abilities:q}"
-        " --benchmarks {params.benchmarks:q}"
-        " --splits {input.splits:q} --out {output.loadings:q} --record {output.record:q}"
+        " --test-abilities {params.test_abilities:q} --benchmarks {params.benchmarks:q}"
+        " --out {output.loadings:q} --record {output.record:q}"
         " > {log:q} 2>&1"
 
 

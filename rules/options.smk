@@ -56,10 +56,18 @@ def metadata_paths(wildcards):
     return [path for path in given if path is not None] + known["subject_metadata"]
 
 
-def calibrated_items(wildcards):
-    """Return the items table of calibration and selection: screened, and preselected if so set."""
-    stage = "preselect_items" if wildcards.benchmark in PRESELECTED else "screen_items"
-    return result(stage, "item_table")
+def calibrated(name):
+    """Return a function to a result of what chose the items to calibrate.
+
+    That is screening, or preselection where it is set. `training` is the training table that
+    calibration and everything after it reads, `item_table` what is known of the items.
+    """
+
+    def of_benchmark(wildcards):
+        stage = "preselect_items" if wildcards.benchmark in PRESELECTED else "screen_items"
+        return result(stage, name)
+
+    return of_benchmark
 
 
 def fit_code(wildcards):
@@ -129,6 +137,7 @@ def report_inputs(wildcards):
         "score_subjects": ["abilities"],
         "select_items": ["selection", "record"],
         "score_forms": ["abilities"],
+        "score_test": ["abilities"],
         "fit_readout": ["reconstructions", "record"],
         "draw_baseline": ["baseline", "record"],
     }

@@ -1,4 +1,4 @@
-"""Short forms: what a selection is, and forms drawn at random."""
+"""Short forms: their names, what a selection is, and forms drawn at random."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 
 MAIN_FORM = "A"
 """Name of the form that a selector chooses; random forms are `random1`, ..."""
+
+WHOLE_POOL = "pool"
+"""What tables of abilities call the form of all calibrated items."""
 
 
 @dataclass(frozen=True)

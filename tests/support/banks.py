@@ -12,6 +12,7 @@ from itemwise.irt.population import simulate_population
 from itemwise.paths import ROOT
 from itemwise.responses.item_facts import RUN_CONDITIONS
 from itemwise.responses.matrix import write_responses
+from itemwise.responses.sets import cut, write_test, write_training
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
 
@@ -24,7 +25,6 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
     def path(what: str):
         return folder / f"{name}.{what}"
 
-    write_responses(responses, path("responses.parquet"))
     items = pd.DataFrame({"benchmark": name, "item": responses.items})
     if known is not None:
         items = items.merge(known, on="item")
@@ -32,24 +32,27 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
     made = {"metric": None, "filter": None, **{what: [] for what in RUN_CONDITIONS}}
     write_record(made, path("build.json"))
     share = np.where(responses.administered, responses.matrix, np.nan)
-    scores = pd.DataFrame({"subject": responses.subjects, "benchmark": name})
-    scores["full_score"] = 100 * np.nanmean(share, axis=1)
-    write_table(scores, path("scores.parquet"), "full_scores")
     splits = pd.DataFrame({"subject": responses.subjects})
     splits["set"] = np.where(np.arange(200) < 150, "train", "test")
     splits["fold"] = np.where(np.arange(200) < 150, np.arange(200) % 5 + 1, np.nan)
-    write_table(splits, path("splits.parquet"), "splits")
-    stage("fit-irt", folder, name, "responses", "splits", out="parameters", record="fit.json")
-    stage("score-subjects", folder, name, "responses", "parameters", out="abilities")
-    tables = ("responses", "splits", "parameters", "abilities")
-    options = ["--full-scores", path("scores.parquet"), "--benchmark", name, "--budget", size]
+    scores = pd.Series(100 * np.nanmean(share, axis=1), responses.subjects)
+    training, test = cut(responses, splits, scores)
+    write_responses(responses, path("responses.parquet"))
+    write_training(training, path("training.parquet"))
+    write_test(test, path("test.parquet"))
+    known = ["--responses", path("training.parquet")]
+    stage("fit-irt", folder, name, more=known, out="parameters", record="fit.json")
+    stage("score-subjects", folder, name, "parameters", more=known, out="abilities")
+    tables = ("training", "parameters", "abilities")
+    options = ["--benchmark", name, "--budget", size]
     options += ["--method", "reconstruction", "--random-forms", 1]
     stage("select-items", folder, name, *tables, more=options, out="selection")
-    options = ["--selection", path("selection.parquet")]
-    stage("score-subjects", folder, name, "responses", "parameters", more=options, out="forms")
+    for table, out in (("training", "forms"), ("test", "tested")):
+        known = ["--responses", path(f"{table}.parquet")]
+        stage("score-subjects", folder, name, "parameters", "selection", more=known, out=out)
     command = ["Rscript", "--vanilla", ROOT / "R" / "fit_readout.R", "--benchmark", name]
-    command += ["--abilities", path("forms.parquet"), "--full-scores", path("scores.parquet")]
-    for table in ("selection", "responses", "parameters", "splits"):
+    command += ["--abilities", path("forms.parquet")]
+    for table in ("selection", "training", "parameters"):
         command += [f"--{table}", path(f"{table}.parquet")]
     for table in ("features", "terms", "linear"):
         command += [f"--out-{table}", path(f"{table}.parquet")]
@@ -74,14 +77,13 @@ FORMULAS = {
 
 def assess(made, names) -> None:
     """Predict the test subjects."""
-    files = {"responses": "responses", "parameters": "parameters", "form-abilities": "forms",
-             "selections": "selection", "full-scores": "scores", "terms": "terms",
-             "linear": "linear"}  # fmt: skip
+    files = {"test": "test", "parameters": "parameters", "form-abilities": "tested",
+             "selections": "selection", "terms": "terms", "linear": "linear"}  # fmt: skip
     words = ["assess-readout", "--benchmarks", *names, "--readout-records"]
     words += [made / f"{name}.readout.json" for name in names]
     for option, file in files.items():
         words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]
-    words += ["--splits", made / f"{names[0]}.splits.parquet", "--out", made / "test.parquet"]
+    words += ["--out", made / "test.parquet"]
     words += ["--out-features", made / "test.features.parquet", "--record", made / "test.json"]
     assert main([str(word) for word in words]) == 0
 

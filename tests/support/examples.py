@@ -16,11 +16,12 @@ def valid_table(name: str) -> pd.DataFrame:
     Texts hold what separates or quotes cells in CSV, numbers need all their digits.
     """
     columns = contract()[name].columns
-    if name == "responses":
-        matrix = {"q 1": [1, 0, None, 1], "q,2": [0, 0, 1, None], "arc.3": [None] * ROWS}
-        frame = pd.DataFrame({"subject": _values(columns["subject"]), **matrix})
-        return frame.astype(dict.fromkeys(matrix, "float64"))
-    return pd.DataFrame({column.name: _values(column) for column in columns.values()})
+    known = [column for column in columns.values() if column.name != "*"]
+    frame = pd.DataFrame({column.name: _values(column) for column in known})
+    if "*" not in columns:
+        return frame
+    matrix = {"q 1": [1, 0, None, 1], "q,2": [0, 0, 1, None], "arc.3": [None] * ROWS}
+    return pd.concat([frame, pd.DataFrame(matrix, dtype="float64")], axis=1)
 
 
 def _values(column: Column) -> pd.Series:
@@ -55,7 +56,7 @@ def breaches(name: str) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     for column in table.columns.values():
         named = "q,2" if column.name == "*" else column.name
         if column.required:
-            items = [c for c in good if c != "subject"] if column.name == "*" else [named]
+            items = [c for c in good if c not in table.columns] if column.name == "*" else [named]
             yield f"without {named}", good.drop(columns=items), [name, "column"]
         for what, value in _wrong_values(column):
             bad = good.copy()

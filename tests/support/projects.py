@@ -1,5 +1,6 @@
 """A copy of the clone to run Snakemake in, so that tests may edit and kill what they like."""
 
+import copy
 import os
 import re
 import shutil
@@ -27,8 +28,8 @@ class Project:
         folder.mkdir()
         self.printed = ""  # by its first run, where a fixture made one
         for name in COPIED:
-            copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
-            copy(root / name, folder / name)
+            take = shutil.copytree if (root / name).is_dir() else shutil.copy2
+            take(root / name, folder / name)
         (folder / TINY).parent.mkdir(parents=True)
         shutil.copy2(root / TINY, folder / TINY)
         self.environment = {
@@ -90,6 +91,16 @@ class Project:
             str(path.relative_to(results)): pq.read_table(path)
             for path in sorted(results.rglob("*.parquet"))
         }
+
+
+def copy_of(project: Project, folder: Path) -> Project:
+    """Return a copy of a project and its results, free to be changed."""
+    made = copy.copy(project)
+    made.folder = folder
+    shutil.copytree(project.folder, folder)
+    own = {"PYTHONPATH": str(folder / "python"), "XDG_CACHE_HOME": str(folder / "cache")}
+    made.environment = {**project.environment, **own}
+    return made
 
 
 def phases(printed: str) -> list[str]:

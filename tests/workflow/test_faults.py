@@ -3,16 +3,14 @@
 The whole drill is in benchmarks/drill.py.
 """
 
-import copy
 import os
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
-from projects import TINY
+from projects import TINY, copy_of
 
 from itemwise.tables.contract import read_table
 
@@ -26,15 +24,7 @@ SIMULATE = [
 @pytest.fixture
 def copy_of_run(finished_run, tmp_path):
     """Return a copy of the finished run, free to be damaged."""
-    project = copy.copy(finished_run)
-    project.folder = tmp_path / "copy"
-    shutil.copytree(finished_run.folder, project.folder)
-    project.environment = {
-        **finished_run.environment,
-        "PYTHONPATH": str(project.folder / "python"),
-        "XDG_CACHE_HOME": str(project.folder / "cache"),
-    }
-    return project
+    return copy_of(finished_run, tmp_path / "copy")
 
 
 @pytest.fixture

@@ -5,13 +5,15 @@ import re
 import shutil
 import sys
 
+import numpy as np
 import pytest
 import yaml
-from projects import TINY, shell_jobs
+from projects import TINY, copy_of, shell_jobs
 from record_keys import check_record, check_run
 
 from itemwise.readout.accuracy import accuracy
-from itemwise.tables.contract import read_table
+from itemwise.responses.matrix import Responses, read_responses, write_responses
+from itemwise.tables.contract import read_table, write_table
 from itemwise.workflow.config import resolve
 
 RESULTS = "results/tiny"
@@ -32,7 +34,7 @@ def test_folders_are_named_like_the_rules(finished_run):
     rules = {line.strip() for line in listed if re.fullmatch(r"\s*[a-z]+_[a-z]+\s*", line)}
     assert len(rules) > 8
     stages = {path.name for path in results.iterdir() if path.is_dir()}
-    stages -= {"logs", "benchmarks", "bank"}
+    stages -= {"logs", "benchmarks", "bank", "training", "test"}
     for folder in ("logs", "benchmarks"):
         assert {path.name for path in (results / folder).iterdir()} >= stages
     assert stages <= rules
@@ -50,10 +52,14 @@ def test_tables_keep_the_contract(finished_run):
         "build_responses/sums.subjects.parquet": "subjects",
         "build_responses/sums.full-scores.parquet": "full_scores",
         "split_subjects/splits.parquet": "splits",
+        "cut_sets/sums.parquet": "training",
+        "test/sums.parquet": "test",
         "screen_items/sums.parquet": "items",
+        "training/sums.parquet": "training",
         "fit_irt/sums.parquet": "parameters",
         "score_subjects/sums.parquet": "abilities",
         "score_forms/sums.parquet": "abilities",
+        "score_test/sums.parquet": "abilities",
         "select_items/sums.parquet": "selection",
         "select_items/sums.information.parquet": "information",
         "fit_readout/sums.parquet": "reconstructions",
@@ -93,8 +99,89 @@ def test_test_models_took_no_part_before_the_end(finished_run):
     assert in_both == set()
 
 
-JUDGES = ("assess_readout", "draw_baseline", "simulate_cat", "write_report", "export_bank")
+JUDGES = (
+    "score_test", "assess_readout", "draw_baseline", "simulate_cat", "write_report", "export_bank",
+)  # fmt: skip
 """Rules that look at test models, or at what is said of them; nobody chooses by these."""
+
+READERS = {
+    "test/sums.parquet": {"score_test", "assess_readout", "draw_baseline", "simulate_cat"},
+    "score_test/sums.parquet": {"assess_readout", "simulate_cat", "write_report"},
+    "build_responses/sums.parquet": {"split_subjects", "cut_sets", "write_report"},
+    "build_responses/sums.full-scores.parquet": {"split_subjects", "cut_sets"},
+}
+"""Of each file that says something of test models, the rules that may read it."""
+
+
+def jobs_of(project) -> list[tuple[str, set[str], str]]:
+    """Return of each job of the tiny run its rule, inputs and command."""
+    printed = project.snakemake("--dry-run", "--forceall", "--printshellcmds").stdout
+    found = re.findall(
+        r"^rule (\w+):\n    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S
+    )
+    return [(name, set(inputs.split(", ")), command) for name, inputs, command in found]
+
+
+def test_the_wall_is_in_the_plan(finished_run):
+    """Whoever is not listed has no way to the test models: neither an input, nor a path."""
+    jobs = jobs_of(finished_run)
+    assert len(jobs) > 15
+    for file, readers in READERS.items():
+        path = f"{RESULTS}/{file}"
+        found = {name for name, inputs, _ in jobs if path in inputs}
+        assert found <= readers, file
+        named = {name for name, _, command in jobs if path in command}
+        writers = {"build_responses", "cut_sets", "score_test"}
+        assert named <= readers | writers, file
+    test = f"{RESULTS}/test/"
+    found = {name for name, inputs, _ in jobs if any(path.startswith(test) for path in inputs)}
+    assert found == READERS["test/sums.parquet"]
+
+
+SPOILT = ("build_responses", "test", "score_test", "assess_readout", "draw_baseline")
+"""Folders that test models are in, or what is said of them."""
+STUDIES = {"simulate_cat/sums.parquet", "simulate_cat/sums.study.parquet"}
+SAID = {"bank/bank.json", "bank/README.md", "report.html"}
+"""What tells the errors on test models."""
+
+
+def content(path):
+    """Return the bytes of a file, of a record without the times that it tells."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    return re.sub(rb'"(seconds\w*)": [\d.e-]+', b"", path.read_bytes())
+
+
+def test_answers_of_test_models_change_nothing_on_the_other_side(finished_run, tmp_path):
+    """All their answers and scores are turned round, and every rule from the cut on runs again."""
+    project = copy_of(finished_run, tmp_path / "spoilt")
+    results = project.folder / RESULTS
+    splits = read_table(results / "split_subjects/splits.parquet", "splits")
+    test = splits.loc[splits["set"] == "test", "subject"].to_numpy(object)
+    path = results / "build_responses/sums.parquet"
+    responses = read_responses(path)
+    spoilt = np.isin(responses.subjects, test)[:, None] & responses.administered
+    turned = np.where(spoilt, 1 - responses.matrix, responses.matrix)
+    write_responses(Responses(responses.subjects, responses.items, turned), path)
+    path = results / "build_responses/sums.full-scores.parquet"
+    scores = read_table(path, "full_scores")
+    rows = scores["subject"].isin(test)
+    scores.loc[rows, "full_score"] = 100 - scores.loc[rows, "full_score"]
+    write_table(scores, path, "full_scores")
+    for file in (results / "split_subjects").iterdir():
+        file.touch()  # the split stays, though scores that it balanced are others
+    again = project.snakemake("--forcerun", "cut_sets")
+    assert again.returncode == 0, again.stdout
+    changed, same = set(), set()
+    for path in sorted(results.rglob("*")):
+        name = str(path.relative_to(results))
+        if path.is_file() and name.split("/")[0] not in ("logs", "benchmarks", *SPOILT):
+            before = content(finished_run.folder / RESULTS / name)
+            (same if content(path) == before else changed).add(name)
+    assert changed == STUDIES | SAID
+    assert len(same) > 30
+    judged = "assess_readout/test.parquet"
+    assert content(results / judged) != content(finished_run.folder / RESULTS / judged)
 
 
 def test_rules_that_choose_know_nothing_of_test_models(finished_run):
@@ -108,12 +195,11 @@ def test_rules_that_choose_know_nothing_of_test_models(finished_run):
         judged = read_table(results / f"assess_readout/test{table}.parquet", kind)
         assert set(judged["subject"]) <= test
         assert len(judged)
-    printed = finished_run.snakemake("--dry-run", "--forceall").stdout
-    jobs = re.findall(r"^rule (\w+):\n    input: (.*?)\n", printed, re.M)
-    assert {name for name, _ in jobs} >= {*JUDGES, "select_items", "fit_readout"}
-    for name, inputs in jobs:
+    jobs = jobs_of(finished_run)
+    assert {name for name, *_ in jobs} >= {*JUDGES, "select_items", "fit_readout"}
+    for name, inputs, _ in jobs:
         if name not in JUDGES:
-            assert not any(f"{RESULTS}/{judge}/" in inputs for judge in JUDGES), name
+            assert not any(f"{RESULTS}/{j}/" in path for j in JUDGES for path in inputs), name
 
 
 def test_report_says_what_the_tables_say(finished_run):
@@ -169,14 +255,15 @@ def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
 
 
 READ_OUT = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
-SELECTED = ["search_selection", "select_items", "score_forms", "draw_baseline", *READ_OUT]
+SCORED = ["score_forms", "score_test"]
+SELECTED = ["search_selection", "select_items", *SCORED, "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "check_budget", "fit_irt", "fit_folds", "score_subjects", *SELECTED]
 EDITS = {
     "an R stage": ("R/screen_items.R", SCREENED),
-    "the R package": ("R/itemwise/R/readout.R", ["split_subjects", *SCREENED]),
+    "the R package": ("R/itemwise/R/readout.R", ["split_subjects", "cut_sets", *SCREENED]),
     "a Python stage": (
         "python/itemwise/stages/build_responses.py",
-        ["build_responses", "split_subjects", *SCREENED],
+        ["build_responses", "split_subjects", "cut_sets", *SCREENED],
     ),
     "a Python module": ("python/itemwise/selection/information_filter.py", SELECTED),
     "the report's page": ("python/itemwise/report/page.html", ["write_report"]),
@@ -221,7 +308,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
     jobs = shell_jobs(printed)
-    assert len(jobs) == 17
+    assert len(jobs) == 19
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command
 

@@ -300,31 +300,3 @@ check_key <- function(key, source) {
     )
   }
 }
-
-#' Check that a table knows every subject of another
-#'
-#' Leaving out those it lacks would change every result without a word.
-#'
-#' @param subjects Character vector.
-#' @param source Where they come from, for messages.
-#' @param known Subjects of the other table.
-#' @param other What that table is, for messages.
-#' @return `NULL`; a user error names some that are missing.
-#' @noRd
-check_subjects_known <- function(subjects, source, known, other) {
-  absent <- setdiff(subjects, known)
-  if (length(absent) > 0) {
-    user_error(
-      other,
-      ": ",
-      length(absent),
-      " of ",
-      length(unique(subjects)),
-      " subjects of ",
-      source,
-      " have no row: ",
-      format_list(absent),
-      "; give tables of the same subjects, names written alike"
-    )
-  }
-}

@@ -44,17 +44,16 @@ common_values <- function(tables) {
 #' Say why factors cannot be analysed
 #'
 #' @param measures Named list of measures, of which `scores` is one: lists of
-#'   tables as for [common_values()].
-#' @param subjects Training subjects.
+#'   tables as for [common_values()], of training subjects.
 #' @return A sentence; `NULL` where nothing is in the way, or another fault is
 #'   for [common_values()] to name.
 #' @noRd
-factor_obstacle <- function(measures, subjects) {
+factor_obstacle <- function(measures) {
   scored <- lapply(measures$scores, `[[`, "subject")
   n <- vapply(
     measures,
     \(tables) {
-      each <- c(list(subjects), scored, lapply(tables, `[[`, "subject"))
+      each <- c(scored, lapply(tables, `[[`, "subject"))
       length(Reduce(intersect, each))
     },
     0L

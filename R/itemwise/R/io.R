@@ -2,12 +2,13 @@
 
 #' Convert a responses table to a matrix
 #'
-#' @param tbl Data frame with the column `subject` and one column an item.
+#' @param tbl `responses`, `training` or `test` table: what the contract of
+#'   `responses` names is no item.
 #' @return Integer matrix, subjects x items, with both names: 1 right, 0 wrong,
 #'   `NA` not administered.
 #' @noRd
 responses_matrix <- function(tbl) {
-  items <- setdiff(names(tbl), "subject")
+  items <- setdiff(names(tbl), names(table_rules("responses")))
   matrix(
     unlist(tbl[items], use.names = FALSE),
     nrow = nrow(tbl),

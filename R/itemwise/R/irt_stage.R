@@ -2,30 +2,6 @@
 
 # ---- Data --------------------------------------------------------------------
 
-#' Keep the items that passed the screen
-#'
-#' @param responses Integer matrix, subjects x items.
-#' @param items `items` table with the column `keep`.
-#' @return The columns of the items whose `keep` is 1.
-#' @noRd
-screened_items <- function(responses, items) {
-  if (is.null(items$keep)) {
-    user_error("--items: lacks the column 'keep'; run screen_items.R first")
-  }
-  kept <- items$item[items$keep == 1]
-  absent <- setdiff(kept, colnames(responses))
-  if (length(absent) > 0) {
-    user_error(
-      "--responses: ",
-      length(absent),
-      " items of --items have no column: ",
-      format_list(absent),
-      "; give the items table written with the responses"
-    )
-  }
-  drop_unanswered(responses[, kept, drop = FALSE], "screened-out")
-}
-
 #' Leave subjects out whose answers are gone with their items
 #'
 #' @param responses Integer matrix, subjects x items, after a cut.
@@ -128,22 +104,11 @@ parse_technical <- function(pairs) {
 
 #' Read the responses that calibrate, or that a fit is checked with
 #'
-#' @param responses `responses` table (file).
-#' @param items `items` table (file): only items whose `keep` is 1 are used;
-#'   `NULL` for all.
-#' @param splits `splits` table (file): only training subjects are used; `NULL`
-#'   for all.
+#' @param path `responses` table (file); a training or test table is one.
 #' @return Integer matrix, subjects x items.
 #' @noRd
-read_responses <- function(responses, items = NULL, splits = NULL) {
-  x <- responses_matrix(read_table(responses, "responses"))
-  if (!is.null(items)) {
-    x <- screened_items(x, read_table(items, "items"))
-  }
-  if (!is.null(splits)) {
-    x <- training_responses(x, read_table(splits, "splits"))
-  }
-  x
+read_responses <- function(path) {
+  responses_matrix(read_table(path, "responses"))
 }
 
 #' Refuse a fit that has not converged

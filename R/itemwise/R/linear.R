@@ -108,7 +108,7 @@ add_form_features <- function(data, responses, parameters) {
   absent <- setdiff(data$subject, rownames(responses))
   if (length(absent) > 0) {
     user_error(
-      "--responses: lacks the subjects ",
+      "--training: lacks the subjects ",
       format_list(absent),
       ", who have an ability; give the responses that they were scored on"
     )
@@ -175,7 +175,7 @@ read_optimism <- function(path) {
 check_items <- function(inputs, opts) {
   items <- unlist(inputs$items[names(inputs$abilities)])
   known <- list(
-    responses = colnames(inputs$responses),
+    training = colnames(inputs$training$responses),
     parameters = inputs$parameters$item
   )
   for (table in names(known)) {
@@ -185,9 +185,7 @@ check_items <- function(inputs, opts) {
         opts[[table]],
         ": lacks the selected items ",
         format_list(absent),
-        "; give the ",
-        table,
-        " that the items were selected from"
+        "; give the table that the items were selected from"
       )
     }
   }

@@ -1,4 +1,4 @@
-# What a read-out is fitted to: abilities, full scores and sets, by form.
+# What a read-out is fitted to: abilities and full scores, by form.
 
 #' Choose the abilities of one estimator
 #'
@@ -94,40 +94,25 @@ form_lengths <- function(selection, benchmark, forms) {
 
 #' Join abilities, full scores and folds of the training subjects
 #'
-#' Of all other subjects nothing is kept: what a read-out is worth on them, the
-#' stage assess_readout says, once.
-#'
 #' @param abilities `abilities` table of one form.
-#' @param scores `full_scores` table of one benchmark.
-#' @param splits `splits` table.
-#' @return Data frame of the training subjects that are in all three: subject,
-#'   theta, se, full_score (points), set, fold.
+#' @param training List from [read_training()].
+#' @return Data frame of the training subjects that have both: subject, theta,
+#'   se, full_score (points), set, fold.
 #' @noRd
-readout_data <- function(abilities, scores, splits) {
+readout_data <- function(abilities, training) {
   form <- abilities$form[1]
-  in_splits <- \(table, source) {
-    check_subjects_known(table$subject, source, splits$subject, "--splits")
-  }
-  in_splits(abilities, "--abilities")
-  in_splits(scores, "--full-scores")
-  data <- merge(
-    abilities[c("subject", "theta", "se")],
-    scores[c("subject", "full_score")]
+  known <- data.frame(
+    subject = rownames(training$responses),
+    full_score = training$full_score,
+    set = "train",
+    fold = training$fold
   )
-  if (nrow(data) == 0) {
-    user_error(
-      "--abilities, --full-scores: no subject of form '",
-      form,
-      "' has a full ",
-      "score on '",
-      scores$benchmark[1],
-      "'; give tables of the same subjects"
-    )
-  }
-  splits <- splits[splits$set == "train", c("subject", "set", "fold")]
-  data <- merge(data, splits)
   # ML has no finite ability for subjects with all answers alike.
-  data <- data[!is.na(data$theta) & !is.na(data$se), ]
+  able <- !is.na(abilities$theta) & !is.na(abilities$se)
+  data <- merge(
+    abilities[able, c("subject", "theta", "se")],
+    known[!is.na(known$full_score), ]
+  )
   if (nrow(data) < 50) {
     user_error(
       "form '",
@@ -140,10 +125,10 @@ readout_data <- function(abilities, scores, splits) {
       "full score (config key 'coverage')"
     )
   }
-  if (anyNA(data$fold) || length(unique(data$fold)) < 2) {
+  if (length(unique(data$fold)) < 2) {
     user_error(
-      "--splits: training subjects need a fold, and at least 2 folds; write ",
-      "the splits by split_subjects"
+      "--training: training subjects need at least 2 folds; write the splits ",
+      "by split_subjects"
     )
   }
   data

@@ -2,11 +2,11 @@
 
 #' List the kinds of tables in a results folder
 #'
-#' @return Data frame of the tables in `python/itemwise/tables/results.csv`:
-#'   the `stage`, its `file` without extension (empty where an option alone says
-#'   which; those in folders of their own are not loaded), the `table` of the
-#'   contract that it holds, and the name in a `session` that [work_on()] gives
-#'   it, empty for none.
+#' @return Data frame of the tables in `python/itemwise/tables/results.csv`
+#'   whose place is known: its `folder` (that of a stage, or `training` and
+#'   `test`; those in folders within are not loaded), its `file` there without
+#'   extension, the `table` of the contract that it holds, and the name in a
+#'   `session` that [work_on()] gives it, empty for none.
 #' @noRd
 run_tables <- function() {
   kinds <- utils::read.csv(
@@ -14,20 +14,22 @@ run_tables <- function() {
     colClasses = "character",
     na.strings = character()
   )
-  kinds$file <- sub("\\.parquet$", "", kinds$file)
-  kinds[nzchar(kinds$table), ]
+  kinds <- kinds[nzchar(kinds$table) & nzchar(kinds$file), ]
+  kinds$folder <- dirname(kinds$file)
+  kinds$file <- sub("\\.parquet$", "", basename(kinds$file))
+  kinds
 }
 
-#' Make the tables of a run available by stage and benchmark
+#' Make the tables of a run available by folder and benchmark
 #'
 #' A table is read, and checked against the contract, when it is first used: a
 #' large run costs nothing to load.
 #'
 #' @param results Results folder of a run, such as `"results/mine"`.
-#' @return Environment of class `itemwise_run` with one environment a stage. In
-#'   it each table has the name of its file: `run$fit_readout$arc`, and
-#'   `run$fit_readout$arc.features`; a JSON record is a list, under the name
-#'   `arc.record`.
+#' @return Environment of class `itemwise_run` with one environment a folder:
+#'   that of a stage, or `training` and `test`. In it each table has the name of
+#'   its file: `run$fit_readout$arc`, `run$fit_readout$arc.features`,
+#'   `run$training$arc`; a JSON record is a list, under the name `arc.record`.
 #' @examples
 #' \dontrun{
 #' run <- load_run("results/mine")
@@ -38,8 +40,8 @@ run_tables <- function() {
 load_run <- function(results) {
   results <- sub("/+$", "", results)
   kinds <- run_tables()
-  stages <- intersect(unique(kinds$stage), list.files(results))
-  if (length(stages) == 0) {
+  folders <- intersect(unique(kinds$folder), list.files(results))
+  if (length(folders) == 0) {
     user_error(
       results,
       ": no results of a run; give its folder, such as results/mine, and set ",
@@ -47,26 +49,26 @@ load_run <- function(results) {
     )
   }
   run <- new.env()
-  for (stage in stages) {
-    tables <- stage_tables(
-      file.path(results, stage),
-      kinds[kinds$stage == stage, ]
+  for (folder in folders) {
+    tables <- folder_tables(
+      file.path(results, folder),
+      kinds[kinds$folder == folder, ]
     )
     if (length(ls(tables)) > 0) {
-      run[[stage]] <- tables
+      run[[folder]] <- tables
     }
   }
   structure(run, class = "itemwise_run", results = results)
 }
 
-#' Make the files of one stage available
+#' Make the files of one folder available
 #'
-#' @param folder Folder of the stage.
-#' @param kinds Rows of [run_tables()] of the stage.
+#' @param folder Folder of a stage, or of training or test tables.
+#' @param kinds Rows of [run_tables()] of the folder.
 #' @return Environment whose tables and records are read when first used.
 #'   Files of no known kind are left out.
 #' @noRd
-stage_tables <- function(folder, kinds) {
+folder_tables <- function(folder, kinds) {
   tables <- new.env()
   for (file in list.files(folder, "\\.parquet$")) {
     name <- sub("\\.parquet$", "", file)
@@ -85,7 +87,7 @@ stage_tables <- function(folder, kinds) {
 #' Find which table of the contract a file holds
 #'
 #' @param name Name of the file without extension.
-#' @param kinds Rows of [run_tables()] of the stage.
+#' @param kinds Rows of [run_tables()] of its folder.
 #' @return Name of the table; `NULL` for a file of no known kind.
 #' @noRd
 table_of <- function(name, kinds) {
@@ -154,8 +156,8 @@ work_on <- function(run, benchmark, envir = globalenv()) {
   kinds <- run_tables()
   kinds$file <- sub("{benchmark}", benchmark, kinds$file, fixed = TRUE)
   there <- mapply(
-    \(stage, file) stage %in% ls(run) && file %in% ls(run[[stage]]),
-    kinds$stage,
+    \(folder, file) folder %in% ls(run) && file %in% ls(run[[folder]]),
+    kinds$folder,
     kinds$file
   )
   kinds <- kinds[there & nzchar(kinds$session), ]
@@ -165,7 +167,7 @@ work_on <- function(run, benchmark, envir = globalenv()) {
       kinds$session[row],
       get,
       kinds$file[row],
-      run[[kinds$stage[row]]]
+      run[[kinds$folder[row]]]
     )
   }
   options(itemwise.run = results, itemwise.benchmark = benchmark)
@@ -191,13 +193,13 @@ run_benchmarks <- function(run) {
 #' @export
 print.itemwise_run <- function(x, ...) {
   cat("Run ", attr(x, "results"), ", stage by stage:\n", sep = "")
-  stages <- intersect(unique(run_tables()$stage), ls(x))
-  for (stage in stages) {
+  folders <- intersect(unique(run_tables()$folder), ls(x))
+  for (folder in folders) {
     cat(
       "  ",
-      stage,
+      folder,
       ": ",
-      paste(ls(x[[stage]]), collapse = ", "),
+      paste(ls(x[[folder]]), collapse = ", "),
       "\n",
       sep = ""
     )

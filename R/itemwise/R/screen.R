@@ -199,32 +199,6 @@ all_excluded <- function(excluded) {
   )
 }
 
-#' Choose the training subjects' rows of the responses
-#'
-#' @param responses Integer matrix, subjects x items.
-#' @param splits `splits` table.
-#' @return The rows of the subjects whose set is `train`.
-#' @noRd
-training_responses <- function(responses, splits) {
-  subjects <- rownames(responses)
-  check_subjects_known(subjects, "--responses", splits$subject, "--splits")
-  train <- splits$subject[splits$set == "train"]
-  rows <- subjects %in% train
-  if (!any(rows)) {
-    user_error(
-      "--responses, --splits: no subject of the responses is a training ",
-      "subject; give the splits made from the same subjects"
-    )
-  }
-  if (sum(rows) < 2) {
-    user_error(
-      "--responses: only 1 training subject has responses, at least 2 needed; ",
-      "add subjects"
-    )
-  }
-  responses[rows, , drop = FALSE]
-}
-
 #' Describe a screen
 #'
 #' @param items `items` table from [screen_items()].

@@ -48,36 +48,42 @@ itemwise build-responses --benchmark arc --sources results/mine/build_responses/
     --out arc.parquet --out-items arc.items.parquet --out-subjects arc.subjects.parquet \\
     --out-full-scores arc.full-scores.parquet
 """,
+    "cut-sets": """
+itemwise cut-sets --responses results/mine/build_responses/arc.parquet \\
+    --splits results/mine/split_subjects/splits.parquet \\
+    --full-scores results/mine/build_responses/arc.full-scores.parquet --benchmark arc \\
+    --out-training training.parquet --out-test test.parquet
+""",
     "check-budget": """
 itemwise check-budget --benchmark arc --items results/mine/screen_items/arc.parquet \\
     --budget 10 --record budget.json
 """,
     "preselect-items": """
-itemwise preselect-items --responses results/mine/build_responses/arc.parquet \\
-    --items results/mine/screen_items/arc.parquet \\
-    --splits results/mine/split_subjects/splits.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet --benchmark arc \\
-    --size 20 --draws 50 --out preselected.parquet --record preselected.json
+itemwise preselect-items --training results/mine/training/arc.parquet \\
+    --items results/mine/screen_items/arc.parquet --benchmark arc --size 20 --draws 50 \\
+    --out preselected.parquet --out-training smaller.parquet --record preselected.json
 """,
     "fit-irt": """
 itemwise fit-irt --responses results/mine/build_responses/arc.parquet --model 2PL \\
     --out parameters.parquet --record fit.json
 # as the workflow does: training models and screened items only
-itemwise fit-irt --responses results/mine/build_responses/arc.parquet \\
-    --items results/mine/screen_items/arc.parquet \\
-    --splits results/mine/split_subjects/splits.parquet --out parameters.parquet
+itemwise fit-irt --responses results/mine/training/arc.parquet --out parameters.parquet
 """,
     "fit-folds": """
-itemwise fit-folds --responses results/mine/build_responses/arc.parquet \\
+itemwise fit-folds --training results/mine/training/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --fit results/mine/fit_irt/arc.json \\
-    --splits results/mine/split_subjects/splits.parquet --out folds.parquet
+    --out folds.parquet
 """,
     "score-subjects": """
 itemwise score-subjects --responses results/mine/build_responses/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --method EAP --out abilities.parquet
+# test models, by the whole pool and each form
+itemwise score-subjects --responses results/mine/test/arc.parquet \\
+    --parameters results/mine/fit_irt/arc.parquet --pool \\
+    --selection results/mine/select_items/arc.parquet --out tested.parquet
 """,
     "compare-engines": """
-itemwise compare-engines --responses results/mine/build_responses/arc.parquet \\
+itemwise compare-engines --responses results/mine/training/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --fit results/mine/fit_irt/arc.json \\
     --reference results/mine/fit_irt/arc.mirt.parquet \\
     --reference-fit results/mine/fit_irt/arc.mirt.json --out agreement.json
@@ -93,38 +99,31 @@ itemwise select-items --parameters results/mine/fit_irt/arc.parquet \\
 # by what rebuilds the full score best, as the workflow does
 itemwise select-items --parameters results/mine/fit_irt/arc.parquet \\
     --abilities results/mine/score_subjects/arc.parquet \\
-    --splits results/mine/split_subjects/splits.parquet \\
-    --responses results/mine/build_responses/arc.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
+    --training results/mine/training/arc.parquet \\
     --benchmark arc --budget 10 --out selection.parquet
 """,
     "search-selection": """
-itemwise search-selection --responses results/mine/build_responses/arc.parquet \\
-    --items results/mine/screen_items/arc.parquet \\
-    --splits results/mine/split_subjects/splits.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
+itemwise search-selection --training results/mine/training/arc.parquet \\
     --benchmark arc --models 1PL --methods anchors --budget 10 --trials 2 --inner-folds 2 \\
     --out trials.parquet --out-settings best.yaml
 """,
     "assess-readout": """
-itemwise assess-readout --benchmarks arc --responses results/mine/build_responses/arc.parquet \\
+itemwise assess-readout --benchmarks arc --test results/mine/test/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet \\
-    --form-abilities results/mine/score_forms/arc.parquet \\
+    --form-abilities results/mine/score_test/arc.parquet \\
     --selections results/mine/select_items/arc.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
     --terms results/mine/fit_readout/arc.terms.parquet \\
     --linear results/mine/fit_readout/arc.linear.parquet \\
     --readout-records results/mine/fit_readout/arc.json \\
-    --splits results/mine/split_subjects/splits.parquet --out test.parquet --record test.json
+    --out test.parquet --record test.json
 """,
     "draw-baseline": """
-itemwise draw-baseline --responses results/mine/build_responses/arc.parquet \\
-    --splits results/mine/split_subjects/splits.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
+itemwise draw-baseline --training results/mine/training/arc.parquet \\
+    --test results/mine/test/arc.parquet \\
     --benchmark arc --sizes 5 10 --draws 50 --out baseline.parquet
 """,
     "simulate-cat": """
-itemwise simulate-cat --responses results/mine/build_responses/arc.parquet \\
+itemwise simulate-cat --test results/mine/test/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --benchmark arc --n-subjects 20 \\
     --rules 'precise:criterion=MFI,items=pool,se=0.4,max_length=10' --out traces.parquet
 """,

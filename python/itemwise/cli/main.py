@@ -31,6 +31,7 @@ PHASES = {
     },
     "calibrate the items": {
         "R/split_subjects.R": "choose who calibrates, and who judges the result at the end",
+        "cut-sets": "cut responses in two: training models, and those that judge in the end",
         "R/screen_items.R": "leave out the items that tell nothing",
         "check-budget": "check that there are items enough for the short forms",
         "preselect-items": "choose the items to calibrate, by random subsets",

@@ -27,14 +27,18 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 OPTIONS = {
     "responses": {
-        "help": "table, parquet or CSV: subject and one 0/1 column an item",
+        "help": "table, parquet or CSV: subject and one 0/1 column an item; a training or test "
+        "table is one",
         "required": True,
     },
+    "training": {
+        "help": "training table of cut-sets, or of a stage that left items out",
+        "required": True,
+    },
+    "test": {"help": "test table of cut-sets", "required": True},
     "parameters": {"help": "parquet table of item parameters", "required": True},
     "bank": {"help": "folder of a bank", "required": True},
     "abilities": {"help": "parquet table of abilities", "required": True},
-    "items": {"help": "items table of screen_items; only items with keep = 1 are used"},
-    "splits": {"help": "splits table; only subjects of the training set are used"},
     "benchmark": {"help": "name of the benchmark", "required": True},
     "out": {"help": "file to write", "required": True},
     "record": {"help": "JSON record to write beside it"},

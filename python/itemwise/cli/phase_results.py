@@ -103,6 +103,11 @@ def split(jobs: Jobs) -> str:
     return f"{counted(sum(sizes.values()), 'model')}: {', '.join(kept)}"
 
 
+def cut(jobs: Jobs) -> str:
+    """Say that training and test models are apart."""
+    return "training and test models in files of their own"
+
+
 def screened(jobs: Jobs) -> str:
     """Say how many items passed."""
     made = records(jobs)
@@ -262,6 +267,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "evaluate_run": evaluated,
     "build_responses": built,
     "split_subjects": split,
+    "cut_sets": cut,
     "screen_items": screened,
     "preselect_items": preselected,
     "check_budget": checked,
@@ -273,6 +279,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "search_selection": searched,
     "select_items": selected,
     "score_forms": scored,
+    "score_test": scored,
     "fit_readout": fitted,
     "fit_joint_readout": joined,
     "assess_readout": assessed,

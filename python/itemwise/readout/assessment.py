@@ -23,11 +23,11 @@ class FittedForms:
     name : str
         Benchmark.
     responses : Responses
-        All subjects, all items.
+        Subjects to predict, all items.
     parameters, abilities, selection, terms, linear : data frame
         Tables of the contract; `abilities` by form, `linear` the `linear_predictors`.
     full_score : series
-        Points, by subject: of the subjects to predict, and of nobody else.
+        Points, by subject: of the subjects to predict, where known.
     """
 
     name: str

@@ -10,7 +10,7 @@ import pandas as pd
 
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
-from itemwise.forms import MAIN_FORM
+from itemwise.forms import MAIN_FORM, WHOLE_POOL
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
 from itemwise.readout.tabulated import MAIN_READOUT
 from itemwise.report.conclusions import plausible, spread
@@ -110,7 +110,9 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         screen=read("screen_items", "item_table"),
         fit=read("fit_irt", "record"),
         parameters=read("fit_irt", "parameters"),
-        abilities=read("score_subjects", "abilities"),
+        abilities=pool_abilities(
+            read("score_subjects", "abilities"), read("score_test", "abilities")
+        ),
         selection=read("select_items", "selection"),
         select=read("select_items", "record"),
         reconstructions=read_test(run, name),
@@ -127,6 +129,11 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         preselection=optional("preselect_items", "record"),
         search=search,
     )
+
+
+def pool_abilities(training: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """Return the abilities of all models from the whole calibrated pool."""
+    return pd.concat([training, test[test["form"] == WHOLE_POOL]], ignore_index=True)
 
 
 def clusters(subjects: pd.DataFrame) -> pd.Series:

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from itemwise.errors import UserError, listed
 from itemwise.responses.cells import GRADED, graded, numbers
-from itemwise.responses.names import CSV_NULLS, check_item_names, clean
-from itemwise.tables.contract import open_parquet, write_arrow
+from itemwise.responses.names import CSV_NULLS, NO_ITEMS, check_item_names, clean
+from itemwise.tables.contract import check_table, open_parquet, write_arrow
 from itemwise.tables.delimited import open_csv
 
 MISSING = -1
@@ -78,12 +78,19 @@ class Responses:
 def read_responses(path: str | Path) -> Responses:
     """Read a wide response table: `subject` and one 0/1 column an item, parquet or CSV.
 
+    A training or test table is one too; of its other columns nothing is read.
+
     Raises
     ------
     UserError
         Missing or unreadable file, no subject column, no item or subject,
         duplicated ids, values other than 0, 1 and null, a long table.
     """
+    return answers(open_wide(path), path)
+
+
+def open_wide(path: str | Path) -> pa.Table:
+    """Open a wide response table, parquet or CSV; see `read_responses`."""
     table = open_csv(Path(path)) if Path(path).suffix == ".csv" else open_parquet(path)
     names = [clean(name) for name in table.column_names]
     if {"subject", "item", "response"} <= set(names):
@@ -96,6 +103,16 @@ def read_responses(path: str | Path) -> Responses:
             f"{path}: table 'responses' lacks the column 'subject'; it has "
             f"{listed(map(repr, names))}: rename the column that names the models"
         )
+    return table
+
+
+def answers(table: pa.Table, path: str | Path) -> Responses:
+    """Return the responses in a wide table, without the other columns of training and test."""
+    known = [name for name in NO_ITEMS if name in table.column_names]
+    if known != ["subject"]:
+        check_table(table.select(known).to_pandas(), "responses", str(path), items=False)
+        known.remove("subject")
+        table = table.drop_columns(known)
     return from_arrow(table, str(path))
 
 
@@ -180,16 +197,21 @@ def check_answered(responses: Responses, source: str) -> None:
 
 def write_responses(responses: Responses, path: str | Path) -> None:
     """Check the wide response table and write it atomically, one int8 column an item."""
+    write_wide(responses, {}, path)
+
+
+def write_wide(responses: Responses, known: dict[str, pa.Array], path: str | Path) -> None:
+    """Write responses as `write_responses` does, further columns before the items."""
     names = ["subject", *responses.items.tolist()]
     check_items(names, str(path))
     check_subjects(responses.subjects, str(path))
     missing = responses.matrix == MISSING
-    columns = [pa.array(responses.subjects.tolist(), type=pa.string())]
+    columns = [pa.array(responses.subjects.tolist(), type=pa.string()), *known.values()]
     for position, item in enumerate(responses.items):
         column = pa.array(responses.matrix[:, position], type=pa.int8(), mask=missing[:, position])
         _binary_column(column, item, responses.subjects, str(path))
         columns.append(column)
-    write_arrow(pa.Table.from_arrays(columns, names=names), path)
+    write_arrow(pa.Table.from_arrays(columns, names=[names[0], *known, *names[1:]]), path)
 
 
 def from_frame(frame: pd.DataFrame, source: str = "responses") -> Responses:

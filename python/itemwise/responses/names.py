@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError, listed
+from itemwise.tables.contract import contract
 
-RESERVED_ITEMS = ("subject", "(intercept)", "GroupPars")
+NO_ITEMS = tuple(name for name in contract()["responses"].columns if name != "*")
+"""What tables of responses, training and test tables among them, have besides items."""
+
+RESERVED_ITEMS = (*NO_ITEMS, "(intercept)", "GroupPars")
 """What tables of responses, linear predictors and mirt's fits call something else."""
 
 CSV_NULLS = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>"}

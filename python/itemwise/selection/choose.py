@@ -14,14 +14,8 @@ from itemwise.forms import MAIN_FORM, Selected, random_forms
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.quadrature import LIMIT
 from itemwise.readout.accuracy import rmse
-from itemwise.responses.inputs import (
-    FEWEST_SUBJECTS,
-    benchmark_scores,
-    sub_domains,
-    training_responses,
-    training_subjects,
-)
-from itemwise.responses.matrix import read_responses
+from itemwise.responses.inputs import sub_domains
+from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
 from itemwise.selection.balance import Balance
 from itemwise.selection.information_filter import ability_grid, budget_filter, information_filter
 from itemwise.selection.selectors import (
@@ -49,7 +43,7 @@ TABULATED = 121
 def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     """Apply the selector that was asked for; return its items and how good other sizes are.
 
-    The latter where there are full scores: `optimism`, how much smaller errors look on
+    The latter where there is a training table: `optimism`, how much smaller errors look on
     the subjects that chose the items (only `reconstruction` looks at full scores), and
     `sizes`, from training subjects, cross-fitted.
     """
@@ -61,7 +55,7 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     if options.method == "reconstruction":
         return _by_reconstruction(options, pool, size, domains)
     select = selector(options, pool, domains)
-    if options.full_scores is None or options.responses is None:
+    if options.training is None:
         return select(size), {"optimism": 1.0, "sizes": []}
     target, filled, folds = _rebuilding(options, pool)
     if options.penalty is not None:
@@ -196,30 +190,20 @@ def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) 
 
 def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return full scores, filled responses and folds of training subjects that have both."""
-    responses = read_responses(options.responses)
-    responses = training_responses(responses, options.splits)
-    responses = responses.select_items(pool["item"].tolist(), options.responses)
-    scores = benchmark_scores(options.full_scores, options.benchmark)
+    training = read_training(options.training).scored()
+    responses = training.responses.select_items(pool["item"].tolist(), options.training)
     theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
     theta = theta.reindex(responses.subjects).to_numpy()
-    known = np.isin(responses.subjects, scores.index.to_numpy(object)) & ~np.isnan(theta)
+    known = ~np.isnan(theta)
     if known.sum() < FEWEST_SUBJECTS:
         raise UserError(
-            f"{options.full_scores}: {known.sum()} training subjects of benchmark "
+            f"{options.training}: {known.sum()} training subjects of benchmark "
             f"'{options.benchmark}' have a full score; selection by reconstruction, or with a "
             f"penalty, needs at least {FEWEST_SUBJECTS}: add subjects or full scores, or choose "
             "another config key 'selection.method'"
         )
     filled = fill_expected(responses.matrix[known], pool, theta[known])
-    subjects = responses.subjects[known]
-    return scores.loc[subjects].to_numpy(), filled, _folds(options, subjects)
-
-
-def _folds(options, subjects: np.ndarray) -> np.ndarray:
-    """Return the fold of each training subject; five in turn where there is no split."""
-    if options.splits is None:
-        return np.arange(len(subjects)) % 5
-    return read_table(options.splits, "splits").set_index("subject")["fold"][subjects].to_numpy()
+    return training.full_score[known], filled, training.fold[known]
 
 
 def _at_random(balance: Balance, size: int, seed: int) -> np.ndarray:
@@ -265,14 +249,10 @@ def _form(benchmark: str, form: str, items: np.ndarray, positions: np.ndarray) -
 
 def _training_abilities(options) -> np.ndarray:
     """Return the abilities of training subjects from the whole pool."""
-    table = read_table(options.abilities, "abilities")
-    if options.splits is not None:
-        training = training_subjects(options.splits, table["subject"], options.abilities)
-        table = table[table["subject"].isin(training)]
-    theta = table["theta"].dropna().to_numpy()
+    theta = read_table(options.abilities, "abilities")["theta"].dropna().to_numpy()
     if len(theta) < 2:
         raise UserError(
             f"{options.abilities}: {len(theta)} training subjects have an ability; at least 2 are "
-            "needed: check that the splits name the same models"
+            "needed: score the training table by score-subjects"
         )
     return theta

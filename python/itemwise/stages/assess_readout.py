@@ -15,17 +15,15 @@ from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.assessment import FittedForms, assess, assess_jointly
 from itemwise.readout.tabulated import check_record, read_joint_terms
-from itemwise.responses.inputs import benchmark_scores, read_splits
-from itemwise.responses.matrix import read_responses
+from itemwise.responses.sets import read_test
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 
 LISTS = {
-    "responses": "responses tables",
+    "test": "test tables",
     "parameters": "parameters tables",
-    "form-abilities": "abilities tables by form",
+    "form-abilities": "abilities tables by form, of the models in the test tables",
     "selections": "selection tables",
-    "full-scores": "full_scores tables",
     "terms": "terms tables",
     "linear": "linear_predictors tables",
     "readout-records": "records of fit_readout",
@@ -43,12 +41,11 @@ def add_options(parser) -> None:
         default=MAIN_FORM,
         help=f"form of the joint read-out and the record (default: {MAIN_FORM})",
     )
-    add(parser, "splits", required=True, help="splits table")
     parser.add_argument(
         "--split-set",
         choices=("test", "validation"),
         default="test",
-        help="set of --splits to predict (default: test)",
+        help="models of --test to predict, by their column `set` (default: test)",
     )
     add(parser, "out", help="reconstructions table to write")
     parser.add_argument("--out-features", help="features table to write")
@@ -58,17 +55,10 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Predict and write."""
     check_lists(options, LISTS)
-    everybody = {
-        name
-        for path in options.form_abilities
-        for name in read_table(path, "abilities")["subject"].unique()
-    }
-    splits = read_splits(options.splits, sorted(everybody), "the abilities")
-    wanted = splits.loc[splits["set"] == options.split_set, "subject"].to_numpy(object)
     features, tables, n_items = {}, [], 0
     for place, name in enumerate(options.benchmarks):
         check_record(read_record(options.readout_records[place]))
-        fitted = read_fitted(options, place, wanted)
+        fitted = read_fitted(options, place)
         features[name] = fitted.features(options.split_set)
         tables.append(assess(fitted, features[name]))
         n_items += int((fitted.selection["form"] == options.form).sum())
@@ -86,20 +76,20 @@ def run(options) -> None:
     write_table(table, options.out, "reconstructions")
 
 
-def read_fitted(options, place: int, wanted) -> FittedForms:
-    """Read one benchmark; of full scores those of the subjects to predict alone."""
+def read_fitted(options, place: int) -> FittedForms:
+    """Read one benchmark, with the subjects to predict."""
     name = options.benchmarks[place]
-    scores = benchmark_scores(options.full_scores[place], name)
+    predicted = read_test(options.test[place]).of_set(options.split_set)
     selection = read_table(options.selections[place], "selection")
     return FittedForms(
         name,
-        read_responses(options.responses[place]),
+        predicted.responses,
         read_table(options.parameters[place], "parameters"),
         read_table(options.form_abilities[place], "abilities"),
         selection[selection["benchmark"] == name],
         read_table(options.terms[place], "terms"),
         read_table(options.linear[place], "linear_predictors"),
-        scores[scores.index.isin(wanted)],
+        predicted.scores,
     )
 
 

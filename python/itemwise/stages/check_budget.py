@@ -19,7 +19,7 @@ from itemwise.tables.files import write_record
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "benchmark")
-    add(parser, "items", required=True)
+    parser.add_argument("--items", required=True, help="items table of screen_items")
     add_section(parser, "selection", only=["budget", "threshold", "forms"])
     parser.add_argument(
         "--all-items",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itemwise.cli.options import add
 from itemwise.irt.agreement import compare_engines
-from itemwise.responses.inputs import training_responses
 from itemwise.responses.matrix import read_responses
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record, write_record
@@ -12,7 +11,7 @@ from itemwise.tables.files import read_record, write_record
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "parameters", "splits")
+    add(parser, "responses", "parameters")
     parser.add_argument("--fit", required=True, help="fit record of the native engine")
     parser.add_argument("--reference", required=True, help="parameters of the reference engine")
     parser.add_argument("--reference-fit", required=True, help="fit record of the reference engine")
@@ -21,7 +20,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Compare and write."""
-    responses = training_responses(read_responses(options.responses), options.splits)
+    responses = read_responses(options.responses)
     native = read_table(options.parameters, "parameters")
     reference = read_table(options.reference, "parameters")
     record = compare_engines(responses, native, reference)

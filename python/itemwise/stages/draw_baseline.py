@@ -16,13 +16,13 @@ from itemwise.cli.options import add, whole_number
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.readout.random_subsets import random_form_errors
-from itemwise.responses.inputs import (
+from itemwise.responses.sets import (
     FEWEST_SUBJECTS,
-    benchmark_scores,
-    read_splits,
-    screened_responses,
+    HeldOut,
+    Training,
+    read_test,
+    read_training,
 )
-from itemwise.responses.matrix import Responses
 from itemwise.selection.selectors import check_size
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
@@ -30,10 +30,8 @@ from itemwise.tables.files import read_record, write_record
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "items")
-    add(parser, "splits", required=True, help="splits table: who trains, who tests")
-    parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
-    add(parser, "benchmark")
+    add(parser, "training", help="training table, of the items to draw from")
+    add(parser, "test", "benchmark")
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument("--sizes", nargs="+", type=whole_number(1), help="items of a random form")
     size.add_argument("--size-of", help="record of select_items: as many items as it selected")
@@ -44,45 +42,44 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Draw and write."""
     began = time.perf_counter()
-    responses = screened_responses(options.responses, options.items)
-    responses, score, training = joined(options, responses)
+    training = read_training(options.training)
+    items = training.responses.items
     sizes = options.sizes or [read_record(options.size_of)["n_selected"]]
     for size in sizes:
-        check_size(size, len(responses.items))
+        check_size(size, len(items))
+    test = read_test(options.test).of_set("test").of_items(items, options.test)
+    training, test = training.scored(), test.scored()
+    check_subjects(options, training, test)
+    matrix = np.vstack([training.responses.matrix, test.responses.matrix])
+    score = np.concatenate([training.full_score, test.full_score])
+    trains = np.arange(len(score)) < len(training.full_score)
     parts = []
     with tqdm(total=len(sizes) * options.draws, unit=" forms", disable=None) as bar:
         for size in sizes:
             rmse, mae = random_form_errors(
-                responses.matrix, score, training, size, options.draws, options.seed, bar.update
+                matrix, score, trains, size, options.draws, options.seed, bar.update
             )
             draws = np.arange(1, options.draws + 1)
             parts.append(pd.DataFrame({"n_items": size, "draw": draws, "rmse": rmse, "mae": mae}))
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "benchmark", options.benchmark)
     if options.record:
-        write_record(record(options, table, training, time.perf_counter() - began), options.record)
+        write_record(record(options, table, trains, time.perf_counter() - began), options.record)
     write_table(table, options.out, "baseline")
 
 
-def joined(options, responses: Responses) -> tuple[Responses, np.ndarray, np.ndarray]:
-    """Return the subjects with a full score and a set, their scores, and who trains."""
-    scores = benchmark_scores(options.full_scores, options.benchmark)
-    splits = read_splits(options.splits, responses.subjects, "the responses")
-    sets = splits.set_index("subject")["set"]
-    sets = sets.reindex(responses.subjects)
-    kept = sets.isin(["train", "test"]).to_numpy()
-    kept = kept & np.isin(responses.subjects, scores.index.to_numpy(object))
-    responses, training = responses.take(subjects=kept), (sets == "train").to_numpy()[kept]
-    if training.sum() < FEWEST_SUBJECTS or training.all():
+def check_subjects(options, training: Training, test: HeldOut) -> None:
+    """Check that there are subjects enough with a full score."""
+    n_training, n_test = len(training.full_score), len(test.full_score)
+    if n_training < FEWEST_SUBJECTS or not n_test:
         raise UserError(
-            f"{options.splits}: {training.sum()} training and {(~training).sum()} test subjects "
+            f"{options.training}, {options.test}: {n_training} training and {n_test} test subjects "
             f"have responses and a full score; at least {FEWEST_SUBJECTS} and 1 are needed: "
             "change config key 'split.test', or add subjects"
         )
-    return responses, scores.loc[responses.subjects].to_numpy(), training
 
 
-def record(options, table: pd.DataFrame, training: np.ndarray, seconds: float) -> dict:
+def record(options, table: pd.DataFrame, trains: np.ndarray, seconds: float) -> dict:
     """Return the distribution of the errors at each size."""
     by_size = table.groupby("n_items")["rmse"]
     quantiles = {
@@ -93,8 +90,8 @@ def record(options, table: pd.DataFrame, training: np.ndarray, seconds: float) -
         "benchmark": options.benchmark,
         "draws": options.draws,
         "seed": options.seed,
-        "n_training": int(training.sum()),
-        "n_test": int((~training).sum()),
+        "n_training": int(trains.sum()),
+        "n_test": int((~trains).sum()),
         "rmse": quantiles,
         "seconds": round(seconds, 2),
     }

@@ -23,7 +23,7 @@ LISTS = {
     "parameters": "parameters tables",
     "fits": "records of fit_irt",
     "selections": "selection tables",
-    "form-abilities": "abilities tables by form",
+    "form-abilities": "abilities tables by form, of the training subjects",
     "terms": "terms tables",
     "linear": "linear_predictors tables",
     "reconstructions": "reconstructions tables of the training subjects",

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from itemwise.cli.options import add
 from itemwise.errors import listed
 from itemwise.irt.cross_calibration import calibrate_folds
-from itemwise.responses.inputs import answered_responses, training_folds, training_responses
+from itemwise.responses.sets import read_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 
@@ -23,8 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "parameters")
-    add(parser, "splits", required=True)
+    add(parser, "training", "parameters")
     parser.add_argument(
         "--fit",
         required=True,
@@ -35,13 +34,12 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Calibrate and write."""
-    responses = training_responses(answered_responses(options.responses), options.splits)
-    folds = training_folds(options.splits)
+    training = read_training(options.training)
     whole = read_record(options.fit)
-    with tqdm(total=folds.nunique(), unit="fold", desc="fit_folds", disable=None) as bar:
+    with tqdm(total=training.folds.nunique(), unit="fold", desc="fit_folds", disable=None) as bar:
         table, records = calibrate_folds(
-            responses,
-            folds,
+            training.responses,
+            training.folds,
             read_table(options.parameters, "parameters"),
             progress=bar.update,
             model=whole["model"],

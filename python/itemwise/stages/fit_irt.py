@@ -15,14 +15,14 @@ from itemwise.errors import UserError, listed
 from itemwise.irt.calibration import fit
 from itemwise.r.stage import run_r_stage
 from itemwise.responses.booklets import warn_of_weak_ties
-from itemwise.responses.inputs import screened_responses, training_responses
+from itemwise.responses.inputs import answered_responses
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
 
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "items", "splits")
+    add(parser, "responses")
     add_section(parser, "irt", leave_out=["reference"])
     parser.add_argument(
         "--constant-items",
@@ -47,8 +47,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Calibrate and write."""
-    responses = screened_responses(options.responses, options.items)
-    responses = training_responses(responses, options.splits)
+    responses = answered_responses(options.responses)
     ties = {"weak_ties": warn_of_weak_ties(responses, options.responses)}
     if options.engine == "mirt":
         run_r_stage("fit_irt", options, leave_out=("engine",))

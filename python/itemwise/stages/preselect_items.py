@@ -18,41 +18,41 @@ from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.readout.random_subsets import minimax_form, preselection_errors
-from itemwise.responses.inputs import (
-    FEWEST_SUBJECTS,
-    benchmark_scores,
-    screened_responses,
-    training_responses,
-)
+from itemwise.responses.sets import FEWEST_SUBJECTS, Training, read_training, write_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses")
-    add(parser, "items", required=True)
-    add(parser, "splits", required=True)
-    parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
+    add(parser, "training")
+    parser.add_argument("--items", required=True, help="items table of screen_items")
     add(parser, "benchmark")
     add_section(parser, "preselection", changes={"size": {"required": True}})
-    add(parser, "seed", "out", "record")
+    add(parser, "seed")
+    add(parser, "out", help="items table to write: --items with further ones left out")
+    parser.add_argument(
+        "--out-training", required=True, help="training table to write, of the chosen items"
+    )
+    add(parser, "record")
 
 
 def run(options) -> None:
     """Choose and write."""
     began = time.perf_counter()
     items = read_table(options.items, "items")
-    pool = screened_responses(options.responses, options.items)
+    training = read_training(options.training)
+    pool = training.responses.items
     about = {
         "benchmark": options.benchmark,
         "size": options.size,
         "draws": options.draws,
         "seed": options.seed,
-        "n_pool": len(pool.items),
+        "n_pool": len(pool),
     }
-    if options.size < len(pool.items):
-        kept, found = best_subset(options, pool)
+    if options.size < len(pool):
+        kept, found = best_subset(options, training)
+        training = training.of_items(kept, options.training)
         left_out = (items["keep"] == 1) & ~items["item"].isin(kept)
         items.loc[left_out, "keep"] = 0
         items.loc[left_out, "reason"] = f"not among the {options.size} preselected items"
@@ -63,28 +63,26 @@ def run(options) -> None:
     }
     if options.record:
         write_record(about, options.record)
+    write_training(training, options.out_training)
     write_table(items, options.out, "items")
 
 
-def best_subset(options, pool) -> tuple[np.ndarray, dict]:
+def best_subset(options, training: Training) -> tuple[np.ndarray, dict]:
     """Return the items of the chosen subset, and the errors it was chosen by."""
-    training = training_responses(pool, options.splits)
-    scores = benchmark_scores(options.full_scores, options.benchmark)
-    known = np.isin(training.subjects, scores.index.to_numpy(object))
-    if known.sum() < FEWEST_SUBJECTS:
+    training = training.scored()
+    responses = training.responses
+    if len(responses.subjects) < FEWEST_SUBJECTS:
         raise UserError(
-            f"{options.full_scores}: {known.sum()} training subjects of benchmark "
+            f"{options.training}: {len(responses.subjects)} training subjects of benchmark "
             f"'{options.benchmark}' have a full score; preselection needs at least "
             f"{FEWEST_SUBJECTS}: add subjects or full scores, or leave config key "
             "'preselection.size' out"
         )
-    training = training.take(subjects=known)
-    folds = read_table(options.splits, "splits").set_index("subject")["fold"]
     with tqdm(total=options.draws, unit=" subsets", disable=None, file=sys.stderr) as bar:
         forms, rmse = preselection_errors(
-            training.matrix,
-            scores.loc[training.subjects].to_numpy(),
-            folds.loc[training.subjects].to_numpy(),
+            responses.matrix,
+            training.full_score,
+            training.fold,
             options.size,
             options.draws,
             options.seed,
@@ -92,9 +90,9 @@ def best_subset(options, pool) -> tuple[np.ndarray, dict]:
         )
     positions, draw = minimax_form(forms, rmse)
     worst = pd.Series(rmse.max(axis=1))
-    return training.items[positions], {
+    return responses.items[positions], {
         "draw": draw + 1,
         "fold_rmse": rmse[draw],
         "largest_fold_rmse": {f"{q} %": worst.quantile(q / 100) for q in (0, 5, 50, 95)},
-        "n_training": len(training.subjects),
+        "n_training": len(responses.subjects),
     }

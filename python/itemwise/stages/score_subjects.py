@@ -1,33 +1,40 @@
 """Estimate abilities with fixed item parameters.
 
 With --selection, once for each form, from that form's items alone: parameters stay
-those of the whole pool, so that all abilities lie on one scale. With --fold-parameters and
---splits, training subjects are scored by items that were calibrated without their fold.
+those of the whole pool, so that all abilities lie on one scale. With --training and
+--fold-parameters, subjects are scored by items that were calibrated without their fold.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
+from itemwise.forms import WHOLE_POOL
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import ENGINES, METHODS, score
-from itemwise.responses.inputs import answered_responses, read_splits, training_folds
+from itemwise.responses.inputs import answered_responses
 from itemwise.responses.matrix import Responses
+from itemwise.responses.sets import read_training
 from itemwise.tables.contract import read_table, write_table
 
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "parameters")
-    parser.add_argument("--selection", help="selection table: score each form by itself")
+    source = parser.add_mutually_exclusive_group(required=True)
+    add(source, "responses", required=False)
+    add(source, "training", required=False, help="training table, whose folds are those of "
+        "--fold-parameters")  # fmt: skip
+    add(parser, "parameters")
     parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
-    add(parser, "splits", help="splits table, the folds of --fold-parameters")
+    parser.add_argument("--selection", help="selection table: score each form by itself")
+    parser.add_argument(
+        "--pool", action="store_true", help="with --selection, by the whole pool too"
+    )
     add_section(parser, "scoring", changes={"method": {"choices": METHODS}})  # and ML, by hand
     parser.add_argument(
         "--engine", choices=ENGINES, default="native", help="who scores (default: native)"
@@ -37,21 +44,26 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Score and write."""
-    if bool(options.fold_parameters) != bool(options.splits):
-        raise UserError("--fold-parameters and --splits: give both or neither")
-    responses = answered_responses(options.responses)
+    if bool(options.fold_parameters) != bool(options.training):
+        raise UserError(
+            "--training and --fold-parameters: give both, or --responses and neither of them"
+        )
     parameters = read_table(options.parameters, "parameters")
     parameters = parameters.set_index("item", drop=False)
     folds = fold_parameters = None
-    if options.fold_parameters:
-        read_splits(options.splits, responses.subjects, options.responses)
-        folds = training_folds(options.splits)
+    if options.training:
+        training = read_training(options.training)
+        responses, folds = training.responses, training.folds
         fold_parameters = read_table(options.fold_parameters, "fold_parameters")
+    else:
+        responses = answered_responses(options.responses)
 
-    def abilities(items: list[str], form: str) -> pd.DataFrame:
-        chosen = responses.select_items(items, options.responses)
+    def abilities(items: list[str], form: str) -> pd.DataFrame | None:
+        chosen = responses.select_items(items, options.training or options.responses)
         # A subject may have answered nothing of a form; it has no ability there.
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
+        if not len(answered.subjects):
+            return None
         table = scored(answered, parameters.loc[items], options)
         error = calibration_error(answered, parameters.loc[items], table)
         if error is not None:
@@ -61,9 +73,10 @@ def run(options) -> None:
         table.insert(1, "form", form)
         return table
 
-    if options.selection is None:
-        tables = [abilities(parameters["item"].tolist(), "pool")]
-    else:
+    forms = {}
+    if options.pool or options.selection is None:
+        forms[WHOLE_POOL] = parameters["item"].tolist()
+    if options.selection is not None:
         selection = read_table(options.selection, "selection")
         unknown = set(selection["item"]) - set(parameters["item"])
         if unknown:
@@ -71,9 +84,13 @@ def run(options) -> None:
                 f"{options.selection}: column 'item': '{min(unknown)}' has no parameters in "
                 f"{options.parameters}; select from the calibrated pool"
             )
-        tables = [
-            abilities(part["item"].tolist(), form) for form, part in selection.groupby("form")
-        ]
+        forms |= {form: part["item"].tolist() for form, part in selection.groupby("form")}
+    tables = [abilities(items, form) for form, items in forms.items()]
+    if all(table is None for table in tables):
+        raise UserError(
+            f"{options.training or options.responses}: no subject answered any of the items; give "
+            "responses to the items of --parameters"
+        )
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")
 
 
@@ -93,14 +110,12 @@ def cross_scored(
     table: pd.DataFrame,
     options,
 ) -> pd.DataFrame:
-    """Put abilities by the other folds' items in the place of those of training subjects."""
-    training = responses.select_subjects(folds.index.to_numpy(object))
-    parts = by_fold(training, folds, fold_parameters, options.fold_parameters)
+    """Put abilities by the other folds' items in the place of those by everybody's."""
+    parts = by_fold(responses, folds, fold_parameters, options.fold_parameters)
     crossed = pd.concat([scored(part, parameters, options) for part, parameters in parts])
     columns = ["theta", "se", "person_fit"]
     crossed = crossed.set_index("subject")[columns]
     # Whoever answered only items that all other folds answered alike has no ability.
-    left_out = np.isin(training.subjects, crossed.index.to_numpy(object), invert=True)
-    table = table[~table["subject"].isin(training.subjects[left_out])].set_index("subject")
+    table = table[table["subject"].isin(crossed.index)].set_index("subject")
     table.loc[crossed.index, columns] = crossed
     return table.reset_index()

@@ -19,13 +19,8 @@ from tqdm import tqdm
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.responses.inputs import (
-    FEWEST_SUBJECTS,
-    benchmark_scores,
-    screened_responses,
-    sub_domains,
-    training_responses,
-)
+from itemwise.responses.inputs import sub_domains
+from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
 from itemwise.selection.search import (
     Candidate,
     Data,
@@ -35,7 +30,7 @@ from itemwise.selection.search import (
     outer_error,
     propose,
 )
-from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record, write_text
 
 SMALLEST_FORM = 5
@@ -43,9 +38,8 @@ SMALLEST_FORM = 5
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses")
-    add(parser, "items", "splits", required=True)
-    parser.add_argument("--full-scores", required=True, help="full_scores table, the target")
+    add(parser, "training")
+    parser.add_argument("--items", help="items table, for --balance")
     add(parser, "benchmark")
     add_section(parser, "search", changes={"trials": {"required": True}})
     add_section(parser, "selection", only=["budget", "penalty", "balance"])
@@ -65,6 +59,8 @@ def run(options) -> None:
             "--balance: the information filter knows no sub-domains; leave 'information' out of "
             "config key 'search.methods'"
         )
+    if options.balance is not None and options.items is None:
+        raise UserError("--balance needs --items, the table that holds the column")
     data = read_data(options)
     space = make_space(options, len(data.responses.items))
     plans = inner_and_outer(data.folds, options.inner_folds, options.outer_folds)
@@ -113,23 +109,19 @@ def run(options) -> None:
 
 def read_data(options) -> Data:
     """Return the training subjects that have a full score."""
-    responses = screened_responses(options.responses, options.items)
-    responses = training_responses(responses, options.splits)
-    scores = benchmark_scores(options.full_scores, options.benchmark)
-    responses = responses.select_subjects(scores.index.to_numpy(object))
-    n_subjects = len(responses.subjects)
+    training = read_training(options.training).scored()
+    n_subjects = len(training.full_score)
     if n_subjects < FEWEST_SUBJECTS:
         raise UserError(
-            f"{options.full_scores}: {n_subjects} training subjects of benchmark "
+            f"{options.training}: {n_subjects} training subjects of benchmark "
             f"'{options.benchmark}' have a full score; a search by nested cross-validation needs "
             f"at least {FEWEST_SUBJECTS}: add subjects, or leave config key 'search.trials' at 0"
         )
-    folds = read_table(options.splits, "splits").set_index("subject")["fold"]
     return Data(
-        responses,
-        scores.loc[responses.subjects].to_numpy(),
-        folds.loc[responses.subjects].to_numpy(int),
-        sub_domains(options.balance, options.items, responses.items),
+        training.responses,
+        training.full_score,
+        training.fold,
+        sub_domains(options.balance, options.items, training.responses.items),
         options.seed,
         options.threads,
     )
@@ -236,8 +228,8 @@ def fingerprint(options) -> str:
     written = ("out", "record", "out_settings", "journal", "trials", "threads")
     settings = {k: v for k, v in sorted(vars(options).items()) if k not in written}
     made = hashlib.sha256(json.dumps(settings, default=str).encode())
-    for name in ("responses", "items", "splits", "full_scores"):
-        made.update(Path(getattr(options, name)).read_bytes())
+    for path in filter(None, (options.training, options.items)):
+        made.update(Path(path).read_bytes())
     return made.hexdigest()
 
 

@@ -27,10 +27,14 @@ from itemwise.tables.files import write_record
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "parameters", "abilities", "splits", "benchmark")
-    add(parser, "responses", required=False)
-    parser.add_argument(
-        "--full-scores", help="full_scores table, for --method reconstruction and --penalty"
+    add(parser, "parameters")
+    add(parser, "abilities", help="parquet table of abilities of the training subjects")
+    add(parser, "benchmark")
+    add(
+        parser,
+        "training",
+        required=False,
+        help="training table, for --method reconstruction, --penalty, and errors by size",
     )
     parser.add_argument("--items", help="items table, for --balance")
     add_section(parser, "selection", leave_out=["draws"])
@@ -84,9 +88,9 @@ def check_options(options) -> None:
     if options.balance is not None and options.items is None:
         raise UserError("--balance needs --items, the table that holds the column")
     rebuilds = options.method == "reconstruction" or options.penalty is not None
-    if rebuilds and None in (options.responses, options.full_scores):
+    if rebuilds and options.training is None:
         what = "--penalty" if options.penalty is not None else "--method reconstruction"
-        raise UserError(f"{what} needs --responses and --full-scores")
+        raise UserError(f"{what} needs --training, the table with the full scores")
 
 
 def subsample(pool: pd.DataFrame, size: int | None, seed: int) -> pd.DataFrame:

@@ -1,5 +1,8 @@
 """Simulate adaptive tests on response rows: which rule learns most from the fewest items?
 
+The models of --test are tested; those of --training, where it is given, are before that, to
+correct scores and intervals of tests.
+
 Each of --rules is name:key=value,... (criterion, items, estimator, start, theta0, spread, batch,
 randomesque, max_exposure, balance, min_length, max_length, se, points, information, cut, z,
 nodes, limit). balance names a column of --items whose shares every test keeps.
@@ -24,18 +27,13 @@ from itemwise.adaptive.study import study
 from itemwise.cli.options import add, whole_number
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.forms import MAIN_FORM
+from itemwise.forms import MAIN_FORM, WHOLE_POOL
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.r.stage import run_r_stage
 from itemwise.readout.tabulated import Readout
-from itemwise.responses.inputs import (
-    answered_responses,
-    benchmark_scores,
-    read_splits,
-    sub_domains,
-    training_folds,
-)
-from itemwise.responses.matrix import Responses, write_responses
+from itemwise.responses.inputs import sub_domains
+from itemwise.responses.matrix import Responses, check_answered, write_responses
+from itemwise.responses.sets import HeldOut, Training, read_test, read_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
 
@@ -44,7 +42,8 @@ ENGINES = ("native", "catR")
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses", "parameters", "benchmark")
+    add(parser, "test", help="test table, or a plain table of responses: the models to test")
+    add(parser, "parameters", "benchmark")
     parser.add_argument(
         "--engine", choices=ENGINES, default="native", help="who simulates (default: native)"
     )
@@ -54,20 +53,26 @@ def add_options(parser) -> None:
     parser.add_argument("--selection-record", help="record of select_items: its optimism")
     parser.add_argument("--terms", help="terms table of fit_readout, for scores in points")
     parser.add_argument("--form", default=MAIN_FORM, help=f"form (default: {MAIN_FORM})")
-    parser.add_argument("--full-scores", help="full_scores table, for --out-study")
-    parser.add_argument("--abilities", help="abilities of the whole pool, for --out-study")
+    parser.add_argument(
+        "--abilities", help="abilities of --test from the whole pool, for --out-study"
+    )
+    add(
+        parser,
+        "training",
+        required=False,
+        help="training table: simulated tests of its models correct scores (needs --terms)",
+    )
     parser.add_argument(
         "--fold-parameters",
         help="fold_parameters table of fit-folds: training models are tested by items that were "
         "calibrated without them",
     )
     parser.add_argument("--items", help="items table, for rules with balance=<column>")
-    parser.add_argument("--splits", help="splits table: simulate the subjects of --split-set alone")
     parser.add_argument(
         "--split-set",
+        choices=("test", "validation"),
         default="test",
-        help="set of --splits (default: test); of the training set, those that --calibrate-on does "
-        "not take",
+        help="models of --test to test, by their column `set` (default: test)",
     )
     parser.add_argument(
         "--n-subjects", type=whole_number(1), help="draw so many subjects at random (default: all)"
@@ -84,15 +89,14 @@ def run(options) -> None:
     if len({rule.name for rule in rules}) < len(rules):
         raise UserError("--rules: two rules have the same name; name each differently")
     parameters = read_table(options.parameters, "parameters")
-    responses = answered_responses(options.responses)
-    calibrating = calibration_subjects(options, responses)
-    tested = chosen_subjects(options, responses, options.split_set, options.n_subjects, calibrating)
+    test = tested_subjects(options)
+    tested = test.responses
     if options.engine == "catR":
         _run_catr(options, tested, rules, parameters)
         return
+    calibrating = calibration_subjects(options)
     if options.cat_test:
         raise UserError("--cat-test means nothing to --engine native; leave it out")
-    folds = None if calibrating is None else training_folds(options.splits)
     crossed = None
     if options.fold_parameters:
         crossed = read_table(options.fold_parameters, "fold_parameters")
@@ -101,9 +105,9 @@ def run(options) -> None:
         bank = ordered(options, parameters, rule)
         scale = score_scale(options, rule)
         if calibrating is not None:
-            parts = banks_of(options, calibrating, bank, folds, crossed)
+            parts = banks_of(options, calibrating, bank, crossed)
             made = _simulate(options, parts, rule.without_stops(), scale, "calibrating")
-            calibration = calibrate(made, full_scores(options), scale.level, folds)
+            calibration = calibrate(made, calibrating.scores, scale.level, calibrating.folds)
             if rule.items == "form":
                 calibration = replace(calibration, factor=calibration.factor * optimism(options))
             calibrations.append(calibration.table(options.benchmark, rule))
@@ -112,10 +116,10 @@ def run(options) -> None:
     table = pd.concat(traces, ignore_index=True)
     if options.out_calibration:
         if not calibrations:
-            raise UserError("--out-calibration needs --terms, --full-scores and --splits")
+            raise UserError("--out-calibration needs --terms and --training")
         write_table(pd.concat(calibrations), options.out_calibration, "cat_calibration")
     if options.out_study:
-        write_table(studied(options, table), options.out_study, "cat_study")
+        write_table(studied(options, table, test.scores), options.out_study, "cat_study")
     write_table(table, options.out, "cat_traces")
 
 
@@ -128,7 +132,7 @@ def _run_catr(options, responses: Responses, rules: list[Rule], parameters: pd.D
         for rule in rules:
             files = {n: f"{scratch}/{n}.parquet" for n in ("responses", "parameters", "out")}
             bank = ordered(options, parameters, rule)
-            chosen = responses.select_items(bank["item"].tolist(), options.responses)
+            chosen = responses.select_items(bank["item"].tolist(), options.test)
             write_responses(chosen, files["responses"])
             write_table(bank, files["parameters"], "parameters")
             run_r_stage("simulate_cat", argparse.Namespace(**catr_options(options, rule), **files))
@@ -160,16 +164,15 @@ def catr_options(options, rule: Rule) -> dict:
 
 def banks_of(
     options,
-    calibrating: Responses,
+    calibrating: Training,
     bank: pd.DataFrame,
-    folds: pd.Series,
     crossed: pd.DataFrame | None,
 ) -> list[tuple[Responses, pd.DataFrame]]:
     """Return training models with the bank that tests them: calibrated without their fold."""
     if crossed is None:
-        return [(calibrating, bank)]
-    chosen = calibrating.select_items(bank["item"].tolist(), options.responses)
-    return list(by_fold(chosen, folds, crossed, options.fold_parameters))
+        return [(calibrating.responses, bank)]
+    chosen = calibrating.responses.select_items(bank["item"].tolist(), options.training)
+    return list(by_fold(chosen, calibrating.folds, crossed, options.fold_parameters))
 
 
 def _simulate(options, parts, rule: Rule, scale: ScoreScale | None, what: str) -> pd.DataFrame:
@@ -198,12 +201,33 @@ def balanced_domains(options, rule: Rule, bank: pd.DataFrame) -> np.ndarray | No
     return sub_domains(rule.balance, options.items, bank["item"].to_numpy(object))
 
 
-def calibration_subjects(options, responses: Responses) -> Responses | None:
+def calibration_subjects(options) -> Training | None:
     """Return training subjects to calibrate scores on, None where that is not possible."""
-    if not (options.terms and options.full_scores and options.splits):
+    if not (options.terms and options.training):
         return None
-    known = responses.select_subjects(full_scores(options).index)
-    return chosen_subjects(options, known, "train", options.calibrate_on)
+    return drawn(read_training(options.training).scored(), options.calibrate_on, options.seed)
+
+
+def tested_subjects(options) -> HeldOut:
+    """Return the subjects to test."""
+    test = read_test(options.test)
+    check_answered(test.responses, options.test)
+    test = test.of_set(options.split_set)
+    if not len(test.full_score):
+        raise UserError(
+            f"{options.test}: holds no model of set '{options.split_set}'; choose another "
+            "--split-set"
+        )
+    return drawn(test, options.n_subjects, options.seed)
+
+
+def drawn(subjects, at_most: int | None, seed: int):
+    """Return subjects, or some of them drawn at random, in their order."""
+    n = len(subjects.full_score)
+    if at_most is None or at_most >= n:
+        return subjects
+    rng = np.random.default_rng(seed)
+    return subjects.take(np.sort(rng.choice(n, at_most, replace=False)))
 
 
 def optimism(options) -> float:
@@ -211,37 +235,6 @@ def optimism(options) -> float:
     if options.selection_record is None:
         return 1.0
     return read_record(options.selection_record)["optimism"]
-
-
-def full_scores(options) -> pd.Series:
-    """Return the full scores by subject."""
-    return benchmark_scores(options.full_scores, options.benchmark)
-
-
-def chosen_subjects(
-    options,
-    responses: Responses,
-    chosen_set: str,
-    at_most: int | None,
-    but: Responses | None = None,
-) -> Responses:
-    """Return the subjects of a set, or some of them at random, without those of `but`."""
-    if options.splits:
-        splits = read_splits(options.splits, responses.subjects, "the responses")
-        wanted = splits.loc[splits["set"] == chosen_set, "subject"].to_numpy(object)
-        if but is not None:
-            wanted = wanted[~np.isin(wanted.astype(str), but.subjects.astype(str))]
-        responses = responses.select_subjects(wanted)
-        if not len(responses.subjects):
-            raise UserError(
-                f"{options.splits}: no subject of set '{chosen_set}' is left among the responses; "
-                "check --split-set, or lower --calibrate-on"
-            )
-    if at_most and at_most < len(responses.subjects):
-        rng = np.random.default_rng(options.seed)
-        drawn = rng.choice(len(responses.subjects), at_most, replace=False)
-        responses = responses.take(subjects=np.sort(drawn))
-    return responses
 
 
 def ordered(options, parameters: pd.DataFrame, rule: Rule) -> pd.DataFrame:
@@ -274,11 +267,14 @@ def score_scale(options, rule: Rule) -> ScoreScale | None:
     return ScoreScale.of(readout, np.linspace(-rule.limit, rule.limit, rule.nodes))
 
 
-def studied(options, traces: pd.DataFrame) -> pd.DataFrame:
+def studied(options, traces: pd.DataFrame, scores: pd.Series) -> pd.DataFrame:
     """Return the study table."""
-    if options.full_scores is None or options.terms is None:
-        raise UserError("--out-study needs --full-scores and --terms")
+    if options.terms is None or scores.empty:
+        raise UserError("--out-study needs --terms, and a test table with full scores")
     theta = None
     if options.abilities:
-        theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
-    return study(traces, full_scores(options), theta)
+        table = read_table(options.abilities, "abilities")
+        if "form" in table:
+            table = table[table["form"] == WHOLE_POOL]
+        theta = table.set_index("subject")["theta"]
+    return study(traces, scores, theta)

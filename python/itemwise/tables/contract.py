@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from numbers import Real
 from pathlib import Path
@@ -182,7 +182,7 @@ def check_parquet_name(path: str | Path) -> None:
         )
 
 
-def check_table(frame: pd.DataFrame, table: str, source: str) -> None:
+def check_table(frame: pd.DataFrame, table: str, source: str, items: bool = True) -> None:
     """Check columns, types, nulls, ranges, choices and key of a data frame.
 
     Parameters
@@ -193,25 +193,33 @@ def check_table(frame: pd.DataFrame, table: str, source: str) -> None:
         Name of the table in the contract.
     source : str
         Where the rows come from, for messages.
+    items : bool
+        Whether a wide table's columns of items are there to be checked.
 
     Raises
     ------
     UserError
         At the first breach, naming column and row (counted from 1).
     """
-    columns = contract()[table].columns
+    columns = dict(contract()[table].columns)
     if frame.columns.has_duplicates:
         name = frame.columns[frame.columns.duplicated()][0]
         raise UserError(f"{source}: column '{name}' occurs twice; keep one")
+    every_other = columns.pop("*", None)
     missing = [name for name, c in columns.items() if c.required and name not in frame]
     if missing:
         raise UserError(
             f"{source}: table '{table}' lacks the column {listed(map(repr, missing))}; "
             f"it has {listed(map(repr, frame.columns))}: rename or add the column"
         )
+    present = [c for name, c in columns.items() if name in frame]
+    if every_other is not None and items:
+        others = [name for name in frame if name not in columns]
+        if not others:
+            raise UserError(f"{source}: table '{table}' has no item column; add one column an item")
+        present += [replace(every_other, name=name) for name in others]
     if frame.empty:
         raise UserError(f"{source}: table '{table}' has no rows; check the stage that writes it")
-    present = [c for name, c in columns.items() if name in frame]
     for column in present:
         _check_column(frame[column.name], column, source)
     key = [c.name for c in present if c.is_key]

@@ -56,11 +56,12 @@ def contract_page() -> str:
 
 
 def written_by() -> dict[str, list[str]]:
-    """Return of each table the places in a results folder, or the stage where there is none."""
+    """Return of each table what a sentence says of the stages that write it, and of the places."""
     places: dict[str, list[str]] = {}
     for row in filter(lambda row: row["table"], results().values()):
         file = row["file"].replace("{", "<").replace("}", ">")
-        place = f"`{row['stage']}/{file}`" if file else f"`{row['stage']}`"
+        elsewhere = file and not file.startswith(f"{row['stage']}/")
+        place = f"`{row['stage']}` as `{file}`" if elsewhere else f"`{file or row['stage']}`"
         places.setdefault(row["table"], []).append(place)
     return places
 

@@ -16,7 +16,7 @@ RESULTS_FILE = Path(__file__).with_name("results.csv")
 def results() -> dict[tuple[str, str], dict[str, str]]:
     """Return the rows of `results.csv` by stage and name.
 
-    Each has the `file` below the folder of its stage, `{benchmark}` standing for any (empty where
+    Each has the `file` below the folder of the run, `{benchmark}` standing for any (empty where
     an option alone says which), and the `table` of the contract that it holds (empty for none).
     """
     with RESULTS_FILE.open(encoding="utf-8", newline="") as lines:
@@ -35,8 +35,10 @@ def file_of(stage: str, name: str) -> str:
     --------
     >>> file_of("fit_readout", "terms")
     'fit_readout/{benchmark}.terms.parquet'
+    >>> file_of("screen_items", "training")
+    'training/{benchmark}.parquet'
     """
-    return f"{stage}/{results()[stage, name]['file']}"
+    return results()[stage, name]["file"]
 
 
 def names_of(stage: str) -> list[str]:

@@ -142,7 +142,7 @@ def test_equals_catr(rule, tolerance, catr_files, itemwise):
     for engine in ("native", "catR"):
         out = catr_files / f"{engine}.parquet"
         done = itemwise(
-            "simulate-cat", "--engine", engine, "--responses", catr_files / "r.parquet",
+            "simulate-cat", "--engine", engine, "--test", catr_files / "r.parquet",
             "--parameters", catr_files / "p.parquet", "--benchmark", "q", "--out", out,
             "--rules", f"{rule},items=pool,max_length=15,limit=4,nodes=33",
         )  # fmt: skip

@@ -102,14 +102,19 @@ source(file.path(root, "R/itemwise/tests/testthat/helper-readout.R"))
 table <- function(what, name) {
   read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
 }
-abilities <- table("forms", "abilities")
+known <- function(name) {
+  found <- table(name, name)
+  set <- if (name == "test") found$set else "train"
+  fold <- if (name == "test") NA else found$fold
+  data.frame(subject = found$subject, full_score = found$full_score, set, fold)
+}
+abilities <- rbind(table("forms", "abilities"), table("tested", "abilities"))
 items <- table("selection", "selection")
 items <- items$item[items$form == "A"]
 parameters <- table("parameters", "parameters")
 data <- Reduce(merge, list(
   abilities[abilities$form == "A", c("subject", "theta", "se")],
-  table("scores", "full_scores")[c("subject", "full_score")],
-  table("splits", "splits")
+  rbind(known("training"), known("test"))
 ))
 x <- responses_matrix(table("responses", "responses"))[, items]
 parameters <- parameters[match(items, parameters$item), ]
@@ -167,7 +172,7 @@ def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_pa
 
 
 def test_only_the_assessment_knows_test_subjects(made, folder):
-    test = set(read_table(made / "one.splits.parquet", "splits").query("set == 'test'")["subject"])
+    test = set(read_table(made / "one.test.parquet", "test")["subject"])
     for file, table in (("readout", "reconstructions"), ("features", "features")):
         written = set(read_table(made / f"one.{file}.parquet", table)["subject"])
         assert written

@@ -1,6 +1,7 @@
 """Commands: exit status 2 and one line for the user's mistakes, and no half-written output."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -75,11 +76,11 @@ def small(tmp_path_factory):
     write_table(population.parameters, folder / "parameters.parquet", "parameters")
     write_table(population.abilities.assign(se=1.0), folder / "abilities.parquet", "abilities")
     sets = np.where(np.arange(60) < 50, "train", "test")
-    splits = pd.DataFrame({"subject": population.responses.subjects, "set": sets, "fold": np.nan})
+    folds = np.where(np.arange(60) < 50, np.arange(60) % 5 + 1, np.nan)
+    splits = pd.DataFrame({"subject": population.responses.subjects, "set": sets, "fold": folds})
     write_table(splits, folder / "splits.parquet", "splits")
-    items = pd.DataFrame({"benchmark": "b", "item": population.responses.items, "keep": 1})
-    items.loc[0, "keep"] = 0
-    write_table(items, folder / "items.parquet", "items")
+    scores = pd.DataFrame({"subject": population.responses.subjects, "benchmark": "b"})
+    write_table(scores.assign(full_score=50.0), folder / "full-scores.parquet", "full_scores")
     return folder
 
 
@@ -108,27 +109,36 @@ def replaced(small, tmp_path):
         if table == "responses":
             write_responses(change(read_responses(small / path.name)), path)
         else:
-            change(read_table(small / path.name, table)).to_parquet(path, index=False)
+            name = table.replace("-", "_")
+            change(read_table(small / path.name, name)).to_parquet(path, index=False)
         return {table: path}
 
     return write
 
 
-FIT = ("fit-irt", "responses", "items", "splits")
+CUT = ("cut-sets", "responses", "splits", "full-scores")
+FIT = ("fit-irt", "responses")
 SCORE = ("score-subjects", "responses", "parameters")
-SELECT = ("select-items", "parameters", "abilities", "splits")
+SELECT = ("select-items", "parameters", "abilities")
 FILTER = ("--benchmark", "b", "--method", "information")
 SELECT_OPTIONS = (*FILTER, "--budget", 5)
 
 
-def test_fit_uses_training_subjects_and_screened_items(stage, small, tmp_path):
-    finished = stage(*FIT, options=("--no-standard-errors", "--record", tmp_path / "r.json"))
+def test_fit_reads_a_training_table_as_responses(stage, itemwise, small, tmp_path):
+    paths = {name: small / f"{name}.parquet" for name in CUT[1:]}
+    inputs = [word for name, path in paths.items() for word in (f"--{name}", path)]
+    training = tmp_path / "training.parquet"
+    outputs = ("--out-training", training, "--out-test", tmp_path / "test.parquet")
+    finished = itemwise("cut-sets", *inputs, "--benchmark", "b", *outputs)
+    assert (finished.status, finished.err) == (0, "")
+    options = ("--no-standard-errors", "--record", tmp_path / "r.json")
+    finished = stage(*FIT, options=options, responses=training)
     assert finished.status == 0, finished.err
     record = read_record(tmp_path / "r.json")
     assert record["n_subjects"] == 50
-    kept = read_table(small / "items.parquet", "items").query("keep == 1")["item"]
+    items = read_responses(small / "responses.parquet").items
     fitted = read_table(tmp_path / "out" / "t.parquet", "parameters")["item"]
-    assert sorted([*fitted, *record["constant_items_dropped"]]) == kept.tolist()
+    assert sorted([*fitted, *record["constant_items_dropped"]]) == items.tolist()
 
 
 def test_select_keeps_the_budget_and_draws_forms(stage, tmp_path):
@@ -166,6 +176,29 @@ def test_forms_are_scored_each_by_its_items(stage, small, tmp_path):
     np.testing.assert_allclose(form[alone["subject"]], alone["theta"], atol=1e-9)
 
 
+def test_a_form_that_nobody_answered_is_left_out(stage, small, replaced, tmp_path):
+    """As happens where few test models answered part of the items each."""
+    items = read_table(small / "parameters.parquet", "parameters")["item"].to_numpy()
+    selection = pd.DataFrame({"form": ["A", "A", "B"], "rank": [1, 2, 1], "item": items[[0, 1, 2]]})
+    selection = selection.assign(benchmark="b", information=np.nan, theta_at_maximum=np.nan)
+    write_table(selection, tmp_path / "selection.parquet", "selection")
+
+    def unanswered(responses: Responses) -> Responses:
+        matrix = responses.matrix.copy()
+        matrix[:, :2] = -1
+        return Responses(responses.subjects, responses.items, matrix)
+
+    options = ("--selection", tmp_path / "selection.parquet")
+    spoilt = replaced("responses", unanswered)
+    assert stage(*SCORE, options=(*options, "--pool"), **spoilt).status == 0
+    table = read_table(tmp_path / "out" / "t.parquet", "abilities")
+    assert table["form"].unique().tolist() == ["pool", "B"]
+    write_table(selection[:2], tmp_path / "selection.parquet", "selection")
+    finished = stage(*SCORE, options=options, **spoilt)
+    assert finished.status == 2
+    assert "no subject answered any of the items" in finished.err
+
+
 def blank_row(responses: Responses) -> Responses:
     """Return the responses with nothing administered to the third subject."""
     matrix = responses.matrix.copy()
@@ -186,24 +219,8 @@ BAD = {
         FIT, (), "responses", blank_row,
         "responses.parquet: row 3: subject 'lab-01/model-03' has no response (1 such subjects)",
     ),
-    "fit: items of another benchmark": (
-        FIT, (), "items", assign(item=[f"other.{i}" for i in range(12)]),
-        "items have no column in the responses: other.1, other.2",
-    ),
-    "fit: items before the screen": (
-        FIT, (), "items", lambda t: t.drop(columns="keep"),
-        "items.parquet: lacks the column 'keep'; run screen_items.R first",
-    ),
-    "fit: one training subject": (
-        FIT, (), "splits", lambda t: t.assign(set=["train"] + ["test"] * 59),
-        "splits.parquet: 1 training subjects occur in the responses; at least 2 are needed",
-    ),
-    "fit: split of other subjects": (
-        FIT, (), "splits", lambda t: t.assign(subject="x" + t["subject"]),
-        "splits.parquet: 60 of 60 subjects of the responses have no row: ",
-    ),
     "fit: few iterations": (
-        FIT, ("--max-iterations", 1), "splits", lambda t: t,
+        FIT, ("--max-iterations", 1), "responses", lambda t: t,
         "the 2PL fit has not converged (largest gradient",
     ),
     "score: subject without response": (
@@ -223,20 +240,16 @@ BAD = {
         "parameters.parquet: column 'u', row 1: '1.5' is not a finite number at least 0 and at",
     ),
     "select: more items than there are": (
-        SELECT, (*FILTER, "--budget", 13), "splits", lambda t: t,
+        SELECT, (*FILTER, "--budget", 13), "abilities", lambda t: t,
         "budget: 13 items of 12 in the pool; set config key 'selection.budget' between 1",
     ),
     "select: threshold that nothing reaches": (
-        SELECT, (*FILTER, "--threshold", 1e6), "splits", lambda t: t,
+        SELECT, (*FILTER, "--threshold", 1e6), "abilities", lambda t: t,
         "benchmark 'b': no item reaches an information of 1e+06 (the largest is ",
     ),
     "select: no training subject has an ability": (
-        SELECT, SELECT_OPTIONS, "splits", assign(set="test"),
+        SELECT, SELECT_OPTIONS, "abilities", assign(theta=np.nan),
         "abilities.parquet: 0 training subjects have an ability; at least 2 are needed",
-    ),
-    "select: set of another name": (
-        SELECT, SELECT_OPTIONS, "splits", assign(set="training"),
-        "splits.parquet: column 'set', row 1: 'training' is not one of train, validation, test",
     ),
     "select: item twice": (
         SELECT, SELECT_OPTIONS, "parameters", assign(item="q"),
@@ -253,6 +266,53 @@ def test_bad_input_is_refused(which, options, table, change, message, stage, rep
     assert last.startswith(f"itemwise {which[0]}: error: ")
     assert message in last
     assert not (tmp_path / "out").exists()
+
+
+UNCUT = {
+    "subject without response": (
+        "responses", blank_row,
+        "responses.parquet: row 3: subject 'lab-01/model-03' has no response (1 such subjects)",
+    ),
+    "one training subject": (
+        "splits", lambda t: t.assign(set=["train"] + ["test"] * 59),
+        "splits.parquet: 1 training and 59 other subjects have responses; at least 2 and 1 are",
+    ),
+    "nobody to judge": (
+        "splits", lambda t: t.assign(set="train", fold=1),
+        "splits.parquet: 60 training and 0 other subjects have responses",
+    ),
+    "no fold": (
+        "splits", assign(fold=np.nan),
+        "splits.parquet: training subject 'lab-01/model-01' has no fold; write the splits by split",
+    ),
+    "split of other subjects": (
+        "splits", lambda t: t.assign(subject="x" + t["subject"]), "splits.parquet: 60 of 60",
+    ),
+    "full scores of subjects that no set has": (
+        "full-scores", lambda t: t.assign(subject=["x", *t["subject"][1:]]),
+        "splits.parquet: 1 of 60 subjects of ",
+    ),
+    "full scores of another benchmark": (
+        "full-scores", assign(benchmark="c"),
+        "full-scores.parquet: no full scores of benchmark 'b'; it holds c: give the full scores",
+    ),
+    "set of another name": (
+        "splits", assign(set="training"),
+        "splits.parquet: column 'set', row 1: 'training' is not one of train, validation, test",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "change", "message"), UNCUT.values(), ids=UNCUT)
+def test_what_cannot_be_cut_is_refused(table, change, message, itemwise, small, replaced, tmp_path):
+    paths = {name: small / f"{name}.parquet" for name in CUT[1:]} | replaced(table, change)
+    inputs = [word for name, path in paths.items() for word in (f"--{name}", path)]
+    out = tmp_path / "out"
+    outputs = ("--out-training", out / "training.parquet", "--out-test", out / "test.parquet")
+    finished = itemwise("cut-sets", *inputs, "--benchmark", "b", *outputs)
+    assert (finished.status, finished.out) == (2, "")
+    assert message in finished.err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("which", [FIT, SCORE, SELECT], ids=lambda which: which[0])
@@ -319,8 +379,8 @@ def test_places_of_tables_are_of_rules_of_the_workflow(root):
     rules = "".join(path.read_text(encoding="utf-8") for path in (root / "rules").glob("*.smk"))
     for places in written_by().values():
         for place in places:
-            stage, _, file = place.strip("`").partition("/")
-            if file:
+            stage = re.match(r"`(\w+)", place)[1]
+            if "/" in place:
                 assert f"rule {stage}:" in rules, place
             else:
                 assert stage.replace("_", "-") in STAGES or (root / "R" / f"{stage}.R").exists()

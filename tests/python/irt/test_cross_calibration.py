@@ -13,7 +13,8 @@ from itemwise.irt.cross_calibration import by_fold, calibrate_folds
 from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
-from itemwise.responses.matrix import Responses, write_responses
+from itemwise.responses.matrix import Responses
+from itemwise.responses.sets import Training, write_training
 from itemwise.tables.contract import check_table, read_table, write_table
 from itemwise.tables.files import write_record
 
@@ -113,37 +114,37 @@ def test_a_fold_without_calibration_is_refused(data, folds, calibrated):
 def test_the_commands_score_training_subjects_by_the_other_folds(
     data, folds, whole, calibrated, tmp_path
 ):
-    names = ("responses", "parameters", "splits", "folds", "plain", "crossed")
+    names = ("training", "parameters", "folds", "plain", "crossed")
     paths = {name: str(tmp_path / f"{name}.parquet") for name in names}
-    training = np.arange(N) % 4 != 0
-    write_responses(data, paths["responses"])
+    chosen = np.arange(N) % 4 != 0
+    unknown = np.full(N, np.nan)
+    training = Training(data, unknown, folds[data.subjects].to_numpy(int)).take(chosen)
+    write_training(training, paths["training"])
     write_table(whole, paths["parameters"], "parameters")
-    splits = pd.DataFrame({"subject": data.subjects, "set": np.where(training, "train", "test")})
-    splits["fold"] = np.where(training, folds, np.nan)
-    write_table(splits, paths["splits"], "splits")
     write_record(
         {"model": "2PL", "prior": "none", "quadrature": {"points": 61}}, tmp_path / "fit.json"
     )
-    common = ["--responses", paths["responses"], "--parameters", paths["parameters"]]
-    fit = ["--fit", str(tmp_path / "fit.json"), "--splits", paths["splits"]]
+    common = ["--training", paths["training"], "--parameters", paths["parameters"]]
+    fit = ["--fit", str(tmp_path / "fit.json")]
     assert main(["fit-folds", *common, *fit, "--out", paths["folds"]]) == 0
-    assert main(["score-subjects", *common, "--out", paths["plain"]]) == 0
-    crossing = ["--fold-parameters", paths["folds"], "--splits", paths["splits"]]
+    plainly = ["--responses", *common[1:]]
+    assert main(["score-subjects", *plainly, "--out", paths["plain"]]) == 0
+    crossing = ["--fold-parameters", paths["folds"]]
     assert main(["score-subjects", *common, *crossing, "--out", paths["crossed"]]) == 0
     plain, crossed = (
-        read_table(paths[n], "abilities").set_index("subject").loc[data.subjects]
+        read_table(paths[n], "abilities").set_index("subject").loc[data.subjects[chosen]]
         for n in ("plain", "crossed")
     )
     columns = ["theta", "se", "person_fit"]
-    same = (plain[columns] == crossed[columns]).all(axis=1).to_numpy()
-    np.testing.assert_array_equal(same, ~training)
+    assert (plain[columns] != crossed[columns]).any(axis=1).all()
     table = read_table(paths["folds"], "fold_parameters")
-    part, parameters = next(by_fold(data.take(subjects=training), folds, table, "folds"))
+    part, parameters = next(by_fold(training.responses, folds, table, "folds"))
     expected = irt.score(part, parameters)
     np.testing.assert_allclose(crossed.loc[part.subjects, "theta"], expected["theta"])
 
 
 def test_folds_need_both_options(capsys, tmp_path):
-    options = ["--responses", "r", "--parameters", "p", "--out", str(tmp_path / "o")]
-    assert main(["score-subjects", *options, "--splits", "s"]) == 2
-    assert "give both or neither" in capsys.readouterr().err
+    options = ["--parameters", "p", "--out", str(tmp_path / "o")]
+    for given in (["--training", "t"], ["--responses", "r", "--fold-parameters", "f"]):
+        assert main(["score-subjects", *options, *given]) == 2
+        assert "--training and --fold-parameters: give both" in capsys.readouterr().err

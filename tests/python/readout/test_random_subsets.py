@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,13 @@ import pytest
 from itemwise.cli.main import main
 from itemwise.irt.population import simulate_population
 from itemwise.readout.random_subsets import minimax_form, preselection_errors, random_form_errors
-from itemwise.responses.matrix import write_responses
+from itemwise.responses.sets import (
+    HeldOut,
+    Training,
+    read_training,
+    write_test,
+    write_training,
+)
 from itemwise.tables.contract import read_table, write_table
 
 
@@ -103,24 +110,20 @@ def test_items_that_tell_nothing_are_thinned_out():
 
 @pytest.fixture
 def tables(tmp_path, leaderboard):
-    """Return a function that runs the stage on tables, after a change to one of them."""
-    population = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1)
-    subjects = population.responses.subjects
-    write_responses(population.responses, tmp_path / "responses.parquet")
-    made = {
-        "full_scores": pd.DataFrame({"subject": subjects, "benchmark": "b"}),
-        "splits": pd.DataFrame({"subject": subjects, "fold": 1.0}),
-    }
-    made["full_scores"]["full_score"] = leaderboard[1]
-    made["splits"]["set"] = np.where(leaderboard[2], "train", "test")
+    """Return a function that runs the stage, some full scores being unknown."""
+    responses = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1).responses
+    _, score, train = leaderboard
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("training", "test")}
 
-    def run(*options, **changes) -> int:
-        for name, table in made.items():
-            write_table(table.assign(**changes.get(name, {})), tmp_path / f"{name}.parquet", name)
+    def run(*options, known=True) -> int:
+        points = np.where(known, score, np.nan)
+        everybody = Training(responses, points, np.ones(400, int))
+        write_training(everybody.take(train), paths["training"])
+        others = HeldOut(responses, points, np.full(400, "test", dtype=object))
+        write_test(others.take(~train), paths["test"])
         return main(
-            ["draw-baseline", "--responses", str(tmp_path / "responses.parquet")]
-            + ["--full-scores", str(tmp_path / "full_scores.parquet")]
-            + ["--splits", str(tmp_path / "splits.parquet"), "--benchmark", "b", "--draws", "30"]
+            ["draw-baseline", "--benchmark", "b", "--draws", "30"]
+            + [word for name, path in paths.items() for word in (f"--{name}", str(path))]
             + ["--out", str(tmp_path / "out.parquet"), "--record", str(tmp_path / "record.json")]
             + [str(option) for option in options]
         )
@@ -141,15 +144,14 @@ def test_stage_writes_every_draw_of_every_size(tables, tmp_path, capsys):
     assert set(read_table(tmp_path / "out.parquet", "baseline")["n_items"]) == {7}
 
 
-def test_mistakes_are_refused(tables, tmp_path, capsys):
-    few = np.where(np.arange(400) < 49, "train", "test")
-    for options, changes, message in [
-        (("--sizes", 61), {}, "61 items of 60 in the pool"),
-        (("--sizes", 5), {"full_scores": {"benchmark": "c"}}, "no full scores of benchmark 'b'"),
-        (("--sizes", 5), {"splits": {"set": "train"}}, "400 training and 0 test subjects"),
-        (("--sizes", 5), {"splits": {"set": few}}, "49 training and 351 test subjects"),
+def test_mistakes_are_refused(tables, leaderboard, tmp_path, capsys):
+    train = np.cumsum(leaderboard[2]) * leaderboard[2]  # training subjects, numbered from 1
+    for options, known, message in [
+        (("--sizes", 61), train >= 0, "61 items of 60 in the pool"),
+        (("--sizes", 5), train > 0, "300 training and 0 test subjects"),
+        (("--sizes", 5), train <= 49, "49 training and 100 test subjects"),
     ]:
-        assert tables(*options, **changes) == 2
+        assert tables(*options, known=known) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out.parquet").exists()
 
@@ -160,30 +162,23 @@ def test_mistakes_are_refused(tables, tmp_path, capsys):
 @pytest.fixture
 def preselect(tmp_path, leaderboard):
     """Return a function that runs preselect-items on 60 items, ten of them screened out."""
-    population = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1)
-    subjects, names = population.responses.subjects, population.responses.items
-    write_responses(population.responses, tmp_path / "responses.parquet")
-    splits = pd.DataFrame({"subject": subjects, "set": "train", "fold": np.arange(400) % 5 + 1.0})
-    splits.loc[300:, ["set", "fold"]] = ["test", np.nan]
-    scores = pd.DataFrame({"subject": subjects, "benchmark": "b", "full_score": leaderboard[1]})
-    items = pd.DataFrame({"benchmark": "b", "item": names, "keep": 1, "reason": ""})
+    responses = simulate_population("b", 0, 400, 60, 0.0, 0.0, 1).responses
+    items = pd.DataFrame({"benchmark": "b", "item": responses.items, "keep": 1, "reason": ""})
     items.loc[:9, ["keep", "reason"]] = [0, "sd 0 <= 0.01"]
+    write_table(items, tmp_path / "items.parquet", "items")
+    everybody = Training(responses, leaderboard[1], np.arange(400) % 5 + 1)
+    training = everybody.take(leaderboard[2]).of_items(responses.items[10:], "responses")
 
-    def run(*options, scores=scores):
-        write_table(splits, tmp_path / "splits.parquet", "splits")
-        write_table(scores, tmp_path / "scores.parquet", "full_scores")
-        write_table(items, tmp_path / "items.parquet", "items")
-        arguments = ["preselect-items", "--responses", "responses", "--items", "items"]
-        arguments += ["--splits", "splits", "--full-scores", "scores", "--benchmark", "b"]
-        files = {"responses", "items", "splits", "scores"}
-        arguments = [str(tmp_path / f"{a}.parquet") if a in files else a for a in arguments]
-        out = [
-            "--out",
-            str(tmp_path / "out.parquet"),
-            "--record",
-            str(tmp_path / "preselected.json"),
-        ]
-        return main([*arguments, "--draws", "40", *map(str, options), *out])
+    def run(*options, known: int = 300):
+        points = np.where(np.arange(300) < known, training.full_score, np.nan)
+        write_training(replace(training, full_score=points), tmp_path / "training.parquet")
+        files = {
+            "training": "training.parquet", "items": "items.parquet", "out": "out.parquet",
+            "out-training": "smaller.parquet", "record": "preselected.json",
+        }  # fmt: skip
+        words = ["preselect-items", "--benchmark", "b", "--draws", "40", *options]
+        words += [word for name, file in files.items() for word in (f"--{name}", tmp_path / file)]
+        return main([str(word) for word in words])
 
     return run
 
@@ -198,6 +193,10 @@ def test_stage_keeps_the_best_subset_of_the_screened_items(
     forms, rmse = preselection_errors(matrix[training, 10:], score[training], folds, 20, 40, 2)
     positions, draw = minimax_form(forms, rmse)
     assert np.flatnonzero(table["keep"] == 1).tolist() == (10 + positions).tolist()
+    smaller = read_training(tmp_path / "smaller.parquet")
+    assert smaller.responses.items.tolist() == table.loc[table["keep"] == 1, "item"].tolist()
+    np.testing.assert_array_equal(smaller.responses.matrix, matrix[training][:, 10 + positions])
+    np.testing.assert_array_equal(smaller.full_score, score[training])
     assert (table["reason"][:10] == "sd 0 <= 0.01").all()
     assert (table["reason"] == "not among the 20 preselected items").sum() == 30
     record = json.loads((tmp_path / "preselected.json").read_text())
@@ -214,8 +213,7 @@ def test_a_pool_that_is_small_enough_stays_whole(preselect, tmp_path, capsys):
     assert "fold_rmse" not in json.loads((tmp_path / "preselected.json").read_text())
 
 
-def test_preselection_without_scores_is_refused(preselect, tmp_path, leaderboard, capsys):
-    few = pd.DataFrame({"subject": [f"x{i}" for i in range(9)], "benchmark": "b"})
-    assert preselect("--size", 20, scores=few.assign(full_score=1.0)) == 2
-    assert "0 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
+def test_preselection_without_scores_is_refused(preselect, tmp_path, capsys):
+    assert preselect("--size", 20, known=9) == 2
+    assert "9 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()

@@ -29,6 +29,7 @@ from itemwise.report.content import (
 from itemwise.report.followed import figure
 from itemwise.report.page import SHOWN_SELECTED
 from itemwise.responses.matrix import write_responses
+from itemwise.responses.sets import HeldOut, Subjects, Training, write_test, write_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 from itemwise.workflow.config import resolve
@@ -62,13 +63,19 @@ def results(tmp_path_factory):
     screen = screen.assign(n=80, mean=0.5, sd=0.5, item_total_correlation=0.4, keep=1, reason="")
     screen.loc[:3, "keep"], screen.loc[:3, "reason"] = 0, reasons
     write_table(screen, run / "screen_items" / "sums.parquet", "items")
+    responses = population.responses
+    kept = np.arange(30) > 3
+    unknown = Subjects(responses.take(items=kept), np.full(100, np.nan))
+    training = Training(**vars(unknown), fold=np.arange(100) % 5 + 1).take(np.arange(80))
+    test = HeldOut(**vars(unknown), set=np.full(100, "test", dtype=object)).take(np.arange(80, 100))
+    write_training(training, run / "training" / "sums.parquet")
+    write_test(test, run / "test" / "sums.parquet")
     run_stage(
-        "fit-irt", "--responses", built / "sums.parquet",
-        "--items", run / "screen_items/sums.parquet", "--no-standard-errors",
+        "fit-irt", "--responses", run / "training/sums.parquet", "--no-standard-errors",
         "--out", run / "fit_irt/sums.parquet", "--record", run / "fit_irt/sums.json",
     )  # fmt: skip
     run_stage(
-        "score-subjects", "--responses", built / "sums.parquet",
+        "score-subjects", "--responses", run / "training/sums.parquet",
         "--parameters", run / "fit_irt/sums.parquet", "--out", run / "score_subjects/sums.parquet",
     )  # fmt: skip
     run_stage(
@@ -94,11 +101,13 @@ def results(tmp_path_factory):
     features = features.assign(fold=1, theta=0.0, se=0.3, sub_score=50.0, complete=1)
     features = features[features["set"] == "test"]
     write_table(features, run / "assess_readout" / "test.features.parquet", "features")
-    run_stage(
-        "score-subjects", "--responses", built / "sums.parquet",
-        "--parameters", run / "fit_irt/sums.parquet", "--selection",
-        run / "select_items/sums.parquet", "--out", run / "score_forms/sums.parquet",
-    )  # fmt: skip
+    for table, stage, more in (("training", "forms", []), ("test", "test", ["--pool"])):
+        run_stage(
+            "score-subjects", "--responses", run / table / "sums.parquet",
+            "--parameters", run / "fit_irt/sums.parquet", "--selection",
+            run / "select_items/sums.parquet", *more,
+            "--out", run / f"score_{stage}" / "sums.parquet",
+        )  # fmt: skip
     drawn = pd.DataFrame({"benchmark": "sums", "n_items": 8, "draw": np.arange(1, 21)})
     drawn = drawn.assign(rmse=np.linspace(3, 5, 20), mae=2.0)
     write_table(drawn, run / "draw_baseline" / "sums.parquet", "baseline")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
-from itemwise.responses.matrix import write_responses
+from itemwise.responses.sets import Training, write_training
 from itemwise.selection import search
 from itemwise.selection.search import (
     Candidate,
@@ -22,7 +22,7 @@ from itemwise.selection.search import (
     outer_error,
 )
 from itemwise.stages import search_selection
-from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.contract import read_table
 from itemwise.workflow.schema import section_rules
 
 N_SUBJECTS, N_ITEMS = 180, 36
@@ -44,24 +44,10 @@ def data(population):
 @pytest.fixture
 def files(population, data, tmp_path):
     """Write the tables that the stage reads, and return its options."""
-    names = {
-        name: tmp_path / f"{name}.parquet" for name in ("responses", "items", "splits", "full")
-    }
-    write_responses(population.responses, names["responses"])
-    items = population.responses.items
-    write_table(
-        pd.DataFrame({"benchmark": "q", "item": items, "n": 100, "mean": 0.5, "sd": 0.5,
-                      "item_total_correlation": 0.5, "keep": 1, "reason": None}),
-        names["items"], "items",
-    )  # fmt: skip
-    subjects = population.responses.subjects
-    splits = pd.DataFrame({"subject": subjects, "set": "train", "fold": data.folds})
-    write_table(splits, names["splits"], "splits")
-    scores = pd.DataFrame({"subject": subjects, "benchmark": "q", "full_score": data.full_score})
-    write_table(scores, names["full"], "full_scores")
+    path = tmp_path / "training.parquet"
+    write_training(Training(population.responses, data.full_score, data.folds), path)
     return [
-        *("--responses", names["responses"], "--items", names["items"]),
-        *("--splits", names["splits"], "--full-scores", names["full"], "--benchmark", "q"),
+        *("--training", path, "--benchmark", "q"),
         *("--models", "1PL", "2PL", "--methods", "reconstruction", "anchors", "information"),
         *("--budget", 8, "--penalty", 0.2, "--trials", 8, "--inner-folds", 3),
     ]
@@ -195,7 +181,7 @@ def test_winner_is_a_configuration_and_has_the_smallest_objective(files, itemwis
     [
         (["--budget", 37], "37 items of 36"),
         (["--inner-folds", 6], "6 folds cannot give 6 inner folds"),
-        (["--benchmark", "other"], "no full scores of benchmark 'other'"),
+        (["--balance", "topic", "--methods", "anchors"], "--balance needs --items"),
         (["--balance", "topic"], "leave 'information' out"),
     ],
 )

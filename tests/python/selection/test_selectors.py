@@ -12,7 +12,7 @@ from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
-from itemwise.responses.matrix import write_responses
+from itemwise.responses.sets import Training, read_training, write_training
 from itemwise.selection.balance import Balance, assign_parallel_forms
 from itemwise.selection.choose import reported_sizes
 from itemwise.selection.selectors import (
@@ -151,20 +151,12 @@ def calibrated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("calibrated")
     population = simulate_population("b", 0, 300, 60, 0.0, 0.02, 1)
     responses = population.responses
-    write_responses(responses, folder / "responses.parquet")
     write_table(population.parameters, folder / "parameters.parquet", "parameters")
-    abilities = population.abilities.assign(method="EAP")
+    abilities = population.abilities[:240].assign(method="EAP")
     write_table(abilities, folder / "abilities.parquet", "abilities")
-    score = np.where(responses.administered, responses.matrix, np.nan)
-    score = pd.DataFrame(
-        {"subject": responses.subjects, "benchmark": "b", "full_score": 100 * np.nanmean(score, 1)}
-    )
-    write_table(score, folder / "scores.parquet", "full_scores")
-    place = np.arange(300)
-    splits = pd.DataFrame({"subject": responses.subjects})
-    splits["set"] = np.where(place < 240, "train", "test")
-    splits["fold"] = np.where(place < 240, place % 5 + 1, np.nan)
-    write_table(splits, folder / "splits.parquet", "splits")
+    score = 100 * np.nanmean(np.where(responses.administered, responses.matrix, np.nan), 1)
+    training = Training(responses, score, np.arange(300) % 5 + 1).take(np.arange(240))
+    write_training(training, folder / "training.parquet")
     items = pd.DataFrame({"benchmark": "b", "item": responses.items})
     items["domain"] = np.where(np.arange(60) < 40, "algebra", "geometry")
     write_table(items, folder / "items.parquet", "items")
@@ -172,10 +164,8 @@ def calibrated(tmp_path_factory):
 
 
 def select(folder, out, *options) -> int:
-    tables = ("parameters", "abilities", "responses", "splits", "items")
+    tables = ("parameters", "abilities", "training", "items")
     paths = [part for name in tables for part in (f"--{name}", str(folder / f"{name}.parquet"))]
-    if "--full-scores" not in options:
-        paths += ["--full-scores", str(folder / "scores.parquet")]
     return main(["select-items", *paths, "--benchmark", "b", "--out", str(out), *map(str, options)])
 
 
@@ -295,20 +285,6 @@ def test_subsample_is_drawn(calibrated, tmp_path):
     assert select(calibrated, out, "--method", "random", "--budget", 13, "--subsample", 12) == 2
 
 
-def test_test_subjects_do_not_matter(calibrated, tmp_path):
-    chosen = []
-    for spoil in (False, True):
-        scores = read_table(calibrated / "scores.parquet", "full_scores")
-        if spoil:
-            scores.loc[240:, "full_score"] = 0.0
-        write_table(scores, tmp_path / "scores.parquet", "full_scores")
-        out = tmp_path / "selection.parquet"
-        options = ("--method", "reconstruction", "--budget", 20)
-        assert select(calibrated, out, *options, "--full-scores", tmp_path / "scores.parquet") == 0
-        chosen.append(read_table(out, "selection")["item"].tolist())
-    assert chosen[0] == chosen[1]
-
-
 MISTAKES = {
     "budget above the pool": (("--method", "anchors", "--budget", 61), "61 items of 60 in the"),
     "forms above the pool": (
@@ -337,16 +313,10 @@ def test_mistakes_are_refused(options, message, calibrated, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("benchmark", "rows", "message"),
-    [
-        ("other", 300, "no full scores of benchmark 'b'; it holds other"),
-        ("b", 49, "49 training subjects"),
-    ],
-)
-def test_too_few_full_scores(benchmark, rows, message, calibrated, tmp_path, capsys):
-    scores = read_table(calibrated / "scores.parquet", "full_scores").head(rows)
-    write_table(scores.assign(benchmark=benchmark), tmp_path / "s.parquet", "full_scores")
-    options = ("--method", "reconstruction", "--budget", 5, "--full-scores", tmp_path / "s.parquet")
+def test_too_few_full_scores(calibrated, tmp_path, capsys):
+    training = read_training(calibrated / "training.parquet")
+    training.full_score[49:] = np.nan
+    write_training(training, tmp_path / "few.parquet")
+    options = ("--method", "reconstruction", "--budget", 5, "--training", tmp_path / "few.parquet")
     assert select(calibrated, tmp_path / "out.parquet", *options) == 2
-    assert message in capsys.readouterr().err
+    assert "few.parquet: 49 training subjects" in capsys.readouterr().err

@@ -42,25 +42,15 @@ run_script <- function(stage, ...) {
   )
 }
 
-# A function that runs a stage on the tables `r`, `i` and `s` of a folder (of
-# responses, items and splits), to `out` and the record `rec`.
-stage_on_items <- function(script, path) {
-  \(...) {
-    run_script(
-      script,
-      "--responses",
-      path("r"),
-      "--items",
-      path("i"),
-      "--splits",
-      path("s"),
-      "--out",
-      path("out"),
-      "--record",
-      path("rec"),
-      ...
-    )
-  }
+# A training table of responses; subjects without a fold are left out.
+save_training <- function(x, fold, full_score, path) {
+  rows <- !is.na(fold)
+  list(
+    responses = x[rows, ],
+    fold = fold[rows],
+    full_score = full_score[rows]
+  ) |>
+    write_training(path)
 }
 
 # Subjects of a `subjects` table with the columns that a test cares about.

@@ -62,34 +62,31 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
   folder <- scratch()
   path <- \(...) file.path(folder, paste0(...))
   values <- simulate_factors(one[1:3, , drop = FALSE], 200, 4)
-  set <- rep(c("train", "test"), c(140, 60))
   subject <- rownames(values)
-  write_table(data.frame(subject, set, fold = 1L), path("s"), "splits")
   full <- data.frame(
     subject = rep(subject, 3),
     benchmark = rep(letters[1:3], each = 200),
     full_score = 50 + 10 * as.vector(values)
   )
   write_table(full, path("f"), "full_scores")
-  for (name in letters[1:3]) {
-    table <- data.frame(
-      subject,
-      theta = values[, name],
-      se = 0.1,
-      method = "EAP"
-    )
-    write_table(table, path("a", name), "abilities")
+  # The first subjects train, the others test.
+  save_abilities <- \(n) {
+    for (name in letters[1:3]) {
+      table <- data.frame(
+        subject = rep(subject, 3),
+        form = rep(c("pool", "A", "random1"), each = 200),
+        theta = c(rep(values[, name], 2), rep(0, 200)),
+        se = 0.1,
+        method = "EAP"
+      )
+      trains <- table$subject %in% subject[1:n]
+      pool <- table$form == "pool"
+      write_table(table[trains & pool, ], path("a", name), "abilities")
+      write_table(table[trains & !pool, ], path("form", name), "abilities")
+      write_table(table[!trains, ], path("test", name), "abilities")
+    }
   }
-  for (name in letters[1:3]) {
-    table <- data.frame(
-      subject = rep(subject, 2),
-      form = rep(c("A", "random1"), each = 200),
-      theta = c(values[, name], rep(0, 200)),
-      se = 0.1,
-      method = "EAP"
-    )
-    write_table(table, path("form", name), "abilities")
-  }
+  save_abilities(140)
   stage <- \(benchmarks, ...) {
     parts <- strsplit(benchmarks, ",")[[1]]
     run_script(
@@ -100,8 +97,8 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
       path("f"),
       "--abilities",
       paste(path("a", parts), collapse = ","),
-      "--splits",
-      path("s"),
+      "--test-abilities",
+      paste(path("test", parts), collapse = ","),
       "--out",
       path("out"),
       "--record",
@@ -131,12 +128,7 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
   expect_identical(unique(out$measure)[3], "form_abilities")
   expect_equal(out$loading[7:9], out$loading[4:6])
   # Benchmarks of different models: left out, and said so.
-  sets <- data.frame(
-    subject,
-    set = rep(c("train", "test"), c(49, 151)),
-    fold = 1L
-  )
-  write_table(sets, path("s"), "splits")
+  save_abilities(49)
   end <- stage("a,b,c")
   expect_identical(end$status, 0L)
   expect_match(end$stderr, "left out: 49 training models have every benchmark")

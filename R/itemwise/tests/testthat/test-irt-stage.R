@@ -19,19 +19,6 @@ test_that("constant items are dropped or refused", {
   expect_user_error(drop_constant_items(x[, 2:4]), "nothing to calibrate")
 })
 
-test_that("only screened items are used", {
-  x <- cbind(i1 = 1:0, i2 = 0:1)
-  expect_identical(
-    screened_items(x, data.frame(item = c("i2", "i1"), keep = 1:0)),
-    x[, "i2", drop = FALSE]
-  )
-  expect_user_error(screened_items(x, data.frame(item = "i1")), "'keep'")
-  expect_user_error(
-    screened_items(x, data.frame(item = "i9", keep = 1L)),
-    "no column: i9"
-  )
-})
-
 test_that("technical options and flags are parsed", {
   expect_identical(
     parse_technical(c("NCYCLES=2000", "warn=FALSE", "gain = 0.5")),

@@ -165,28 +165,25 @@ test_that("without mirt the message says what to do", {
 
 # ---- Stage -------------------------------------------------------------------
 
-test_that("the stage calibrates training subjects and screened items", {
+test_that("the stage calibrates a training table", {
   skip_without_mirt()
   folder <- scratch()
   path <- \(name) file.path(folder, name)
-  x <- cbind(lsat7(), constant = 1L, out = rep(0:1, 500))
-  set <- rep(c("train", "test"), 500)
-  write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
-  write_table(
-    data.frame(
-      benchmark = "b",
-      item = colnames(x),
-      keep = c(rep(1L, 6), 0L)
-    ),
-    path("i"),
-    "items"
-  )
-  write_table(
-    data.frame(subject = rownames(x), set = set, fold = NA),
-    path("s"),
-    "splits"
-  )
-  stage <- stage_on_items("fit_irt.R", path)
+  x <- cbind(lsat7(), constant = 1L)
+  fold <- rep(c(1L, NA), 500)
+  save_training(x, fold, rep(50, 1000), path("t"))
+  stage <- \(...) {
+    run_script(
+      "fit_irt.R",
+      "--responses",
+      path("t"),
+      "--out",
+      path("out"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
   expect_identical(
     stage(),
     list(
@@ -195,7 +192,7 @@ test_that("the stage calibrates training subjects and screened items", {
       stderr = "dropped 1 constant items: constant"
     )
   )
-  fit <- fit_mirt(x[set == "train", 1:5], standard_errors = TRUE)
+  fit <- fit_mirt(x[!is.na(fold), 1:5], standard_errors = TRUE)
   expect_equal(read_table(path("out"), "parameters"), fit$parameters)
   record <- jsonlite::read_json(path("rec"))
   expect_identical(

@@ -116,7 +116,7 @@ test_that("subjects need responses", {
   rownames(items$x) <- form_data(items)$subject
   expect_user_error(
     add_form_features(form_data(items), items$x[-1, ], data.frame()),
-    "--responses: lacks the subjects s0001, who have an ability"
+    "--training: lacks the subjects s0001, who have an ability"
   )
 })
 
@@ -124,10 +124,10 @@ test_that("selected items need responses and parameters", {
   inputs <- list(
     items = list(A = c("i1", "i2")),
     abilities = list(A = 1),
-    responses = matrix(0, 1, 1, dimnames = list("s", "i1")),
+    training = list(responses = matrix(0, 1, 1, dimnames = list("s", "i1"))),
     parameters = data.frame(item = c("i1", "i2"))
   )
-  opts <- list(responses = "r.parquet", parameters = "p.parquet")
+  opts <- list(training = "r.parquet", parameters = "p.parquet")
   expect_user_error(
     check_items(inputs, opts),
     "r.parquet: lacks .* i2; give the"

@@ -176,26 +176,22 @@ test_that("inputs that do not meet are user errors with a remedy", {
     method = "MAP"
   )
   score <- data.frame(data[c("subject", "full_score")], benchmark = "arc")
-  split <- data[c("subject", "set", "fold")]
-  kept <- readout_data(ability, score, split)
-  expect_identical(nrow(kept), 100L)
+  training <- list(
+    responses = matrix(1L, 100, 1, dimnames = list(data$subject[1:100], "i")),
+    fold = data$fold[1:100],
+    full_score = replace(data$full_score[1:100], 7, NA)
+  )
+  kept <- readout_data(ability, training)
+  expect_setequal(kept$subject, data$subject[setdiff(1:100, 7)])
   expect_identical(unique(kept$set), "train")
   expect_user_error(benchmark_scores(score, "gsm"), "only holds arc; choose")
   expect_user_error(
-    readout_data(change(ability, "subject", "x"), score, split),
-    "--splits: 1 of 1 subjects of --abilities have no row: x; give tables of"
+    readout_data(ability[1:49, ], training),
+    "form 'A': 48 training subjects .* needs at least 50: add subjects"
   )
   expect_user_error(
-    readout_data(ability[1, ], score[2, ], split),
-    "no subject of form 'A' has a full score on 'arc'"
-  )
-  expect_user_error(
-    readout_data(ability[1:49, ], score, split),
-    "form 'A': 49 training subjects .* needs at least 50: add subjects"
-  )
-  expect_user_error(
-    readout_data(ability, score, change(split, "fold", NA)),
-    "need a fold"
+    readout_data(ability, change(training, "fold", rep(1L, 100))),
+    "need at least 2 folds"
   )
   two <- rbind(ability, change(ability, "method", "EAP"))
   expect_user_error(one_method(two), "abilities by MAP, EAP; choose one by")
@@ -232,20 +228,14 @@ test_that("the stage reads out every form", {
     path("n"),
     "selection"
   )
-  write_table(
-    data.frame(data[-1, c("subject", "full_score")], benchmark = "arc"),
-    path("f"),
-    "full_scores"
-  )
-  write_table(data[c("subject", "set", "fold")], path("s"), "splits")
   set.seed(9)
-  answers <- data.frame(
-    subject = data$subject,
+  answers <- cbind(
     i1 = rbinom(300, 1, plogis(data$theta)),
     i2 = rbinom(300, 1, plogis(2 * data$theta))
   )
-  answers$i2[5] <- NA
-  write_table(answers, path("r"), "responses")
+  rownames(answers) <- data$subject
+  answers[5, "i2"] <- NA
+  save_training(answers, data$fold, replace(data$full_score, 1, NA), path("t"))
   known <- data.frame(item = c("i1", "i2"), a = c(1, 2), d = 0, g = 0, u = 1)
   write_table(known, path("p"), "parameters")
   stage <- \(...) {
@@ -255,12 +245,8 @@ test_that("the stage reads out every form", {
       path("a"),
       "--selection",
       path("n"),
-      "--full-scores",
-      path("f"),
-      "--splits",
-      path("s"),
-      "--responses",
-      path("r"),
+      "--training",
+      path("t"),
       "--parameters",
       path("p"),
       "--form-formula",
@@ -305,15 +291,6 @@ test_that("the stage reads out every form", {
   expect_identical(record$forms$A$ability$n_train, 149L)
   two <- stage("--benchmark", "arc", "--threads", "2")
   expect_identical(read_table(path("out"), "reconstructions"), out)
-  # What test subjects scored changes nothing that is written.
-  written <- \(names) lapply(names, \(name) tools::md5sum(path(name))[[1]])
-  files <- c("out", "features", "terms", "linear", "rec")
-  before <- written(files)
-  others <- data[-1, c("subject", "full_score")]
-  others$full_score[150:299] <- 100 - others$full_score[150:299]
-  write_table(data.frame(others, benchmark = "arc"), path("f"), "full_scores")
-  stage("--benchmark", "arc")
-  expect_identical(written(files), before)
   writeLines("{\"optimism\": 2}", path("o"))
   stage("--benchmark", "arc", "--selection-record", path("o"))
   wide <- read_table(path("out"), "reconstructions")
@@ -341,6 +318,9 @@ test_that("the stage reads out every form", {
 
   end <- stage("--benchmark", "gsm")
   expect_identical(end$status, 2L)
-  expect_match(end$stderr, "^fit_readout: error: --benchmark gsm: .* holds arc")
+  expect_match(
+    end$stderr,
+    "^fit_readout: error: --selection: no items of benchmark 'gsm'"
+  )
   expect_match(stage("--benchmark", "arc", "--level", "1")$stderr, "--level 1")
 })

@@ -19,6 +19,13 @@ make_run <- function(env = parent.frame()) {
     "subjects"
   )
   write_record(list(n = 2L), at("build_responses/arc.json"))
+  training <- list(
+    responses = as.matrix(responses[1, c("i1", "i2")]),
+    fold = 1L,
+    full_score = 20
+  )
+  rownames(training$responses) <- "a/x"
+  write_training(training, at("training/arc.parquet"))
   writeLines("not parquet", at("build_responses/gsm.parquet"))
   dir.create(at("logs"))
   results
@@ -30,13 +37,14 @@ assigned <- function(lines) {
   vapply(given, \(line) as.character(line[[2]])[1], "")
 }
 
-test_that("tables of a run are there by stage, checked when they are used", {
+test_that("tables of a run are there by folder, checked when they are used", {
   skip_without_clone()
   results <- make_run()
   # Tables in folders of their own are not loaded, and leave no empty stage.
   dir.create(file.path(results, "profile_checkpoints", "m"), recursive = TRUE)
   run <- load_run(results)
-  expect_identical(ls(run), "build_responses")
+  expect_identical(ls(run), c("build_responses", "training"))
+  expect_identical(run$training$arc$full_score, 20)
   expect_identical(run$build_responses$arc$i1, 0:1)
   expect_identical(run$build_responses$`arc.full-scores`$full_score, c(20, 60))
   expect_identical(run$build_responses$arc.record$n, 2L)
@@ -52,7 +60,7 @@ test_that("tables of a benchmark come into the session by name", {
   session <- new.env()
   expect_message(
     put <- work_on(load_run(results), "arc", session),
-    "in the session: responses, subjects, full_scores"
+    "in the session: responses, subjects, full_scores, training"
   )
   expect_setequal(ls(session), put)
   expect_identical(session$full_scores$full_score, c(20, 60))

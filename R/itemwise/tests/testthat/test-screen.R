@@ -149,16 +149,6 @@ test_that("the discounted correlation is metabench's, computed by hand", {
 
 test_that("what cannot be screened is a user error with a remedy", {
   x <- draw_responses(20, 4)
-  splits <- data.frame(subject = rownames(x), set = c("train", rep("test", 19)))
-  expect_user_error(
-    training_responses(x[2:9, ], splits),
-    "no subject .* is a training subject"
-  )
-  expect_user_error(training_responses(x, splits), "only 1 training subject")
-  expect_user_error(
-    training_responses(x, splits[1:3, ]),
-    "--splits: 17 of 20 subjects of --responses have no row: s4, s5, s6, s7, s8"
-  )
   expect_user_error(
     screen_items(make_items("i1"), x),
     "3 items .* have no row: i2, i3, i4"
@@ -170,32 +160,54 @@ test_that("what cannot be screened is a user error with a remedy", {
   )
 })
 
-test_that("the stage looks at training subjects only", {
+test_that("the stage keeps the items that passed, with all else of training", {
   skip_without_clone()
   folder <- scratch()
   path <- \(name) file.path(folder, name)
-  x <- draw_responses(80, 12, 0.1)
-  set <- rep(c("train", "test"), c(50, 30))
-  save <- \(x) {
-    write_table(data.frame(subject = rownames(x), x), path("r"), "responses")
-  }
-  stage <- stage_on_items("screen_items.R", path)
+  x <- draw_responses(50, 12, 0.1)
+  x[, "i3"] <- 1L
+  x["s7", ] <- NA
+  x["s7", "i3"] <- 1L
+  fold <- rep(1:5, 10)
+  score <- replace(seq_len(50), 4, NA)
+  save_training(x, fold, score, path("t"))
   write_table(make_items(colnames(x)), path("i"), "items")
-  write_table(
-    data.frame(subject = rownames(x), set = set, fold = NA),
-    path("s"),
-    "splits"
+  stage <- \(...) {
+    run_script(
+      "screen_items.R",
+      "--training",
+      path("t"),
+      "--items",
+      path("i"),
+      "--out",
+      path("out"),
+      "--out-training",
+      path("kept"),
+      "--record",
+      path("rec"),
+      ...
+    )
+  }
+  end <- stage()
+  expect_identical(end$status, 0L)
+  expect_match(
+    end$stderr,
+    "1 subjects that answered screened-out items only: s7"
   )
-  save(x)
-  expect_identical(stage(), list(status = 0L, stdout = "", stderr = ""))
-  first <- read_table(path("out"), "items")
-  expect_equal(first, screen_items(make_items(colnames(x)), x[1:50, ]))
-  x[51:80, ] <- 1L - x[51:80, ]
-  save(x)
-  stage()
-  expect_identical(read_table(path("out"), "items"), first)
+  items <- read_table(path("out"), "items")
+  expect_equal(items, screen_items(make_items(colnames(x)), x))
+  expect_identical(items$keep[3], 0L)
+  kept <- read_training(path("kept"))
+  expect_identical(kept$responses, x[-7, items$item[items$keep == 1]])
+  expect_identical(kept$fold, fold[-7])
+  expect_equal(kept$full_score, score[-7])
+  expect_identical(read_responses(path("kept")), kept$responses)
+  record <- read_record(path("rec"))
+  expect_identical(record$training_subjects, 50L)
 
+  unlink(path("kept"))
   end <- stage("--min-sd", "0.9")
   expect_identical(end$status, 2L)
   expect_match(end$stderr, "^screen_items: error: all 12 items are excluded")
+  expect_false(file.exists(path("kept")))
 })
