@@ -42,7 +42,11 @@ spec <- c(
     stage_option("record", "output", "JSON record", required = TRUE),
     stage_option("benchmark", "string", "its name", required = TRUE),
     stage_option("selection-record", "file", "JSON record of select_items"),
-    stage_option("forms", "list", "forms to read out; all when absent"),
+    stage_option(
+      "forms",
+      "list",
+      "forms to read out; all but random ones when absent"
+    ),
     stage_option("method", "string", "ability estimator, of several"),
     stage_option("threads", "integer", "forms read out at once", default = 1L)
   )
@@ -59,11 +63,11 @@ read_out_form <- function(form, n_items, inputs, opts) {
       inputs$training$responses[, items, drop = FALSE],
       inputs$parameters[at, ]
     )
-  # A form that was drawn at random flatters nobody.
-  optimism <- if (startsWith(form, "random")) 1 else inputs$optimism
   fits <- lapply(
     inputs$formulas,
-    \(formula) fit_readout(made$data, formula, opts$level, optimism)
+    \(formula) {
+      fit_readout(made$data, formula, opts$level, inputs$optimism)
+    }
   )
   tables <- Map(
     \(fit, readout) {
@@ -102,30 +106,6 @@ read_out_form <- function(form, n_items, inputs, opts) {
   )
 }
 
-# A random form only shows what chance reaches: one that no read-out fits is
-# left out and counted, where the chosen form's failure ends the stage.
-read_out_or_leave_out <- function(form, ...) {
-  if (!startsWith(form, "random")) {
-    return(read_out_form(form, ...))
-  }
-  tryCatch(
-    {
-      made <- read_out_form(form, ...)
-      for (about in made$record) {
-        if (length(about$unsupported_terms) > 0) {
-          stop(
-            names(about$unsupported_terms)[1],
-            ": ",
-            about$unsupported_terms[[1]]
-          )
-        }
-      }
-      made
-    },
-    error = \(e) list(left_out = conditionMessage(e))
-  )
-}
-
 opts <- start_stage("fit_readout", spec, "Read full scores out.")
 formulas <- list(
   ability = parse_formula(opts$formula),
@@ -138,6 +118,9 @@ formulas <- list(
 thetas <- read_table(opts$abilities, "abilities") |>
   one_method(opts$method) |>
   by_form(opts$forms)
+if (is.null(opts$forms)) {
+  thetas <- thetas[!startsWith(names(thetas), "random")]
+}
 chosen <- read_table(opts$selection, "selection")
 n_items <- form_lengths(chosen, opts$benchmark, names(thetas))
 chosen <- chosen[chosen$benchmark == opts$benchmark, ]
@@ -152,18 +135,8 @@ inputs <- list(
 check_items(inputs, opts)
 
 made <- over_forms(names(thetas), opts$threads, \(form) {
-  read_out_or_leave_out(form, n_items[[form]], inputs, opts)
+  read_out_form(form, n_items[[form]], inputs, opts)
 })
-left_out <- Filter(Negate(is.null), lapply(made, `[[`, "left_out"))
-made <- made[setdiff(names(made), names(left_out))]
-if (length(made) == 0) {
-  user_error(
-    "no form can be read out; ",
-    names(left_out)[1],
-    ": ",
-    left_out[[1]]
-  )
-}
 joined <- \(part) do.call(rbind, unname(lapply(made, `[[`, part)))
 if (!is.null(opts$out_features)) {
   write_table(joined("features"), opts$out_features, "features")
@@ -180,8 +153,7 @@ write_record(
     level = opts$level,
     seed = opts$seed,
     optimism = inputs$optimism,
-    forms = lapply(made, `[[`, "record"),
-    left_out = left_out
+    forms = lapply(made, `[[`, "record")
   ),
   opts$record
 )

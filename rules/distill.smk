@@ -109,7 +109,39 @@ rule score_test:
         " --out {output.abilities:q} > {log:q} 2>&1"
 
 
+rule fit_process:
+    input:
+        training=calibrated("training"),
+        parameters=result("fit_irt", "parameters"),
+        abilities=result("score_forms", "abilities"),
+        selection=result("select_items", "selection"),
+        selection_record=result("select_items", "record"),
+        code=stage_code("fit_process"),
+    output:
+        **results("fit_process"),
+    log:
+        log_of("fit_process"),
+    benchmark:
+        time_of("fit_process")
+    conda:
+        "../envs/python.yaml"
+    resources:
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(120),
+    params:
+        level=options_of("readout", only=["level"]),
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise fit-process --training {input.training:q} --parameters {input.parameters:q}"
+        " --abilities {input.abilities:q} --selection {input.selection:q}"
+        " --selection-record {input.selection_record:q} --benchmark {wildcards.benchmark}"
+        " {params.level} --seed {params.seed} --out {output.reconstructions:q}"
+        " --out-terms {output.terms:q} --out-reference {output.reference:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
+
+
 rule fit_readout:
+    # The additive models of the chosen forms; random forms are read out by the process alone.
     input:
         abilities=result("score_forms", "abilities"),
         selection=result("select_items", "selection"),
@@ -188,6 +220,8 @@ rule assess_readout:
         terms=of_each("fit_readout", "terms"),
         linear=of_each("fit_readout", "linear"),
         records=of_each("fit_readout", "record"),
+        process_terms=of_each("fit_process", "terms"),
+        references=of_each("fit_process", "reference"),
         joint=list(JOINT.values()),
         code=stage_code("assess_readout"),
     output:
@@ -209,6 +243,7 @@ rule assess_readout:
         " --parameters {input.parameters:q} --form-abilities {input.form_abilities:q}"
         " --selections {input.selections:q}"
         " --terms {input.terms:q} --linear {input.linear:q} --readout-records {input.records:q}"
+        " --process-terms {input.process_terms:q} --references {input.references:q}"
         " {params.joint} --out {output.reconstructions:q}"
         " --out-features {output.features:q} --record {output.record:q} > {log:q} 2>&1"
 
@@ -316,6 +351,9 @@ rule export_bank:
         linear=of_each("fit_readout", "linear"),
         reconstructions=of_each("fit_readout", "reconstructions"),
         records=of_each("fit_readout", "record"),
+        process_terms=of_each("fit_process", "terms"),
+        references=of_each("fit_process", "reference"),
+        process_reconstructions=of_each("fit_process", "reconstructions"),
         assessment=result("assess_readout", "reconstructions"),
         joint=list(JOINT.values()),
         adaptive=expand(result("simulate_cat", "calibration"), benchmark=ADAPTIVE),
@@ -339,5 +377,7 @@ rule export_bank:
         " --parameters {input.parameters:q} --fits {input.fits:q}"
         " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
         " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
+        " --process-terms {input.process_terms:q} --references {input.references:q}"
+        " --process-reconstructions {input.process_reconstructions:q}"
         " --assessment {input.assessment:q}"
         " {params.joint} {params.adaptive} {params.origin} --out {output.bank:q} > {log:q} 2>&1"

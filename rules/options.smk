@@ -138,7 +138,7 @@ def report_inputs(wildcards):
         "select_items": ["selection", "record"],
         "score_forms": ["abilities"],
         "score_test": ["abilities"],
-        "fit_readout": ["reconstructions", "record"],
+        "fit_process": ["reconstructions", "record"],
         "draw_baseline": ["baseline", "record"],
     }
     files = [of_each(stage, name) for stage, names in shown.items() for name in names]

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 MAIN_FORM = "A"
-"""Name of the form that a selector chooses; random forms are `random1`, ..."""
+"""Name of the form that a selector chooses."""
+
+RANDOM = "random"
+"""How the names of forms drawn at random begin."""
 
 WHOLE_POOL = "pool"
 """What tables of abilities call the form of all calibrated items."""

@@ -28,13 +28,16 @@ from itemwise.irt.model import item_information
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.interval import open_sides, opened
+from itemwise.readout.process import Process
+from itemwise.readout.process_tables import PROCESS, read_process
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record, write_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TABLES = {
     "items": "items.parquet",
     "parameters": "parameters.parquet",
@@ -43,7 +46,10 @@ TABLES = {
     "linear_predictors": "readout/linear_predictors.parquet",
 }
 """Tables of the contract and their place in the folder."""
-OPTIONAL = {"cat_calibration": "readout/cat_calibration.parquet"}
+OPTIONAL = {
+    "reference": "readout/reference.parquet",
+    "cat_calibration": "readout/cat_calibration.parquet",
+}
 """Tables that a bank may lack."""
 
 
@@ -57,6 +63,7 @@ class Bank:
     selection: pd.DataFrame
     terms: pd.DataFrame
     linear_predictors: pd.DataFrame
+    reference: pd.DataFrame | None = None
     cat_calibration: pd.DataFrame | None = None
 
     @property
@@ -108,11 +115,13 @@ class Bank:
         Returns
         -------
         data frame
-            Table `scores`: one row a subject and benchmark. `readout` is `form` where the
-            form is complete, else `ability` with an interval widened by the precision
-            that is missing. Where every form of the bank is complete, a row `grand` for
-            the mean of all benchmarks. Intervals of models beyond the calibration's, and of
-            answers that are all right or all wrong, are open on that side (`open_sides`).
+            Table `scores`: one row a subject and benchmark. `readout` is `process` where the
+            bank has one (answers that are missing count by their expectation, and widen the
+            interval); else `form` where the form is complete, and `ability` with an interval
+            widened by the precision that is missing. Where every form of the bank is
+            complete, a row `grand` for the mean of all benchmarks. Intervals of models beyond
+            the calibration's, and of answers that are all right or all wrong, are open on that
+            side (`open_sides`).
 
         Raises
         ------
@@ -161,8 +170,7 @@ class Bank:
         an item of the form.
         """
         items = self.form_items(benchmark, form)
-        at = pd.Index(responses.items).get_indexer(items)
-        matrix = np.where(at >= 0, responses.matrix[:, at], -1).astype(np.int8)
+        matrix = _asked(responses, items)
         answered = (matrix >= 0).any(axis=1)
         if not answered.any():
             return None
@@ -185,13 +193,29 @@ class Bank:
         linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
         return form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
 
+    def process(self, benchmark: str, form: str) -> Process | None:
+        """Return the Gaussian process of a form; None where the bank has none."""
+        if self.reference is None:
+            return None
+        terms, reference = (
+            table[(table["benchmark"] == benchmark) & (table["form"] == form)]
+            for table in (self.terms[self.terms["readout"] == PROCESS], self.reference)
+        )
+        if reference.empty:
+            return None
+        return read_process(terms, reference, self._form_parameters(benchmark, form),
+                            self._pool(benchmark))  # fmt: skip
+
     def _score_benchmark(
         self, responses: Responses, benchmark: str, form: str
     ) -> pd.DataFrame | None:
-        """Score one benchmark: complete forms by `form`, the others by `ability`."""
+        """Score one benchmark: by its process, else by smooths of what is complete."""
         features = self.features(responses, benchmark, form)
         if features is None:
             return None
+        process = self.process(benchmark, form)
+        if process is not None:
+            return self._by_process(process, responses, features, benchmark, form)
         parts = []
         for complete, name in ((True, "form"), (False, "ability")):
             part = features[features["complete"] == complete].reset_index(drop=True)
@@ -199,22 +223,38 @@ class Bank:
                 continue
             readout = self.readout(benchmark, form, name)
             errors = calibration_errors(part)
-            result = part[["subject", "theta", "n_items", "person_fit"]].assign(
-                benchmark=benchmark, form=form, readout=name, level=readout.level,
-                se=np.hypot(part["se"], errors.get("theta", 0)),
-            )  # fmt: skip
             if not complete:
                 excess = self._missing_variance(part, benchmark, form)
                 errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
             predicted = readout.widen(readout.predict(part), part, errors)
-            predicted = opened(predicted, part["open_lower"], part["open_upper"])
-            parts.append(pd.concat([result, predicted], axis=1))
+            parts.append(_scores(part, predicted, benchmark, form, name, readout.level))
         return pd.concat(parts, ignore_index=True)
+
+    def _by_process(
+        self, process: Process, responses: Responses, features: pd.DataFrame, benchmark: str,
+        form: str,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Score the subjects of `features`, whether they answered all of the form or not."""
+        parameters = self._form_parameters(benchmark, form)
+        matrix = _asked(responses.select_subjects(features["subject"]), parameters.index)
+        answers = form_answers(
+            matrix, parameters, self._pool(benchmark), features["theta"].to_numpy(),
+            features["se"].to_numpy(), calibration_errors(features).get("theta", 0.0),
+        )  # fmt: skip
+        predicted = process.predict(answers).assign(extrapolated=False)
+        return _scores(features, predicted, benchmark, form, PROCESS, process.level)
+
+    def _form_parameters(self, benchmark: str, form: str) -> pd.DataFrame:
+        """Return the parameters of a form's items, by item, in their rank."""
+        return self.parameters.set_index("item", drop=False).loc[self.form_items(benchmark, form)]
+
+    def _pool(self, benchmark: str) -> Pool:
+        """Return what the calibrated pool of a benchmark implies."""
+        return Pool.of(self.pool_parameters(benchmark))
 
     def _missing_variance(self, features: pd.DataFrame, benchmark: str, form: str) -> np.ndarray:
         """Return how much the variance of theta exceeds that of the complete form there."""
-        items = self.form_items(benchmark, form)
-        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        parameters = self._form_parameters(benchmark, form)
         whole = 1 + item_information(parameters, features["theta"].to_numpy()).sum(axis=0)
         return np.maximum(features["se"].to_numpy() ** 2 - 1 / whole, 0)
 
@@ -245,6 +285,26 @@ class Bank:
         ]  # fmt: skip
         predicted = opened(readout.widen(readout.predict(wide), wide, errors), *sides)
         return [pd.concat([about, predicted], axis=1)]
+
+
+def _asked(responses: Responses, items) -> np.ndarray:
+    """Return the responses to some items, -1 to those that are not there."""
+    at = pd.Index(responses.items).get_indexer(items)
+    return np.where(at >= 0, responses.matrix[:, at], -1).astype(np.int8)
+
+
+def _scores(
+    features: pd.DataFrame, predicted: pd.DataFrame, benchmark: str, form: str, readout: str,
+    level: float,
+) -> pd.DataFrame:  # fmt: skip
+    """Return rows of the table `scores`, open where the calibration cannot tell."""
+    known = features[["subject", "theta", "n_items", "person_fit"]].assign(
+        benchmark=benchmark, form=form, readout=readout, level=level,
+        se=np.hypot(features["se"], calibration_errors(features).get("theta", 0)),
+    )  # fmt: skip
+    columns = ["predicted", "half_lower", "half_upper", "extrapolated", "lower", "upper"]
+    made = opened(predicted[columns], features["open_lower"], features["open_upper"])
+    return pd.concat([known, made], axis=1)
 
 
 def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from itemwise.errors import listed
 from itemwise.forms import MAIN_FORM
+from itemwise.readout.process_tables import PROCESS
 
 
 def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
@@ -16,9 +17,10 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     forms = tables["selection"]
+    main = "form" if tables.get("reference") is None else PROCESS
     for name, about in card["benchmarks"].items():
         n_items = ((forms["benchmark"] == name) & (forms["form"] == MAIN_FORM)).sum()
-        test = about["accuracy"]["form"].get("test")
+        test = about["accuracy"][main].get("test")
         error = f"{test['rmse']:.2f} points" if test else "-"
         covered = f"{test['coverage']:.1%} of {about['level']:.0%} intervals" if test else "-"
         lines.append(
@@ -28,8 +30,13 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
     lines += [
         "",
         "`parameters.parquet` holds the whole calibrated pool on one ability scale a benchmark, "
-        "`forms.parquet` the short forms, `readout/` the tabulated read-outs: `form` for complete "
-        "forms, `ability` for incomplete ones.",
+        "`forms.parquet` the short forms, `readout/` what full scores are rebuilt by: "
+        + (
+            "`process`, from the answers and scores of the calibration's models, without their "
+            "names (`reference.parquet`)."
+            if main == PROCESS
+            else "`form` for complete forms, `ability` for incomplete ones."
+        ),
         "",
         *[calibration_text(name, about) for name, about in card["benchmarks"].items()],
         "",

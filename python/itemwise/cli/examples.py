@@ -69,6 +69,14 @@ itemwise fit-irt --responses results/mine/build_responses/arc.parquet --model 2P
 # as the workflow does: training models and screened items only
 itemwise fit-irt --responses results/mine/training/arc.parquet --out parameters.parquet
 """,
+    "fit-process": """
+itemwise fit-process --training results/mine/training/arc.parquet \\
+    --parameters results/mine/fit_irt/arc.parquet \\
+    --abilities results/mine/score_forms/arc.parquet \\
+    --selection results/mine/select_items/arc.parquet --benchmark arc \\
+    --out process.parquet --out-terms process.terms.parquet \\
+    --out-reference process.reference.parquet
+""",
     "fit-folds": """
 itemwise fit-folds --training results/mine/training/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --fit results/mine/fit_irt/arc.json \\
@@ -115,6 +123,8 @@ itemwise assess-readout --benchmarks arc --test results/mine/test/arc.parquet \\
     --terms results/mine/fit_readout/arc.terms.parquet \\
     --linear results/mine/fit_readout/arc.linear.parquet \\
     --readout-records results/mine/fit_readout/arc.json \\
+    --process-terms results/mine/fit_process/arc.terms.parquet \\
+    --references results/mine/fit_process/arc.reference.parquet \\
     --out test.parquet --record test.json
 """,
     "draw-baseline": """
@@ -137,6 +147,9 @@ itemwise export-bank --benchmarks arc --items results/mine/screen_items/arc.parq
     --linear results/mine/fit_readout/arc.linear.parquet \\
     --reconstructions results/mine/fit_readout/arc.parquet \\
     --readout-records results/mine/fit_readout/arc.json \\
+    --process-terms results/mine/fit_process/arc.terms.parquet \\
+    --references results/mine/fit_process/arc.reference.parquet \\
+    --process-reconstructions results/mine/fit_process/arc.parquet \\
     --assessment results/mine/assess_readout/test.parquet --out bank
 """,
     "score-model": """

@@ -46,6 +46,7 @@ PHASES = {
     "distil them to a short form": {
         "search-selection": "search for the best model, scoring, selector and size",
         "select-items": "choose the items that carry the information",
+        "fit-process": "learn to rebuild full scores from the answers, by a Gaussian process",
         "R/fit_readout.R": "learn to read full scores out of the form, by smooth regression",
         "R/fit_joint_readout.R": "the same with the forms of all benchmarks together",
         "assess-readout": "predict the test subjects, once: what is all that was chosen worth",
@@ -53,7 +54,7 @@ PHASES = {
         "simulate-cat": "simulate adaptive tests on response rows",
         "R/simulate_cat.R": "the same with catR, the reference engine",
         "R/analyze_factors.R": "analyse what the benchmarks have in common",
-        "export-bank": "write the portable bank: items, parameters, forms, read-outs",
+        "export-bank": "write the portable bank: items, parameters, forms, how to score",
     },
     "measure a model": {
         "score-model": "score a model by a bank: ability, full scores, intervals",

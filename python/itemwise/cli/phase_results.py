@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from itemwise.cli.terminal import counted
 from itemwise.forms import MAIN_FORM
-from itemwise.readout.tabulated import MAIN_READOUT
+from itemwise.readout.process_tables import PROCESS
 from itemwise.tables.files import read_record
 
 Jobs = list[list[Path]]
@@ -190,7 +190,7 @@ def joined(jobs: Jobs) -> str:
 def fitted(jobs: Jobs) -> str:
     """Say how far predictions are off on training models."""
     errors = [
-        record["forms"][MAIN_FORM][MAIN_READOUT]["cross_fitted"]["rmse"] for record in records(jobs)
+        record["forms"][MAIN_FORM][PROCESS]["cross_fitted"]["rmse"] for record in records(jobs)
     ]
     return f"error {span(errors)} points on training models"
 
@@ -199,7 +199,7 @@ def assessed(jobs: Jobs) -> str:
     """Say how far predictions are off on test models."""
     (record,) = records(jobs)
     readouts = record["benchmarks"].values()  # the mean of all benchmarks has the joint one alone
-    errors = [each[MAIN_READOUT]["rmse"] for each in readouts if MAIN_READOUT in each]
+    errors = [each[PROCESS]["rmse"] for each in readouts if PROCESS in each]
     return f"error {span(errors)} points on {counted(record['n_subjects'], 'test model')}"
 
 
@@ -280,7 +280,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "select_items": selected,
     "score_forms": scored,
     "score_test": scored,
-    "fit_readout": fitted,
+    "fit_process": fitted,
     "fit_joint_readout": joined,
     "assess_readout": assessed,
     "draw_baseline": drawn,

@@ -10,6 +10,8 @@ import pandas as pd
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.implied import Pool, form_answers
+from itemwise.readout.process_tables import PROCESS, read_process
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
 
@@ -24,8 +26,9 @@ class FittedForms:
         Benchmark.
     responses : Responses
         Subjects to predict, all items.
-    parameters, abilities, selection, terms, linear : data frame
-        Tables of the contract; `abilities` by form, `linear` the `linear_predictors`.
+    parameters, abilities, selection, terms, linear, process_terms, reference : data frame
+        Tables of the contract; `abilities` by form, `linear` the `linear_predictors`, and the
+        terms of smooths and of Gaussian processes apart.
     full_score : series
         Points, by subject: of the subjects to predict, where known.
     """
@@ -37,34 +40,17 @@ class FittedForms:
     selection: pd.DataFrame
     terms: pd.DataFrame
     linear: pd.DataFrame
+    process_terms: pd.DataFrame
+    reference: pd.DataFrame
     full_score: pd.Series
 
     def features(self, chosen_set: str) -> pd.DataFrame:
-        """Return the features of every form that has a read-out; table `features`."""
-        parameters = self.parameters.set_index("item", drop=False)
+        """Return the features of every form that smooths read out; table `features`."""
         parts = []
-        for form, items in self.selection.groupby("form", sort=False):
+        for form in self.linear["form"].unique():
+            chosen, parameters, known = self.asked(form, chosen_set)
             linear = self.linear[self.linear["form"] == form]
-            if linear.empty:  # a random form that fit_readout left out
-                continue
-            known = self.abilities[self.abilities["form"] == form].set_index("subject")
-            known = known.dropna(subset=["theta", "se"])
-            ranked = items.sort_values("rank")["item"].tolist()
-            chosen = self.responses.select_items(ranked, "responses")
-            chosen = chosen.select_subjects(known.index.intersection(self.full_score.index))
-            if not len(chosen.subjects):
-                raise UserError(
-                    f"benchmark '{self.name}', form '{form}': no subject of set '{chosen_set}' "
-                    "has an ability and a full score; raise config key 'split.test' or add full "
-                    "scores"
-                )
-            columns = [c for c in ("theta", "se", "se_calibration") if c in known]
-            part = form_features(
-                known.loc[chosen.subjects, columns].reset_index(),
-                chosen,
-                parameters.loc[ranked],
-                linear.set_index("item")["coefficient"],
-            )
+            part = form_features(known, chosen, parameters, linear.set_index("item")["coefficient"])
             parts.append(part.assign(form=form))
         table = pd.concat(parts, ignore_index=True)
         return table.assign(
@@ -75,9 +61,32 @@ class FittedForms:
             complete=table["complete"].astype(int),
         )
 
+    def asked(self, form: str, chosen_set: str) -> tuple[Responses, pd.DataFrame, pd.DataFrame]:
+        """Return who can be predicted by a form: responses, item parameters, abilities.
+
+        Raises
+        ------
+        UserError
+            Nobody can.
+        """
+        items = self.selection[self.selection["form"] == form].sort_values("rank")["item"].tolist()
+        known = self.abilities[self.abilities["form"] == form].set_index("subject")
+        known = known.dropna(subset=["theta", "se"])
+        chosen = self.responses.select_items(items, "responses")
+        chosen = chosen.select_subjects(known.index.intersection(self.full_score.index))
+        if not len(chosen.subjects):
+            raise UserError(
+                f"benchmark '{self.name}', form '{form}': no subject of set '{chosen_set}' "
+                "has an ability and a full score; raise config key 'split.test' or add full "
+                "scores"
+            )
+        columns = [c for c in ("theta", "se", "se_calibration") if c in known]
+        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        return chosen, parameters, known.loc[chosen.subjects, columns].reset_index()
+
 
 def assess(fitted: FittedForms, features: pd.DataFrame) -> pd.DataFrame:
-    """Predict by every form and both its read-outs.
+    """Predict by the smooths of every form that has them.
 
     Parameters
     ----------
@@ -98,6 +107,39 @@ def assess(fitted: FittedForms, features: pd.DataFrame) -> pd.DataFrame:
         readout = Readout(f"{fitted.name}, form {form}, {name}", terms)
         parts.append(_reconstructed(readout, part, calibration_errors(part)).assign(
             benchmark=fitted.name, readout=name, form=form, n_items=n_items[form]
+        ))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def assess_processes(fitted: FittedForms, chosen_set: str) -> pd.DataFrame:
+    """Predict by the Gaussian process of every form, the random ones too.
+
+    Parameters
+    ----------
+    fitted : FittedForms
+    chosen_set : str
+        What the subjects to predict are for: `test` or `validation`.
+
+    Returns
+    -------
+    data frame
+        Table `reconstructions`.
+    """
+    pool = Pool.of(fitted.parameters)
+    references = dict(iter(fitted.reference.groupby("form", sort=False)))
+    parts = []
+    for form, terms in fitted.process_terms.groupby("form", sort=False):
+        chosen, parameters, known = fitted.asked(form, chosen_set)
+        process = read_process(terms, references[form], parameters, pool)
+        answers = form_answers(
+            chosen.matrix, parameters, pool, known["theta"].to_numpy(), known["se"].to_numpy(),
+            calibration_errors(known).get("theta", 0.0),
+        )  # fmt: skip
+        predicted = process.predict(answers)[["predicted", "lower", "upper"]]
+        parts.append(predicted.assign(
+            subject=chosen.subjects, benchmark=fitted.name, set=chosen_set, readout=PROCESS,
+            form=form, n_items=len(parameters), level=process.level,
+            full_score=fitted.full_score[chosen.subjects].to_numpy(),
         ))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from itemwise.irt.model import curves, item_information, parameters_beta
+from itemwise.irt.model import curves, item_information, parameters_beta, probabilities
+
+GRID = np.linspace(-8, 8, 4001)
+"""Abilities at which sums over the pool are tabulated; linear in between, to 1e-6 of a share."""
 
 
 @dataclass(frozen=True)
 class FormAnswers:
-    """Answers to a form of one benchmark or to one of each of several, along subjects.
+    """Answers to a form of one benchmark, or to one of each of several, along subjects.
 
     Attributes
     ----------
@@ -45,12 +48,44 @@ class FormAnswers:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Sums over the items of a pool, tabulated over ability.
+
+    Attributes
+    ----------
+    n_items : int
+    right, shape, slope : array, shape (len(GRID),)
+        Sum of P, mean of P (1 - P), and sum of dP / dtheta.
+    """
+
+    n_items: int
+    right: np.ndarray
+    shape: np.ndarray
+    slope: np.ndarray
+
+    @classmethod
+    def of(cls, parameters: pd.DataFrame) -> Pool:
+        """Tabulate the pool of a table `parameters`."""
+        right, shape = np.zeros(len(GRID)), np.zeros(len(GRID))
+        # In parts: all curves of a large pool would take gigabytes.
+        for part in np.array_split(parameters_beta(parameters), -(-len(parameters) // 500)):
+            p, q = probabilities(part, GRID)
+            right += p.sum(axis=0)
+            shape += (p * q).sum(axis=0)
+        return cls(len(parameters), right, shape / len(parameters), np.gradient(right, GRID))
+
+    def at(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return `right`, `shape` and `slope` at abilities."""
+        return tuple(np.interp(theta, GRID, sums) for sums in (self.right, self.shape, self.slope))
+
+
 def form_answers(
     matrix: np.ndarray,
     form: pd.DataFrame,
-    pool: pd.DataFrame,
+    pool: Pool,
     theta: np.ndarray,
-    se: np.ndarray,
+    se: np.ndarray | None = None,
     se_calibration: np.ndarray | float = 0.0,
 ) -> FormAnswers:
     """Return answers to a form with what the calibrated model expects of all the others.
@@ -65,11 +100,13 @@ def form_answers(
     ----------
     matrix : array of int8, shape (n, n_items)
         Answers to the form, -1 where not given.
-    form, pool : data frame
-        Tables `parameters` of the form's items, in the order of the columns, and of all
-        calibrated items.
-    theta, se : array, shape (n,)
-        Abilities and their standard errors.
+    form : data frame
+        Table `parameters` of the form's items, in the order of the columns.
+    pool : Pool
+        Of all calibrated items.
+    theta : array, shape (n,)
+    se : array, shape (n,), optional
+        Standard errors of theta, where answers may be missing.
     se_calibration : array, shape (n,)
         Standard errors of theta that item parameters cause.
 
@@ -78,25 +115,24 @@ def form_answers(
     FormAnswers
         Of one benchmark.
     """
-    m = len(pool)
-    shape = curves(parameters_beta(pool), theta)
-    right, variance = shape.right, shape.right * shape.wrong
-    slope = pool["a"].to_numpy()[:, None] * shape.derivatives[:, 1]
-    at = pd.Index(pool["item"]).get_indexer(form["item"])
     given = (matrix >= 0).T
-    open_slope = slope.sum(axis=0) - (slope[at] * given).sum(axis=0)
-    filled = np.where(given, matrix.T, right[at])
-    unsure = (variance[at] * ~given).sum(axis=0)
-    whole = 1 / (1 + item_information(form, theta).sum(axis=0))
-    ability = np.maximum(se**2 - whole, 0) * ~given.all(axis=0) + np.square(se_calibration)
-    implied = filled.sum(axis=0) + right.sum(axis=0) - right[at].sum(axis=0)
-    excess = open_slope**2 * ability + unsure
+    shape = curves(parameters_beta(form), theta)
+    slope = form["a"].to_numpy()[:, None] * shape.derivatives[:, 1]
+    filled = np.where(given, matrix.T, shape.right)
+    unsure = (shape.right * shape.wrong * ~given).sum(axis=0)
+    right, spread, pool_slope = pool.at(theta)
+    ability = np.square(se_calibration)
+    if se is not None:
+        whole = 1 / (1 + item_information(form, theta).sum(axis=0))
+        ability = ability + np.maximum(se**2 - whole, 0) * ~given.all(axis=0)
+    open_slope = pool_slope - (slope * given).sum(axis=0)
+    unit = 100 / pool.n_items
     return FormAnswers(
         (np.ascontiguousarray(filled.T, float),),
         unsure[:, None],
-        (100 / m * implied)[:, None],
-        ((100 / m) ** 2 * excess)[:, None],
-        variance.mean(axis=0),
+        (unit * (filled.sum(axis=0) + right - shape.right.sum(axis=0)))[:, None],
+        (unit**2 * (open_slope**2 * ability + unsure))[:, None],
+        spread,
     )
 
 

@@ -18,7 +18,7 @@ from *other folds*, so that near-duplicates, which no fold divides, do not set t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,11 @@ class Mean:
         """Return the mean at implied scores, shape (n, n_benchmarks), in points."""
         parts = zip(implied.T, self.nodes, self.values, strict=True)
         return self.intercept + sum(np.interp(x, at, value) for x, at, value in parts)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the mean is the implied score itself."""
+        return self.intercept == 0 and np.array_equal(self.nodes, self.values)
 
     def slope(self, implied: np.ndarray) -> np.ndarray:
         """Return its slope along each implied score, shape (n, n_benchmarks)."""
@@ -169,9 +174,9 @@ def fit_process(
     folds: np.ndarray,
     level: float = 0.9,
     optimism: float = 1.0,
-    kernel: Kernel | None = None,
+    like: Process | None = None,
     seed: int = 0,
-) -> tuple[Process, CrossFitted]:
+) -> tuple[Process, CrossFitted | None]:
     """Fit the process to training models, and predict each by those of the other folds.
 
     Parameters
@@ -186,15 +191,21 @@ def fit_process(
         cross-fitted |error| / SD (Lei et al. 2018, JASA 113:1094).
     optimism : float
         Factor of the quantile, for a form whose choice looked at the same scores.
-    kernel : Kernel, optional
-        Of another form of the same size; else chosen by the held-out density.
+    like : Process, optional
+        Of another form of the same size, whose kernel and quantile are taken over; nothing is
+        cross-fitted then.
     seed : int
         Of the draw of models that choose the kernel.
 
     Returns
     -------
     Process, CrossFitted
+        The latter None where nothing is cross-fitted.
     """
+    if like is not None:
+        mean = IDENTITY if like.mean.is_identity else _fit_mean(answers, full_score)
+        fitted = replace(like, mean=mean, answers=answers, full_score=full_score)
+        return fitted, None
     names = np.unique(folds)
     means = {fold: _fit_mean(answers.take(folds != fold), full_score[folds != fold])
              for fold in names}  # fmt: skip
@@ -208,11 +219,10 @@ def fit_process(
     base = _Base(answers, full_score)
 
     def residuals(rows: np.ndarray, near: np.ndarray) -> np.ndarray:
-        """Return the residuals of neighbours from the mean that the fold of a row took no part in."""
+        """Return residuals of neighbours, from the mean fitted without the fold of the row."""
         return held_out[np.searchsorted(names, folds[rows])[:, None], near]
 
-    if kernel is None:
-        kernel = _tune(base, own, folds, residuals, seed)
+    kernel = _tune(base, own, folds, residuals, seed)
     near, distance = nearest(answers, answers, kernel.decay, (folds, folds))
     rows = np.arange(len(folds))
     error, variance = _krige(kernel, base, answers, near, residuals(rows, near))

@@ -14,8 +14,6 @@ from itemwise.readout.interval import with_ends
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
-MAIN_READOUT = "form"
-"""The read-out of a complete short form, which the report judges a selection by."""
 STEP = 0.05
 """Difference of ability over which the slope of a read-out is taken."""
 

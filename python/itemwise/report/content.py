@@ -10,9 +10,9 @@ import pandas as pd
 
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
-from itemwise.forms import MAIN_FORM, WHOLE_POOL
+from itemwise.forms import MAIN_FORM, RANDOM, WHOLE_POOL
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
-from itemwise.readout.tabulated import MAIN_READOUT
+from itemwise.readout.process_tables import PROCESS
 from itemwise.report.conclusions import plausible, spread
 from itemwise.tables.results import optional_result, read_result
 
@@ -31,7 +31,7 @@ class Benchmark:
     select: dict
     reconstructions: pd.DataFrame
     trained: pd.DataFrame
-    features: pd.DataFrame
+    process: dict
     baseline: pd.DataFrame
     cluster: pd.Series
     calibration_share: float | None = None
@@ -41,7 +41,6 @@ class Benchmark:
     search: dict | None = None
     adaptive: pd.DataFrame | None = None
     preselection: dict | None = None
-    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> pd.DataFrame:
@@ -52,7 +51,7 @@ class Benchmark:
     @property
     def test(self) -> pd.DataFrame:
         """Reconstructions of test subjects from the selected form, main read-out."""
-        return self.tested(MAIN_FORM, MAIN_READOUT)
+        return self.tested(MAIN_FORM, PROCESS)
 
     def tested(self, form: str, readout: str) -> pd.DataFrame:
         """Return the reconstructions of test subjects from a form by a read-out."""
@@ -63,7 +62,7 @@ class Benchmark:
     def random_accuracy(self, readout: str) -> pd.DataFrame:
         """Return RMSE, MAE and coverage of test subjects, one row a random form."""
         table = self.reconstructions
-        asked = table["form"].str.startswith("random") & (table["readout"] == readout)
+        asked = table["form"].str.startswith(RANDOM) & (table["readout"] == readout)
         drawn = table[asked & (table["set"] == "test")]
         rows = [accuracy(part) for _, part in drawn.groupby("form")]
         return pd.DataFrame(rows, columns=["rmse", "mae", "coverage"], dtype=float)
@@ -71,7 +70,7 @@ class Benchmark:
     @property
     def detectable(self) -> dict:
         """The smallest difference that the selected form finds, by training models."""
-        own = (self.trained["form"] == MAIN_FORM) & (self.trained["readout"] == MAIN_READOUT)
+        own = (self.trained["form"] == MAIN_FORM) & (self.trained["readout"] == PROCESS)
         return minimum_detectable_difference(
             self.trained[own], optimism=self.select.get("optimism", 1.0)
         )
@@ -116,9 +115,8 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         selection=read("select_items", "selection"),
         select=read("select_items", "record"),
         reconstructions=read_test(run, name),
-        trained=read("fit_readout", "reconstructions"),
-        failed=read("fit_readout", "record").get("left_out", {}),
-        features=read_test(run, name, "features"),
+        trained=read("fit_process", "reconstructions"),
+        process=read("fit_process", "record")["forms"][MAIN_FORM][PROCESS],
         calibration_share=calibration_share(read("score_forms", "abilities")),
         baseline=read("draw_baseline", "baseline"),
         cluster=clusters(read("build_responses", "subjects")),
@@ -166,7 +164,7 @@ def summary(benchmark: Benchmark) -> dict:
     """Return a benchmark's row of the first table."""
     _check_content(benchmark)
     ours = accuracy(benchmark.test)
-    random = benchmark.random_accuracy(MAIN_READOUT)
+    random = benchmark.random_accuracy(PROCESS)
     cluster = benchmark.test_clusters
     test = benchmark.test
     error = test["predicted"] - test["full_score"]
@@ -220,22 +218,24 @@ def left_out(run: Path) -> list[str]:
 
 
 def gains(benchmark: Benchmark) -> list[dict]:
-    """Set selection and read-out apart: RMSE on test subjects of every combination.
+    """Set selection and reconstruction apart: RMSE on test subjects of every combination.
 
-    Rows: what is read out. Columns: the selected form, and random forms of its size
+    Rows: the reconstruction model. Columns: the selected form, and random forms of its size
     (`random`, from `spread`; None where there are none).
     """
-    smooth = benchmark.baseline["rmse"]
-    rows = [_gain("one smooth of the sub-score, as metabench's baseline", None, smooth)]
-    drawn = benchmark.random_accuracy("ability")["rmse"]
-    rows.append(_gain("ability alone", benchmark.tested(MAIN_FORM, "ability"), drawn))
-    alone, drawn = _linear_alone(benchmark)
-    rows.append(_gain("linear predictor alone", alone, drawn))
-    drawn = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
-    rows.append(_gain("linear predictor, ability and sub-score", benchmark.test, drawn))
+    none = pd.Series(dtype=float)
+    of_form = benchmark.tested
+    rows = [
+        _gain("one smooth of the sub-score, as metabench's baseline", None,
+              benchmark.baseline["rmse"]),
+        _gain("smooth of ability alone", of_form(MAIN_FORM, "ability"), none),
+        _gain("smooths of linear predictor, ability and sub-score", of_form(MAIN_FORM, "form"),
+              none),
+        _gain("Gaussian process over the answers", benchmark.test,
+              benchmark.random_accuracy(PROCESS)["rmse"]),
+    ]  # fmt: skip
     if benchmark.joint is not None:
-        none = pd.Series(dtype=float)
-        rows.append(_gain("the same with the other benchmarks", benchmark.joint, none))
+        rows.append(_gain("smooths with the other benchmarks", benchmark.joint, none))
     return rows
 
 
@@ -247,15 +247,6 @@ def _gain(name: str, test: pd.DataFrame | None, random: pd.Series) -> dict:
         "rmse": None if test is None else rmse(test["predicted"], test["full_score"]),
         "random": spread(random) if len(random) else None,
     }
-
-
-def _linear_alone(benchmark: Benchmark) -> tuple[pd.DataFrame, pd.Series]:
-    """Return what the linear predictor alone rebuilds, of the form and of random forms."""
-    test = benchmark.features[benchmark.features["set"] == "test"]
-    test = test.rename(columns={"linear": "predicted"})
-    drawn = test[test["form"].str.startswith("random")].groupby("form")
-    errors = [rmse(part["predicted"], part["full_score"]) for _, part in drawn]
-    return test[test["form"] == MAIN_FORM], pd.Series(errors, dtype=float)
 
 
 def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
@@ -278,6 +269,16 @@ def coverage(benchmark: Benchmark, shown: int = 5) -> list[dict]:
     return [_coverage(name, part) for name, part in parts if len(part)]
 
 
+def by_distance(benchmark: Benchmark) -> list[dict]:
+    """Return error and coverage of training models by how unlike all others they are.
+
+    Rows: quarters, from models that some other answers like to those that none does.
+    """
+    names = ("most like another", "second quarter", "third quarter", "least like any other")
+    rows = benchmark.process["by_distance"]
+    return [{"name": name, **row} for name, row in zip(names, rows, strict=True)]
+
+
 def _coverage(name: str, part: pd.DataFrame) -> dict:
     """Return one row of `coverage`; `low` and `high` are what chance leaves open."""
     found = accuracy(part)
@@ -295,7 +296,7 @@ def _check_content(benchmark: Benchmark) -> None:
             f"benchmark '{benchmark.name}': no test model has a full score; raise config key "
             "'split.test' or add full scores"
         )
-    if benchmark.random_accuracy(MAIN_READOUT).empty and not benchmark.failed:
+    if benchmark.random_accuracy(PROCESS).empty:
         raise UserError(
             f"benchmark '{benchmark.name}': no random forms to compare with; select items with "
             "--random-forms"

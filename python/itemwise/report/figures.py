@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from itemwise import forms
 from itemwise.irt.model import item_information, parameters_beta, probabilities
-from itemwise.readout.tabulated import MAIN_READOUT
+from itemwise.readout.process_tables import PROCESS
 from itemwise.report.content import Benchmark
 
 INK, QUIET, GRID = "#1f2430", "#7b8494", "#e4e7ec"
@@ -92,7 +93,7 @@ def reconstruction(benchmark: Benchmark) -> Figure:
 
 def baseline(benchmark: Benchmark) -> Figure:
     """RMSE of the selected form among the random forms of its size."""
-    random = benchmark.random_accuracy(MAIN_READOUT)["rmse"]
+    random = benchmark.random_accuracy(PROCESS)["rmse"]
     test = benchmark.test
     ours = float(np.sqrt(((test["predicted"] - test["full_score"]) ** 2).mean()))
     with plt.rc_context(STYLE):
@@ -162,7 +163,7 @@ def test_information(benchmark: Benchmark) -> Figure:
         drawn = [
             item_information(parameters.loc[part["item"]], theta).sum(axis=0)
             for name, part in selection.groupby("form")
-            if name.startswith("random")
+            if name.startswith(forms.RANDOM)
         ]
         middle = np.median(drawn, axis=0)
         axes.plot(theta, middle, color=RANDOM, lw=1.6, ls="--", label="random, median")

@@ -19,6 +19,12 @@ GLOSSARY = {
         "The reconstruction model: the regression that turns the answers to a form into a full "
         "score with an interval. It is fitted to training models.",
     ),
+    "process": (
+        "Gaussian process",
+        "A reconstruction model: the score that the calibrated items imply, corrected by the "
+        "full scores of the training models that answer most nearly alike. Its interval is wide "
+        "where there are none.",
+    ),
     "linear-predictor": (
         "linear predictor",
         "A weighted sum of the answers to the form, one weight an item (ridge regression).",

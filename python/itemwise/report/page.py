@@ -14,6 +14,7 @@ from itemwise.report import adaptive, figures
 from itemwise.report.conclusions import conclusions
 from itemwise.report.content import (
     Benchmark,
+    by_distance,
     coverage,
     factor_rows,
     gains,
@@ -163,9 +164,9 @@ def _section(benchmark: Benchmark, row: dict, rules: Sequence[str]) -> dict:
         "selected_more": max(0, len(benchmark.form) - SHOWN_SELECTED),
         "gains": gains(benchmark),
         "coverage": coverage(benchmark),
+        "by_distance": by_distance(benchmark),
         "calibration_share": benchmark.calibration_share,
         "detectable": benchmark.detectable,
-        "failed": benchmark.failed,
         "recovery": recovery(benchmark),
         "figures": {name: figures.data_url(figure) for name, figure in drawn.items()},
     }

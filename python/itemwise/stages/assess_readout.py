@@ -1,7 +1,8 @@
 """Predict the full scores of the test subjects, once, to measure the error of all choices.
 
-Every form, the random ones too, by both read-outs, and the joint ones, as they are
-tabulated for the bank. No stage that selects, searches or fits reads what this one writes.
+Every form, the random ones too, by its Gaussian process; chosen forms by smooths as well, and
+by the joint ones, as they are tabulated for the bank. No stage that selects, searches or fits
+reads what this one writes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pandas as pd
 from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.assessment import FittedForms, assess, assess_jointly
+from itemwise.readout.assessment import FittedForms, assess, assess_jointly, assess_processes
 from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.sets import read_test
 from itemwise.tables.contract import read_table, write_table
@@ -27,6 +28,8 @@ LISTS = {
     "terms": "terms tables",
     "linear": "linear_predictors tables",
     "readout-records": "records of fit_readout",
+    "process-terms": "terms tables of fit_process",
+    "references": "reference tables",
 }
 """Options that take one file a benchmark, in the order of --benchmarks."""
 
@@ -60,6 +63,7 @@ def run(options) -> None:
         check_record(read_record(options.readout_records[place]))
         fitted = read_fitted(options, place)
         features[name] = fitted.features(options.split_set)
+        tables.append(assess_processes(fitted, options.split_set))
         tables.append(assess(fitted, features[name]))
         n_items += int((fitted.selection["form"] == options.form).sum())
     terms, left_out = read_joint_terms(options.joint_terms, options.joint_record)
@@ -89,6 +93,8 @@ def read_fitted(options, place: int) -> FittedForms:
         selection[selection["benchmark"] == name],
         read_table(options.terms[place], "terms"),
         read_table(options.linear[place], "linear_predictors"),
+        read_table(options.process_terms[place], "terms"),
+        read_table(options.references[place], "reference"),
         predicted.scores,
     )
 

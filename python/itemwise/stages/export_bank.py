@@ -1,4 +1,4 @@
-"""Write the portable bank: the calibrated pool, the forms and both read-outs, without R."""
+"""Write the portable bank: the calibrated pool, the forms and how to score by them, without R."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pandas as pd
 from itemwise.bank.bank import write_bank
 from itemwise.cli.options import add_lists, check_lists
 from itemwise.cli.section import add_section
-from itemwise.forms import MAIN_FORM
+from itemwise.forms import MAIN_FORM, RANDOM
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout.accuracy import accuracy, calibration_share
+from itemwise.readout.process_tables import PROCESS
 from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.item_facts import RUN_CONDITIONS
 from itemwise.tables.contract import read_table
@@ -28,6 +29,9 @@ LISTS = {
     "linear": "linear_predictors tables",
     "reconstructions": "reconstructions tables of the training subjects",
     "readout-records": "records of fit_readout",
+    "process-terms": "terms tables of fit_process",
+    "references": "reference tables of fit_process",
+    "process-reconstructions": "reconstructions tables of fit_process",
 }
 """Options that take one value a benchmark, in the order of --benchmarks."""
 
@@ -54,7 +58,10 @@ def run(options) -> None:
         check_record(read_record(path))
     parameters = stacked(options.parameters, "parameters")
     items = stacked(options.items, "items")
-    terms = chosen(stacked(options.terms, "terms"))
+    terms = chosen(stacked(options.terms + options.process_terms, "terms"))
+    reference = chosen(stacked(options.references, "reference"))
+    if not options.share_answers:
+        terms, reference = terms[terms["readout"] != PROCESS], None
     joint, _ = read_joint_terms(options.joint_terms, options.joint_record)
     if joint is not None:
         terms = pd.concat([terms, joint], ignore_index=True)
@@ -64,6 +71,7 @@ def run(options) -> None:
         "selection": chosen(stacked(options.selections, "selection")),
         "terms": terms,
         "linear_predictors": chosen(stacked(options.linear, "linear_predictors")),
+        "reference": reference,
         "cat_calibration": stacked(options.adaptive, "cat_calibration")
         if options.adaptive
         else None,
@@ -84,7 +92,7 @@ def run(options) -> None:
 
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the forms that were chosen, not drawn at random."""
-    return table[~table["form"].str.startswith("random")].reset_index(drop=True)
+    return table[~table["form"].str.startswith(RANDOM)].reset_index(drop=True)
 
 
 def stacked(paths: list[str], table: str) -> pd.DataFrame:
@@ -98,7 +106,9 @@ def describe(place: int, options, assessed: pd.DataFrame) -> dict:
     build = read_record(options.builds[place])
     abilities = read_table(options.form_abilities[place], "abilities")
     fits = abilities.loc[abilities["form"] == MAIN_FORM, "person_fit"]
-    trained = read_table(options.reconstructions[place], "reconstructions")
+    trained = stacked(
+        [options.reconstructions[place], options.process_reconstructions[place]], "reconstructions"
+    )
     tested = assessed[assessed["benchmark"] == options.benchmarks[place]]
     table = pd.concat([trained, tested])
     table = table[table["form"] == MAIN_FORM]
