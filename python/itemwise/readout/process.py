@@ -39,6 +39,8 @@ CHUNK = 256
 """Predictions at once: their systems stay within some ten megabytes."""
 LOG_PRIOR_SD = 1.0
 """Standard deviation of the logarithms of kernel parameters: few models leave them open."""
+TIE_BREAK = 0.03
+"""Distance of implied scores that are a standard deviation apart; below that of one answer."""
 JITTER = 1e-9
 """Least noise, relative to the variance of the scores: duplicates keep systems regular."""
 
@@ -265,9 +267,13 @@ def nearest(
     widths = np.array([block.shape[1] for block in answers.filled])
     scale = np.sqrt(decay / decay.sum() / widths)
 
+    implied = answers.implied.mean(axis=1)
+    unit = TIE_BREAK / max(implied.std(), 1e-9)
+
     def flat(of: FormAnswers) -> np.ndarray:
-        blocks = zip(of.filled, scale, strict=True)
-        return np.hstack([block * weight for block, weight in blocks]).astype(np.float32)
+        blocks = [block * weight for block, weight in zip(of.filled, scale, strict=True)]
+        score = unit * (of.implied.mean(axis=1) - implied.mean())
+        return np.column_stack([*blocks, score]).astype(np.float32)
 
     all_rows, others = flat(targets), flat(answers)
     size = (others**2).sum(axis=1) + (answers.unsure * scale**2).sum(axis=1).astype(np.float32)
@@ -356,21 +362,48 @@ class _Systems:
         )  # fmt: skip
 
     def solve(
-        self, kernel: Kernel, base: _Base, residual: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and variance of the targets' residuals, given those of neighbours."""
+        self, kernel: Kernel, base: _Base, residual: np.ndarray, gradients: bool = False
+    ) -> tuple[np.ndarray, ...]:
+        """Return mean and variance of the targets' residuals, given those of neighbours.
+
+        With `gradients` also their derivatives by the logarithms of variance, noise and decays,
+        each of shape (n_parameters, n_targets).
+        """
         line = base.mean_variance
         among = kernel.variance * np.exp(-np.tensordot(kernel.decay, self.among, axes=1))
-        among += line * (1 + self.t_near[:, :, None] * self.t_near[:, None, :])
-        places = np.arange(among.shape[1])
-        among[:, places, places] += base.noise(kernel, self.shape_near)
         to = kernel.variance * np.exp(-np.tensordot(kernel.decay, self.to, axes=1))
-        to += line * (1 + self.t_near * self.t[:, None])
-        weights = np.linalg.solve(among, to[:, :, None])[:, :, 0]
+        noise_near, noise = base.noise(kernel, self.shape_near), base.noise(kernel, self.shape)
+        matrix = among + line * (1 + self.t_near[:, :, None] * self.t_near[:, None, :])
+        places = np.arange(matrix.shape[1])
+        matrix[:, places, places] += noise_near
+        right = to + line * (1 + self.t_near * self.t[:, None])
         prior = kernel.variance + line * (1 + self.t**2)
-        noise = base.noise(kernel, self.shape)
-        variance = np.maximum(prior - (weights * to).sum(axis=1), 0) + noise
-        return (weights * residual).sum(axis=1), variance
+        solved = np.linalg.solve(matrix, np.stack([right, residual], axis=2))
+        weights, pulled = solved[:, :, 0], solved[:, :, 1]
+        mean = (weights * residual).sum(axis=1)
+        variance = np.maximum(prior - (weights * right).sum(axis=1), 0) + noise
+        if not gradients:
+            return mean, variance
+        # d mean = dk' K^-1 r - w' dK K^-1 r,  d variance = d prior - 2 w' dk + w' dK w + d noise.
+        slopes = [
+            _slopes(weights, pulled, among, to) + np.array([[0.0], [1.0]]) * kernel.variance,
+            np.stack([-(weights * noise_near * pulled).sum(axis=1),
+                      (weights**2 * noise_near).sum(axis=1) + noise]),
+        ]  # fmt: skip
+        for decay, near, far in zip(kernel.decay, self.among, self.to, strict=True):
+            slopes.append(_slopes(weights, pulled, -decay * near * among, -decay * far * to))
+        of_mean, of_variance = np.stack(slopes, axis=1)
+        return mean, variance, of_mean, of_variance
+
+
+def _slopes(
+    weights: np.ndarray, pulled: np.ndarray, among: np.ndarray, to: np.ndarray
+) -> np.ndarray:
+    """Return by how much mean and variance change with the covariances, shape (2, n_targets)."""
+    along = (among @ np.stack([pulled, weights], axis=2)) * weights[:, :, None]
+    along = along.sum(axis=1)
+    return np.stack([(to * pulled).sum(axis=1) - along[:, 0],
+                     along[:, 1] - 2 * (weights * to).sum(axis=1)])  # fmt: skip
 
 
 def _krige(
@@ -432,16 +465,18 @@ def _tune(base: _Base, own: np.ndarray, folds: np.ndarray, residuals, seed: int)
     spread = max(own.var(), 1e-6)
     start = np.array([np.log(spread / 2), np.log(spread / 4), *np.full(n_benchmarks, 1.0)])
 
-    def objective(at: np.ndarray) -> float:
-        kernel, total = Kernel.of(at), 0.0
+    def objective(at: np.ndarray) -> tuple[float, np.ndarray]:
+        kernel = Kernel.of(at)
+        total = ((at - start) ** 2).sum() / (2 * LOG_PRIOR_SD**2)
+        gradient = (at - start) / LOG_PRIOR_SD**2
         for system, residual, true in systems:
-            mean, variance = system.solve(kernel, base, residual)
-            total += (np.log(variance) + (true - mean) ** 2 / variance).sum()
-        return total / 2 + ((at - start) ** 2).sum() / (2 * LOG_PRIOR_SD**2)
+            mean, variance, of_mean, of_variance = system.solve(kernel, base, residual, True)
+            scaled = (true - mean) / variance
+            total += (np.log(variance) + (true - mean) * scaled).sum() / 2
+            gradient += of_variance @ (1 / variance - scaled**2) / 2 - of_mean @ scaled
+        return total, gradient
 
     bounds = [(start[0] - 9, start[0] + 5), (start[1] - 9, start[1] + 4)]
-    best = minimize(
-        objective, start, method="L-BFGS-B", bounds=bounds + [(-4, 6)] * n_benchmarks,
-        options={"maxiter": 30, "ftol": 1e-6},
-    )  # fmt: skip
+    bounds += [(-4, 6)] * n_benchmarks
+    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return Kernel.of(best.x)
