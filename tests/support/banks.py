@@ -50,6 +50,11 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
     for table, out in (("training", "forms"), ("test", "tested")):
         known = ["--responses", path(f"{table}.parquet")]
         stage("score-subjects", folder, name, "parameters", "selection", more=known, out=out)
+    more = ["--benchmark", name, "--abilities", path("forms.parquet")]
+    more += ["--out-terms", path("process-terms.parquet")]
+    more += ["--out-reference", path("reference.parquet")]
+    tables = ("training", "parameters", "selection")
+    stage("fit-process", folder, name, *tables, more=more, out="process")
     command = ["Rscript", "--vanilla", ROOT / "R" / "fit_readout.R", "--benchmark", name]
     command += ["--abilities", path("forms.parquet")]
     for table in ("selection", "training", "parameters"):
@@ -78,7 +83,8 @@ FORMULAS = {
 def assess(made, names) -> None:
     """Predict the test subjects."""
     files = {"test": "test", "parameters": "parameters", "form-abilities": "tested",
-             "selections": "selection", "terms": "terms", "linear": "linear"}  # fmt: skip
+             "selections": "selection", "terms": "terms", "linear": "linear",
+             "process-terms": "process-terms", "references": "reference"}  # fmt: skip
     words = ["assess-readout", "--benchmarks", *names, "--readout-records"]
     words += [made / f"{name}.readout.json" for name in names]
     for option, file in files.items():
@@ -88,7 +94,8 @@ def assess(made, names) -> None:
     assert main([str(word) for word in words]) == 0
 
 
-def export(made, out, names=("one", "two"), **changed) -> int:
+def export(made, out, names=("one", "two"), more=(), **changed) -> int:
+    """Write a bank of the tables of `build`; `changed` are other files for an option."""
     if not (made / "test.parquet").exists():
         assess(made, names)
     files = {
@@ -96,10 +103,12 @@ def export(made, out, names=("one", "two"), **changed) -> int:
         "parameters": "parameters.parquet", "fits": "fit.json",
         "selections": "selection.parquet", "terms": "terms.parquet", "linear": "linear.parquet",
         "reconstructions": "readout.parquet", "readout-records": "readout.json",
+        "process-terms": "process-terms.parquet", "references": "reference.parquet",
+        "process-reconstructions": "process.parquet",
     }  # fmt: skip
     words = ["export-bank", "--benchmarks", *names]
     words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
-    words += ["--source", "made up", "--licence", "none"]
+    words += ["--source", "made up", "--licence", "none", *more]
     for option, file in files.items():
         paths = [str(made / f"{name}.{file}") for name in names]
         words += [f"--{option}", *changed.pop(option, paths)]

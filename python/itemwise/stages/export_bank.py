@@ -60,7 +60,7 @@ def run(options) -> None:
     items = stacked(options.items, "items")
     terms = chosen(stacked(options.terms + options.process_terms, "terms"))
     reference = chosen(stacked(options.references, "reference"))
-    if not options.share_answers:
+    if options.without_answers:
         terms, reference = terms[terms["readout"] != PROCESS], None
     joint, _ = read_joint_terms(options.joint_terms, options.joint_record)
     if joint is not None:

@@ -95,6 +95,13 @@ def folder(made):
     return made / "bank"
 
 
+@pytest.fixture(scope="module")
+def smooth(made):
+    """Return a bank without answers of others: it scores by R's smooths."""
+    assert export(made, made / "smooth", more=["--without-answers"]) == 0
+    return made / "smooth"
+
+
 BY_R = """
 root <- Sys.getenv("ITEMWISE_ROOT")
 source(file.path(root, "R/itemwise/load.R"))
@@ -184,11 +191,11 @@ def test_only_the_assessment_knows_test_subjects(made, folder):
     assert set(card) == {"train", "test"}
 
 
-def test_intervals_hold_the_uncertainty_of_items(made, folder):
+def test_intervals_hold_the_uncertainty_of_items(made, smooth):
     """half^2 = (what the read-out does not know)^2 + (z df/dtheta error)^2."""
-    bought = bank.read_bank(folder)
+    bought = bank.read_bank(smooth)
     assert 0 < bought.card["benchmarks"]["one"]["calibration_error"] < 0.2
-    assert "the uncertainty of the item parameters makes" in (folder / "README.md").read_text()
+    assert "the uncertainty of the item parameters makes" in (smooth / "README.md").read_text()
     responses = read_responses(made / "one.responses.parquet")
     features = bought.features(responses, "one", "A")
     features = features[features["complete"]].reset_index(drop=True)
@@ -215,17 +222,54 @@ def test_intervals_hold_the_uncertainty_of_items(made, folder):
     np.testing.assert_allclose(bare["upper"], plain["upper"])
 
 
-def test_incomplete_forms_go_through_ability(made, folder):
-    bought = bank.read_bank(folder)
+def test_without_answers_incomplete_forms_go_through_ability(made, smooth):
+    bought = bank.read_bank(smooth)
+    assert bought.reference is None
+    assert "process" not in set(bought.terms["readout"])
+    assert not (smooth / "readout" / "reference.parquet").exists()
+    assert "`ability` for incomplete ones" in (smooth / "README.md").read_text()
     table = bought.score(read_responses(made / "one.responses.parquet"))
     complete = table["n_items"] == 12
     assert set(table["readout"][complete]) == {"form"}
     assert set(table["readout"][~complete]) == {"ability"}
     assert (~complete).any()
+
+
+def test_the_process_scores_complete_and_incomplete_forms(made, folder):
+    bought = bank.read_bank(folder)
+    responses = read_responses(made / "one.responses.parquet")
+    table = bought.score(responses)
     assert set(table["benchmark"]) == {"one"}
+    assert set(table["readout"]) == {"process"}
+    assert (table["n_items"] < 12).any()
+    # What assess_readout wrote of the test models is what the bank says of them, but that it
+    # opens intervals of models beyond the calibration's.
+    assessed = read_table(made / "test.parquet", "reconstructions")
+    assessed = assessed[(assessed["benchmark"] == "one") & (assessed["readout"] == "process")]
+    assessed = assessed[assessed["form"] == "A"].set_index("subject")
+    found = table.set_index("subject").loc[assessed.index]
+    np.testing.assert_allclose(found["predicted"], assessed["predicted"], atol=1e-9)
+    inside = found["extrapolated"] == 0
+    assert inside.mean() > 0.8
+    np.testing.assert_allclose(found["lower"][inside], assessed["lower"][inside], atol=1e-9)
+    # No name of a training model goes with the bank.
+    names = set(read_table(made / "one.training.parquet", "training")["subject"])
+    for path in folder.rglob("*.parquet"):
+        for values in pd.read_parquet(path).select_dtypes("object").values.T:
+            assert not names & set(values)
     stranger = Responses(np.array(["m"], object), np.array(["x"], object), np.ones((1, 1), "int8"))
     with pytest.raises(UserError, match="hold no item of form 'A'"):
         bought.score(stranger)
+
+
+def test_a_bank_of_format_1_is_read(made, smooth, tmp_path):
+    old = shutil.copytree(smooth, tmp_path / "old")
+    card = json.loads((old / "bank.json").read_text())
+    (old / "bank.json").write_text(json.dumps({**card, "format_version": 1}))
+    responses = read_responses(made / "one.responses.parquet")
+    pd.testing.assert_frame_equal(
+        bank.read_bank(old).score(responses), bank.read_bank(smooth).score(responses)
+    )
 
 
 def test_a_moved_bank_scores_alike_and_names_no_place(made, folder, tmp_path):
