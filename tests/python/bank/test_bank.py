@@ -255,7 +255,7 @@ def test_the_process_scores_complete_and_incomplete_forms(made, folder):
     # No name of a training model goes with the bank.
     names = set(read_table(made / "one.training.parquet", "training")["subject"])
     for path in folder.rglob("*.parquet"):
-        for values in pd.read_parquet(path).select_dtypes("object").values.T:
+        for values in pd.read_parquet(path).select_dtypes(["object", "string"]).values.T:
             assert not names & set(values)
     stranger = Responses(np.array(["m"], object), np.array(["x"], object), np.ones((1, 1), "int8"))
     with pytest.raises(UserError, match="hold no item of form 'A'"):
