@@ -113,14 +113,14 @@ readout_data <- function(abilities, training) {
     abilities[able, c("subject", "theta", "se")],
     known[!is.na(known$full_score), ]
   )
-  if (nrow(data) < 50) {
+  if (nrow(data) < 20) {
     user_error(
       "form '",
       form,
       "': ",
       nrow(data),
       " training subjects have an ability ",
-      "and a full score; a read-out needs at least 50: add subjects, enlarge ",
+      "and a full score; a read-out needs at least 20: add subjects, enlarge ",
       "the training set, or let subjects that answered fewer items have a ",
       "full score (config key 'coverage')"
     )

@@ -18,7 +18,7 @@ from itemwise.readout.splines import smooth
 
 LENGTHS = (3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 300)
 """Lengths at which tests are looked at; in between, interpolated."""
-FEWEST_TESTS = 50
+FEWEST_TESTS = 20
 NODES = 41
 
 

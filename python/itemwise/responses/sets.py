@@ -19,7 +19,7 @@ from itemwise.errors import UserError, listed
 from itemwise.responses.matrix import Responses, answers, open_wide, write_wide
 from itemwise.tables.contract import arrow_type, check_table, contract
 
-FEWEST_SUBJECTS = 50
+FEWEST_SUBJECTS = 20
 """Training subjects without whom full scores cannot be related to items."""
 
 LOG = logging.getLogger(__name__)
