@@ -62,6 +62,9 @@ def test_tables_keep_the_contract(finished_run):
         "score_test/sums.parquet": "abilities",
         "select_items/sums.parquet": "selection",
         "select_items/sums.information.parquet": "information",
+        "fit_process/sums.parquet": "reconstructions",
+        "fit_process/sums.terms.parquet": "terms",
+        "fit_process/sums.reference.parquet": "reference",
         "fit_readout/sums.parquet": "reconstructions",
         "fit_readout/sums.features.parquet": "features",
         "fit_readout/sums.terms.parquet": "terms",
@@ -196,7 +199,7 @@ def test_rules_that_choose_know_nothing_of_test_models(finished_run):
         assert set(judged["subject"]) <= test
         assert len(judged)
     jobs = jobs_of(finished_run)
-    assert {name for name, *_ in jobs} >= {*JUDGES, "select_items", "fit_readout"}
+    assert {name for name, *_ in jobs} >= {*JUDGES, "select_items", "fit_process", "fit_readout"}
     for name, inputs, _ in jobs:
         if name not in JUDGES:
             assert not any(f"{RESULTS}/{j}/" in path for j in JUDGES for path in inputs), name
@@ -206,7 +209,7 @@ def test_report_says_what_the_tables_say(finished_run):
     results = finished_run.folder / RESULTS
     page = (results / "report.html").read_text(encoding="utf-8")
     table = read_table(results / "assess_readout/test.parquet", "reconstructions")
-    table = table[table["readout"] == "form"]
+    table = table[table["readout"] == "process"]
     assert "predicted the full scores of" in page
     found = accuracy(table[table["form"] == "A"])
     assert (
@@ -248,13 +251,14 @@ def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
         finished_run.folder / RESULTS / "assess_readout/test.parquet", "reconstructions"
     )
     table = table[(table["benchmark"] == "sums") & (table["form"] == "A")]
-    table = table[(table["set"] == "test") & (table["readout"] == "form")]
+    table = table[(table["set"] == "test") & (table["readout"] == "process")]
     assert f"RMSE {accuracy(table)['rmse']:.2f} points" in finished.stdout
     assert f"{len(table)} test models" in finished.stdout
     assert f"The report: {RESULTS}/report.html" in finished.stdout
 
 
-READ_OUT = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
+SMOOTHED = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
+READ_OUT = ["fit_process", *SMOOTHED]
 SCORED = ["score_forms", "score_test"]
 SELECTED = ["search_selection", "select_items", *SCORED, "draw_baseline", *READ_OUT]
 SCREENED = ["screen_items", "check_budget", "fit_irt", "fit_folds", "score_subjects", *SELECTED]

@@ -327,7 +327,7 @@ def test_end_of_a_log_that_says_nothing_is_said(tmp_path):
 
 
 def test_error_on_test_models_leaves_out_the_mean_of_all_benchmarks(tmp_path):
-    errors = {"arc": {"form": {"rmse": 2.34}}, "hella": {"form": {"rmse": 4.0}}}
+    errors = {"arc": {"process": {"rmse": 2.34}}, "hella": {"process": {"rmse": 4.0}}}
     grand = {"grand": {"joint": {"rmse": 9.0}}}
     record = {"n_subjects": 21, "benchmarks": {**errors, **grand}}
     path = write_json(tmp_path / "test.json", record)

@@ -119,8 +119,8 @@ def test_neighbours_are_enough(fitted, monkeypatch):
 
 def test_new_models_are_covered_and_no_worse_than_the_implied_score(fitted):
     new = fitted["new"]
-    found = fitted["process"].predict(fitted["answers"].take(new)).assign(
-        full_score=fitted["y"][new]
+    found = (
+        fitted["process"].predict(fitted["answers"].take(new)).assign(full_score=fitted["y"][new])
     )
     # Binomial error of 400 models and that of a quantile of 200: 2.5 points, twice that.
     assert 0.85 <= accuracy(found)["coverage"] <= 0.95
