@@ -28,9 +28,10 @@ rule write_report:
         time_of("write_report", "report")
     conda:
         "../envs/python.yaml"
+    threads: 4  # sections drawn side by side; Snakemake gives no more than there are
     params:
         run=subpath(output.report, parent=True),
         reference=as_options({"reference": REFERENCE}),
     shell:
         "itemwise write-report --results {params.run:q} --config {input.config:q}"
-        " {params.reference} --out {output.report:q} > {log:q} 2>&1"
+        " {params.reference} --threads {threads} --out {output.report:q} > {log:q} 2>&1"

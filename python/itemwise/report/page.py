@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,9 +31,12 @@ from itemwise.report.glossary import GLOSSARY
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
 from itemwise.tables.results import read_result
+from itemwise.workflow.forks import Failure, raise_failures, run_forked
 
 SHOWN_ITEMS = 15
 """Excluded items and sources listed by name; the files on disk have them all."""
+HELD_OUT = "held-out runs"
+"""Name of their section among those of the benchmarks, which hold no blank."""
 SHOWN_SELECTED = 1000
 """Selected items listed: the page stays small, whatever the size of the form."""
 
@@ -42,6 +46,7 @@ def render(
     config: Mapping,
     reference: Sequence[str] = (),
     beside: Path | None = None,
+    threads: int = 1,
 ) -> str:
     """Return the report of the run in folder `run` as HTML.
 
@@ -54,6 +59,8 @@ def render(
         Benchmarks that the reference engine calibrated too.
     beside : path, optional
         Folder of the report, from which tables are linked; default: that of the run.
+    threads : int
+        Sections that are drawn side by side.
     """
     benchmarks, zoo = config["benchmarks"], config["zoo"]["runs"]
     simulated = [name for name, each in benchmarks.items() if each["sources"] == "simulated"]
@@ -61,6 +68,12 @@ def render(
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
     ]
     rows = [summary(benchmark) for benchmark in loaded]
+    held_out = [name for name, trained in zoo.items() if trained["held_out"]]
+    tasks = {
+        benchmark.name: partial(_section, benchmark, row, config["cat"]["rules"])
+        for benchmark, row in zip(loaded, rows, strict=True)
+    }
+    sections = _drawn({HELD_OUT: partial(section, run, held_out), **tasks}, threads)
     environment = templates()
     environment.filters["number"] = _number
     environment.filters["opening"] = _opening
@@ -78,17 +91,23 @@ def render(
         published=published_rows(run, loaded, config),
         rows=rows,
         conclusions={row["name"]: conclusions(row) for row in rows},
-        sections=[
-            _section(benchmark, row, config["cat"]["rules"])
-            for benchmark, row in zip(loaded, rows, strict=True)
-        ],
+        sections=[sections[name] for name in benchmarks],
         not_compared=not_compared(benchmarks, reference),
         glossary=GLOSSARY,
         simulated=simulated,
         zoo=list(zoo),
-        followed=section(run, [name for name, trained in zoo.items() if trained["held_out"]]),
+        followed=sections[HELD_OUT],
         base="" if beside is None else os.path.relpath(run, beside) + "/",
     )
+
+
+def _drawn(tasks: dict[str, Callable[[], object]], threads: int) -> dict[str, object]:
+    """Make the sections in processes side by side: figures take most of the time."""
+    made, failures = {}, {}
+    for name, ended in run_forked(tasks, threads):
+        (failures if isinstance(ended, Failure) else made)[name] = ended
+    raise_failures(failures, "write-report", "section")
+    return made
 
 
 def not_compared(benchmarks: Mapping, reference: Sequence[str]) -> dict[str, str]:

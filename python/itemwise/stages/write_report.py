@@ -17,7 +17,7 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--reference", nargs="*", default=[], help="benchmarks that mirt calibrated too"
     )
-    add(parser, "out")
+    add(parser, "threads", "out")
 
 
 def run(options) -> None:
@@ -25,4 +25,4 @@ def run(options) -> None:
     run_folder, out = Path(options.results), Path(options.out)
     config = read_resolved(options.config or run_folder / "config.yaml")
     beside = None if out.parent == run_folder else out.parent
-    write_text(render(run_folder, config, options.reference, beside), options.out)
+    write_text(render(run_folder, config, options.reference, beside, options.threads), options.out)
