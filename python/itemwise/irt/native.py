@@ -12,10 +12,11 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
+from itemwise.irt.estimated_prior import estimate_prior
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import item_information, to_table
 from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
-from itemwise.irt.prior import Prior
+from itemwise.irt.prior import Moments, Prior, fixed_moments
 from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal_grid
 from itemwise.irt.record import fit_record
 from itemwise.irt.standard_errors import error_columns
@@ -48,10 +49,12 @@ def fit_native(
     max_iterations: int,
     starts: list[np.ndarray] | None = None,
     progress: Callable | None = None,
+    moments: Moments | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Calibrate items; see `itemwise.irt.fit` for the arguments.
 
-    `starts` replaces the automatic starting values.
+    `starts` replaces the automatic starting values; `moments` are those of the prior, where an
+    earlier fit has estimated them.
     """
     began = time.perf_counter()
     check_memory(responses)
@@ -59,12 +62,15 @@ def fit_native(
     with threadpool_limits(1, user_api="blas"):
         points = quadrature or _first_points(starts[0], responses.items)
         likelihood = MarginalLikelihood(responses.matrix, model, normal_grid(points), threads)
+        known = moments or fixed_moments(prior)
         objective = Objective(
             likelihood,
-            Prior(prior, model, len(responses.items)),
+            Prior(known, model, len(responses.items)),
             common_slope=model == "1PL",
             free=np.ones(starts[0].shape, bool),
         )
+        if prior == "estimated" and known is None:
+            objective, starts = estimate_prior(objective, starts, progress)
         best, iterations = best_of(objective, starts, max_iterations, progress)
         log_likelihood = likelihood.log_likelihood(best.beta)
         fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
@@ -124,12 +130,12 @@ def check_varying(
     Parameters
     ----------
     responses : Responses
-    constant_items : {"drop", "refuse"}
+    constant_items : {"keep", "drop", "refuse"}
 
     Returns
     -------
     responses : Responses
-        Without the constant items.
+        Without the constant items; where they are kept, without those that nobody answered.
     constant : list of str
         The items dropped.
     silent : list of str
@@ -152,9 +158,11 @@ def check_varying(
         )
     if len(constant) == len(responses.items):
         raise UserError("responses: no item has both right and wrong answers; nothing to calibrate")
-    varying = responses.take(items=right & wrong)
+    kept = right | wrong if constant_items == "keep" else right & wrong
+    varying = responses.take(items=kept)
     answered = varying.administered.any(axis=1)
-    return varying.take(subjects=answered), constant, varying.subjects[~answered].tolist()
+    dropped = responses.items[~kept].tolist()
+    return varying.take(subjects=answered), dropped, varying.subjects[~answered].tolist()
 
 
 def best_of(

@@ -65,8 +65,7 @@ class Objective:
     def __call__(self, beta: np.ndarray) -> Evaluation:
         """Return the penalised value, gradient and information."""
         at = self.likelihood.evaluate(beta)
-        information = at.information
-        information[:, range(beta.shape[1]), range(beta.shape[1])] += self.prior.precision
+        information = at.information + self.prior.weights(beta)
         return Evaluation(
             at.log_likelihood + self.prior.log_density(beta),
             (at.gradient + self.prior.gradient(beta)) * self.free,
@@ -245,14 +244,13 @@ def _maximize_items(objective: Objective, beta, counts, damping, steps: int = 3)
     k = beta.shape[1]
 
     def value_at(beta):
-        penalty = -0.5 * (prior.precision * (beta - prior.mean) ** 2).sum(axis=1)
-        return complete_log_likelihood(beta, theta, counts) + penalty
+        return complete_log_likelihood(beta, theta, counts) + prior.log_densities(beta)
 
     value = value_at(beta)
     for _ in range(steps):
         gradient, information = score(beta, theta, counts)
         gradient += prior.gradient(beta)
-        information[:, range(k), range(k)] += prior.precision
+        information += prior.weights(beta)
         diagonal = information[:, range(k), range(k)]
         information[:, range(k), range(k)] = diagonal * (1 + damping[:, None]) + 1e-3
         step = objective.solve(information, gradient)
