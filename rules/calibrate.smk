@@ -181,6 +181,8 @@ rule fit_irt_mirt:
         responses=result("build_responses", "responses"),
         item_table=calibrated_items,
         splits=result("split_subjects", "splits"),
+        # mirt cannot estimate a prior: it takes the native fit's.
+        native_record=result("fit_irt", "record"),
         code=stage_code("fit_irt", "R"),
     output:
         parameters=result("fit_irt", "reference"),
@@ -195,13 +197,13 @@ rule fit_irt_mirt:
         mem_mb=per_attempt(6000),
         runtime=per_attempt(600),
     params:
-        irt=options_of("irt", only=["model", "prior", "quadrature"]),
+        irt=options_of("irt", only=["model", "quadrature"]),
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_irt.R"
         " --responses {input.responses:q}"
         " --items {input.item_table:q} --splits {input.splits:q} {params.irt}"
-        " --allow-unconverged --seed {params.seed}"
+        " --prior-of {input.native_record:q} --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 

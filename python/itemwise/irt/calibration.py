@@ -18,7 +18,6 @@ CONSTANT_ITEMS = ("keep", "drop", "refuse")
 """Items that all subjects answered alike have no estimate without a prior."""
 
 
-
 def fit(
     responses: Responses | pd.DataFrame,
     model: str = "2PL",

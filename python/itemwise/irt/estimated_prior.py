@@ -8,7 +8,8 @@ posterior covariances V_i,
     m = sum_i w_i a_i b_i / sum_i w_i a_i,   S = mean_i w_i [(b_i - m)(b_i - m)' + V_i],
 
 with the weights w_i of t. The second is the step of the EM algorithm for S (Lange, Little &
-Taylor 1989, JASA 84:881) with Laplace's variance; Mislevy 1986 (Psychometrika 51:177) has the
+Taylor 1989, JASA 84:881) with the items integrated out, or
+with Laplace's variance where models are many; Mislevy 1986 (Psychometrika 51:177) has the
 hierarchical model.
 
 Why means are weighted by slopes. Rescaling theta (a -> c a) and moving it (d -> d + t a) leave the
@@ -24,11 +25,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import softmax
 
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.optimize import Objective, expectation_maximization, quasi_newton
 from itemwise.irt.prior import WEAK, Moments, Prior
 from itemwise.irt.quadrature import MIRT_POINTS, normal_grid
+from itemwise.responses.matrix import MISSING
 
 FREEDOM = 5.0
 """Of the t distribution. Slopes of real matrices look normal; a long tail of steep items, as
@@ -43,6 +46,19 @@ LARGEST_MOVE = 0.01
 
 SMALLEST_SD = 0.1
 """Items are never taken to be all alike."""
+
+PSEUDO_ITEMS, PSEUDO_SD = 10, (1.0, 2.0)
+"""So many items of this spread of a and d are added, for benchmarks of few items."""
+
+FEW_SUBJECTS = 200
+"""Up to here an item's posterior is skewed, and its variance is integrated, not Laplace's, which
+would let the spread shrink to nothing."""
+
+POINTS = 7
+"""Quadrature points a dimension."""
+
+EM_STEPS = 15
+"""For the scatter in one round, while theta and the points of the items stay."""
 
 LARGEST_CORRELATION = 0.98
 EM_TOLERANCE = 1e-4
@@ -120,12 +136,60 @@ def item_moments(objective: Objective, beta: np.ndarray) -> Moments:
     else:
         weights = (prior.shares(beta) * beta[:, 0])[:, None]
         mean = (weights * beta[:, :2]).sum(axis=0) / weights.sum()
-    z = beta[:, :2] - mean
-    shares = prior.shares(beta, covariances)[:, None, None]
-    scatter = (shares * (z[:, :, None] * z[:, None, :] + covariances)).mean(axis=0)
+    if beta.shape[1] == 2 and objective.likelihood.n_subjects <= FEW_SUBJECTS:
+        points = _points(objective, beta, covariances)
+        scatter = _integrated_scatter(points, mean, prior)
+    else:
+        z = beta[:, :2] - mean
+        shares = prior.shares(beta, covariances)[:, None, None]
+        scatter = _with_pseudo_items(shares * (z[:, :, None] * z[:, None, :] + covariances))
     if objective.common_slope:
         scatter = np.diag([WEAK.sd[0] ** 2, scatter[1, 1]])
     return _moments(mean, scatter, prior.moments.freedom)
+
+
+def _points(objective: Objective, beta, covariances) -> tuple[np.ndarray, np.ndarray]:
+    """Return points around each item's estimate and the logarithms of likelihood times volume.
+
+    Adaptive Gauss-Hermite quadrature (Liu & Pierce 1994, Biometrika 81:624), with theta at its
+    posterior means: (n_items, points, 2) and (n_items, points).
+    """
+    nodes, weights = np.polynomial.hermite.hermgauss(POINTS)
+    z = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1).reshape(-1, 2)
+    volume = np.log(np.outer(weights, weights).ravel()) + (z**2).sum(axis=1)
+    roots = np.linalg.cholesky(covariances)
+    at = beta[:, None] + np.sqrt(2) * z @ roots.transpose(0, 2, 1)
+    likelihood = objective.likelihood
+    theta = likelihood.posterior(beta) @ likelihood.grid.nodes
+    log_likelihood = np.tile(volume, (len(beta), 1))
+    for subject, row in zip(theta, likelihood.matrix, strict=True):
+        logit = at[:, :, 0] * subject + at[:, :, 1]
+        signed = np.where(row == 1, 1, -1)[:, None] * logit
+        log_likelihood -= np.where(row == MISSING, 0, 1)[:, None] * np.logaddexp(0, -signed)
+    return at, log_likelihood
+
+
+def _integrated_scatter(points, mean: np.ndarray, prior: Prior) -> np.ndarray:
+    """Return the scatter about `mean` at which the EM algorithm stays, items integrated out."""
+    at, log_likelihood = points
+    z = at - mean
+    freedom, scatter = prior.freedom, np.linalg.inv(prior.precision[:2, :2])
+    for _ in range(EM_STEPS):
+        square = np.einsum("ipa,ab,ipb->ip", z, np.linalg.inv(scatter), z)
+        heavy = np.isfinite(freedom)
+        log_prior = -(freedom + 2) / 2 * np.log1p(square / freedom) if heavy else -square / 2
+        posterior = softmax(log_likelihood + log_prior, axis=1)
+        if heavy:
+            posterior = posterior * (freedom + 2) / (freedom + square)
+        items = np.einsum("ip,ipa,ipb->iab", posterior, z, z)
+        scatter = _with_pseudo_items(items)
+    return scatter
+
+
+def _with_pseudo_items(scatters: np.ndarray) -> np.ndarray:
+    """Return the mean scatter of the items and of some wide ones that are imagined."""
+    known = PSEUDO_ITEMS * np.diag(np.square(PSEUDO_SD))
+    return (scatters.sum(axis=0) + known) / (len(scatters) + PSEUDO_ITEMS)
 
 
 def standardized(likelihood: MarginalLikelihood, beta: np.ndarray) -> np.ndarray:
@@ -156,7 +220,9 @@ def _first_moments(beta: np.ndarray, common_slope: bool) -> Moments:
 def _moments(mean, scatter: np.ndarray, freedom: float | None) -> Moments:
     """Return the moments of a mean and a scatter matrix of a and d; g and u have the weak ones."""
     sd = np.maximum(np.sqrt(np.diag(scatter)), SMALLEST_SD)
-    correlation = np.clip(scatter[0, 1] / (sd[0] * sd[1]), -LARGEST_CORRELATION, LARGEST_CORRELATION)
+    correlation = np.clip(
+        scatter[0, 1] / (sd[0] * sd[1]), -LARGEST_CORRELATION, LARGEST_CORRELATION
+    )
     return Moments(
         (*map(float, mean), *WEAK.mean[2:]),
         (*map(float, sd), *WEAK.sd[2:]),

@@ -63,9 +63,7 @@ class Moments:
 def _read_weak() -> Moments:
     with WEAK_FILE.open(encoding="utf-8", newline="") as lines:
         rows = {row["parameter"]: row for row in csv.DictReader(lines)}
-    mean, sd = (
-        tuple(float(rows[name][key]) for name in PARAMETER_NAMES) for key in ("mean", "sd")
-    )
+    mean, sd = (tuple(float(rows[name][key]) for name in PARAMETER_NAMES) for key in ("mean", "sd"))
     return Moments(mean, sd)
 
 

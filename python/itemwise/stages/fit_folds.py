@@ -47,7 +47,7 @@ def run(options) -> None:
             progress=bar.update,
             model=whole["model"],
             prior=whole["prior"],
-            moments=Moments.from_record(whole["prior_values"]),
+            moments=Moments.from_record(whole.get("prior_values")),
             points=whole["quadrature"]["points"],
             threads=options.threads,
         )

@@ -12,7 +12,7 @@ from itemwise.cli.options import add, whole_number
 from itemwise.cli.progress import fit_progress
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
-from itemwise.irt.calibration import fit
+from itemwise.irt.calibration import CONSTANT_ITEMS, fit
 from itemwise.r.stage import run_r_stage
 from itemwise.responses.booklets import warn_of_weak_ties
 from itemwise.responses.inputs import screened_responses, training_responses
@@ -26,9 +26,9 @@ def add_options(parser) -> None:
     add_section(parser, "irt", leave_out=["reference"])
     parser.add_argument(
         "--constant-items",
-        choices=("drop", "refuse"),
-        default="drop",
-        help="items that all subjects answered alike (default: drop, with a notice)",
+        choices=CONSTANT_ITEMS,
+        help="items that all subjects answered alike, which only a prior gives an estimate "
+        "(default: keep with the estimated prior, else drop, with a notice)",
     )
     parser.add_argument(
         "--max-iterations",
@@ -76,7 +76,7 @@ def run(options) -> None:
         raise UserError(
             f"{options.responses}: the {record['model']} fit has not converged "
             f"(largest gradient {record['max_gradient']:.3g} after {record['n_iterations']} "
-            "iterations); raise --max-iterations, choose --prior weak or a smaller model, or "
+            "iterations); raise --max-iterations, choose --prior estimated or a smaller model, or "
             "accept it with config key 'irt.allow_unconverged'"
         )
     if options.record:
