@@ -65,7 +65,7 @@ EM_TOLERANCE = 1e-4
 """Share of the log-likelihood that ends the EM with which models with asymptotes begin."""
 
 ENOUGH_ITEMS = 2000
-"""More items than this are met first by an even sample of them."""
+"""An even sample of about so many tells the scatter, and the first guess at the location."""
 
 
 def estimate_prior(
@@ -91,7 +91,7 @@ def estimate_prior(
     beta = starts[0]
     moments = _first_moments(beta, objective.common_slope)
     if len(beta) > ENOUGH_ITEMS:
-        sample = np.arange(0, len(beta), -(-len(beta) // ENOUGH_ITEMS))
+        sample = _sample(len(beta))
         moments, _ = _renewed(_sampled(objective, sample), beta[sample], moments, progress)
     moments, beta = _renewed(objective, beta, moments, progress)
     return _under(objective, moments), [beta, *starts[1:]]
@@ -109,6 +109,11 @@ def _renewed(objective, beta, moments: Moments, progress) -> tuple[Moments, np.n
         if _move(before, moments) < LARGEST_MOVE:
             break
     return moments, beta
+
+
+def _sample(n_items: int) -> np.ndarray:
+    """Return an even sample of the items, all where they are few."""
+    return np.arange(0, n_items, -(-n_items // ENOUGH_ITEMS))
 
 
 def _sampled(objective: Objective, items: np.ndarray) -> Objective:
@@ -130,26 +135,27 @@ def _under(objective: Objective, moments: Moments) -> Objective:
 def item_moments(objective: Objective, beta: np.ndarray) -> Moments:
     """Return location and scatter of a and d, given estimates and the prior they come from."""
     prior = objective.prior
-    covariances = np.linalg.inv(objective(beta).information)[:, :2, :2]
+    some = _sample(len(beta))
+    covariances = np.linalg.inv(objective(beta).information[some])[:, :2, :2]
     if objective.common_slope:
         mean = np.array([prior.mean[0], beta[:, 1].mean()])
     else:
         weights = (prior.shares(beta) * beta[:, 0])[:, None]
         mean = (weights * beta[:, :2]).sum(axis=0) / weights.sum()
     if beta.shape[1] == 2 and objective.likelihood.n_subjects <= FEW_SUBJECTS:
-        points = _points(objective, beta, covariances)
+        points = _points(objective, beta, some, covariances)
         scatter = _integrated_scatter(points, mean, prior)
     else:
-        z = beta[:, :2] - mean
-        shares = prior.shares(beta, covariances)[:, None, None]
+        z = beta[some, :2] - mean
+        shares = prior.shares(beta[some], covariances)[:, None, None]
         scatter = _with_pseudo_items(shares * (z[:, :, None] * z[:, None, :] + covariances))
     if objective.common_slope:
         scatter = np.diag([WEAK.sd[0] ** 2, scatter[1, 1]])
     return _moments(mean, scatter, prior.moments.freedom)
 
 
-def _points(objective: Objective, beta, covariances) -> tuple[np.ndarray, np.ndarray]:
-    """Return points around each item's estimate and the logarithms of likelihood times volume.
+def _points(objective: Objective, beta, some, covariances) -> tuple[np.ndarray, np.ndarray]:
+    """Return points around the estimates of some items and the logarithms of likelihood times volume.
 
     Adaptive Gauss-Hermite quadrature (Liu & Pierce 1994, Biometrika 81:624), with theta at its
     posterior means: (n_items, points, 2) and (n_items, points).
@@ -158,11 +164,11 @@ def _points(objective: Objective, beta, covariances) -> tuple[np.ndarray, np.nda
     z = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1).reshape(-1, 2)
     volume = np.log(np.outer(weights, weights).ravel()) + (z**2).sum(axis=1)
     roots = np.linalg.cholesky(covariances)
-    at = beta[:, None] + np.sqrt(2) * z @ roots.transpose(0, 2, 1)
+    at = beta[some, None, :2] + np.sqrt(2) * z @ roots.transpose(0, 2, 1)
     likelihood = objective.likelihood
     theta = likelihood.posterior(beta) @ likelihood.grid.nodes
-    log_likelihood = np.tile(volume, (len(beta), 1))
-    for subject, row in zip(theta, likelihood.matrix, strict=True):
+    log_likelihood = np.tile(volume, (len(at), 1))
+    for subject, row in zip(theta, likelihood.matrix[:, some], strict=True):
         logit = at[:, :, 0] * subject + at[:, :, 1]
         signed = np.where(row == 1, 1, -1)[:, None] * logit
         log_likelihood -= np.where(row == MISSING, 0, 1)[:, None] * np.logaddexp(0, -signed)

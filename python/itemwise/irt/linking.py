@@ -118,7 +118,7 @@ def calibrate_new_items(
         held_prior = Prior(fixed_moments(prior), f"{k}PL", len(responses.items))
         objective = Objective(likelihood, held_prior, common_slope=False, free=free)
         for _ in range(ROUNDS):
-            reached, _ = best_of(objective, starts, ITERATIONS)
+            reached, *_ = best_of(objective, starts, ITERATIONS)
             mean, sd, moved = _population(likelihood, reached.beta, mean, sd)
             likelihood.on_grid(normal_grid(ANCHORED_POINTS, mean, sd))
             starts = [reached.beta]

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
 from itemwise.irt.estimated_prior import estimate_prior
+from itemwise.irt.jumps import leap
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import item_information, to_table
 from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
@@ -31,7 +32,10 @@ GRADIENT_TOLERANCE = 0.01
 QUADRATURE_TOLERANCE = 0.1
 """With automatic quadrature, doubling the points moves the log-likelihood by less."""
 
-EM_TOLERANCE = 1e-5
+SAME_END = 0.01
+"""Ends of climbs that differ by fewer nats are the same."""
+
+EM_TOLERANCE = 1e-4
 """EM hands over when an iteration gains less than this share of the log-likelihood."""
 
 BYTES_PER_CELL = 8
@@ -71,7 +75,7 @@ def fit_native(
         )
         if prior == "estimated" and known is None:
             objective, starts = estimate_prior(objective, starts, progress)
-        best, iterations = best_of(objective, starts, max_iterations, progress)
+        best, iterations, ends = best_of(objective, starts, max_iterations, progress)
         log_likelihood = likelihood.log_likelihood(best.beta)
         fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
         while quadrature is None and abs(fine - log_likelihood) >= QUADRATURE_TOLERANCE:
@@ -94,6 +98,7 @@ def fit_native(
         record = fit_record(
             responses, model, prior, points, log_likelihood, fine, best, iterations, objective
         )
+        record["ends_of_starts"] = ends
         record["seconds"] = seconds
         if standard_errors:
             columns, how = error_columns(objective, best.beta)
@@ -167,18 +172,32 @@ def check_varying(
 
 def best_of(
     objective: Objective, starts: list[np.ndarray], max_iterations: int, progress=None
-) -> tuple[Optimum, int]:
-    """Climb from each start; return the highest optimum and the iterations of all."""
-    best, iterations = None, 0
+) -> tuple[Optimum, int, list[float]]:
+    """Climb from each start; return the highest optimum, the iterations and the end of each.
+
+    Models with asymptotes have many maxima. From each start they climb by EM, let their items
+    leap and climb on until no item gains (`itemwise.irt.jumps`).
+    """
+    reached, iterations = [], 0
     for beta in starts:
         if beta.shape[1] > 2:
             beta, used = expectation_maximization(objective, beta, EM_TOLERANCE, max_iterations)
             iterations += used
-        reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
-        iterations += reached.n_iterations
-        if best is None or reached.value > best.value:
-            best = reached
-    return best, iterations
+            beta, _ = leap(objective, beta)
+        end = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
+        iterations += end.n_iterations
+        while beta.shape[1] > 2 and all(end.value > other.value + SAME_END for other in reached):
+            beta, moved = leap(objective, end.beta)
+            if not moved:
+                break
+            higher = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
+            iterations += higher.n_iterations
+            if higher.value <= end.value + SAME_END:
+                break
+            end = higher
+        reached.append(end)
+    best = max(reached, key=lambda end: end.value)
+    return best, iterations, [end.value for end in reached]
 
 
 def _first_points(beta: np.ndarray, items: np.ndarray) -> int:

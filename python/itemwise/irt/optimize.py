@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemwise.irt.likelihood import (
+    Counts,
     Evaluation,
     MarginalLikelihood,
     complete_log_likelihood,
@@ -151,7 +152,8 @@ def expectation_maximization(
         if value - previous < tolerance * abs(value):
             return beta, iteration
         previous = value
-        beta, damping = _maximize_items(objective, beta, counts, damping)
+        nodes = objective.likelihood.grid.nodes
+        beta, damping = maximize_items(objective, beta, nodes, counts, damping)
     return beta, max_iterations
 
 
@@ -238,9 +240,33 @@ def _common_slope_step(information: np.ndarray, gradient: np.ndarray) -> np.ndar
     return np.column_stack([np.full(len(gradient), slope), intercepts])
 
 
-def _maximize_items(objective: Objective, beta, counts, damping, steps: int = 3):
-    """M-step: a few damped Newton steps on each item's expected log-likelihood."""
-    theta, prior = objective.likelihood.grid.nodes, objective.prior
+def maximize_items(
+    objective: Objective,
+    beta: np.ndarray,
+    theta: np.ndarray,
+    counts: Counts,
+    damping: np.ndarray,
+    steps: int = 3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """M-step: a few damped Newton steps on each item's expected log-likelihood.
+
+    Parameters
+    ----------
+    objective : Objective
+    beta : array, shape (n_items, k)
+    theta : array, shape (n_nodes,)
+    counts : Counts
+        At these nodes.
+    damping : array, shape (n_items,)
+        Relative, of each item's Newton step.
+    steps : int
+
+    Returns
+    -------
+    beta, damping
+        As after the last step.
+    """
+    prior = objective.prior
     k = beta.shape[1]
 
     def value_at(beta):
