@@ -155,7 +155,7 @@ def item_moments(objective: Objective, beta: np.ndarray) -> Moments:
 
 
 def _points(objective: Objective, beta, some, covariances) -> tuple[np.ndarray, np.ndarray]:
-    """Return points around the estimates of some items and the logarithms of likelihood times volume.
+    """Return points around the estimates of some items, and log likelihood times volume there.
 
     Adaptive Gauss-Hermite quadrature (Liu & Pierce 1994, Biometrika 81:624), with theta at its
     posterior means: (n_items, points, 2) and (n_items, points).

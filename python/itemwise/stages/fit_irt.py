@@ -6,6 +6,7 @@ likelihood. A fit that has not converged writes nothing unless it is allowed to.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from itemwise.cli.options import add, whole_number
@@ -18,6 +19,9 @@ from itemwise.responses.booklets import warn_of_weak_ties
 from itemwise.responses.inputs import screened_responses, training_responses
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
+
+LOG = logging.getLogger(__name__)
+FEWEST_MODELS = 20
 
 
 def add_options(parser) -> None:
@@ -49,6 +53,7 @@ def run(options) -> None:
     """Calibrate and write."""
     responses = screened_responses(options.responses, options.items)
     responses = training_responses(responses, options.splits)
+    _warn_of_few(len(responses.subjects), options.responses)
     ties = {"weak_ties": warn_of_weak_ties(responses, options.responses)}
     if options.engine == "mirt":
         run_r_stage("fit_irt", options, leave_out=("engine",))
@@ -82,3 +87,16 @@ def run(options) -> None:
     if options.record:
         write_record({**record, **ties}, options.record)
     write_table(table, options.out, "parameters")
+
+
+def _warn_of_few(n_subjects: int, source: str) -> None:
+    """Say how many models are missing, where too few calibrate."""
+    if n_subjects < FEWEST_MODELS:
+        LOG.warning(
+            "%s: %d models calibrate, %d fewer than the %d with which parameters and their errors "
+            "were checked against known truth; slopes then hardly differ from the items' mean",
+            source,
+            n_subjects,
+            FEWEST_MODELS - n_subjects,
+            FEWEST_MODELS,
+        )
