@@ -124,7 +124,7 @@ def write_optimum(rows: list[dict]) -> None:
         "d; logit g ~ N(-1.5, 1.2), logit u ~ N(3, 1.5). With `estimated` the random starts "
         "climb under the fit's own prior.\n\n" + markdown(pd.DataFrame(rows))
     )
-    write_evidence("optimum", "No random start ends higher than the fit", text, "make prove")
+    write_evidence("optimum", "Random starts beside the 3PL and 4PL fit", text, "make prove")
 
 
 def beside_random_starts(path: str, model: str, prior: str) -> dict:
