@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
-from itemwise.irt.estimated_prior import estimate_prior
+from itemwise.irt.estimated_prior import FEW_SUBJECTS, estimate_prior
 from itemwise.irt.jumps import leap
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import item_information, to_table
@@ -37,6 +38,10 @@ SAME_END = 0.01
 
 EM_TOLERANCE = 1e-4
 """EM hands over when an iteration gains less than this share of the log-likelihood."""
+
+FREE_ITERATIONS = 200
+LARGEST_LOGIT = 8.0
+"""Bounds of the climb without prior from whose end one under the prior starts."""
 
 BYTES_PER_CELL = 8
 MEMORY_COPIES = 4
@@ -75,6 +80,8 @@ def fit_native(
         )
         if prior == "estimated" and known is None:
             objective, starts = estimate_prior(objective, starts, progress)
+        if objective.prior.moments and likelihood.k > 2 and likelihood.n_subjects > FEW_SUBJECTS:
+            starts = [*starts, _without_prior(objective, starts[-1])]
         best, iterations, ends = best_of(objective, starts, max_iterations, progress)
         log_likelihood = likelihood.log_likelihood(best.beta)
         fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
@@ -198,6 +205,19 @@ def best_of(
         reached.append(end)
     best = max(reached, key=lambda end: end.value)
     return best, iterations, [end.value for end in reached]
+
+
+def _without_prior(objective: Objective, beta: np.ndarray) -> np.ndarray:
+    """Return where a climb without prior ends, a start that hills under the prior do not hide.
+
+    Asymptotes at their bounds are brought back to where the prior can move them.
+    """
+    n_items, k = beta.shape
+    free = replace(objective, prior=Prior(None, f"{k}PL", n_items))
+    end, *_ = best_of(free, [beta], FREE_ITERATIONS)
+    start = end.beta.copy()
+    start[:, 2:] = np.clip(start[:, 2:], -LARGEST_LOGIT, LARGEST_LOGIT)
+    return start
 
 
 def _first_points(beta: np.ndarray, items: np.ndarray) -> int:
