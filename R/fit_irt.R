@@ -5,7 +5,8 @@
 # fitted by marginal maximum likelihood on equally spaced points on [-6, 6]:
 # 1PL one a for all items, g = 0, u = 1;  2PL g = 0, u = 1;  3PL u = 1.
 # Weak priors: normal on a, d, logit g and logit u; their means and deviations
-# are read from the file weak_prior.csv of the native engine.
+# are read from the file weak_prior.csv of the native engine. --prior-of takes
+# those that a native fit has estimated, as independent normal ones.
 # A fit counts as converged when mirt says so and no derivative of the log
 # posterior exceeds 1 nat; one that does not is written on request only.
 # Several dimensions: exploratory 2PL; a is then sqrt(a1^2 + a2^2 + ...).
@@ -30,6 +31,11 @@ spec <- c(
   section_options(NULL, "seed"),
   list(
     stage_option("record", "output", "JSON record"),
+    stage_option(
+      "prior-of",
+      "file",
+      "record of a native fit whose prior is taken, as far as mirt has it"
+    ),
     stage_option(
       "loadings",
       "output",
@@ -66,6 +72,17 @@ spec <- c(
 opts <- start_stage("fit_irt", spec, "Calibrate items by mirt.")
 check_fit_options(opts)
 technical <- parse_technical(opts$technical)
+prior <- if (is.null(opts$prior_of)) {
+  opts$prior
+} else {
+  prior_of_record(read_record(opts$prior_of))
+}
+if (identical(prior, "estimated")) {
+  user_error(
+    "--prior estimated: mirt cannot estimate a prior; take weak or none, or ",
+    "the prior of a native fit by --prior-of"
+  )
+}
 check_mirt()
 use_threads(opts$threads)
 data <- read_responses(opts$responses) |>
@@ -82,7 +99,7 @@ if (length(data$dropped) > 0) {
 fit <- fit_mirt(
   data$responses,
   opts$model,
-  opts$prior,
+  prior,
   opts$quadrature,
   standard_errors = opts$standard_errors,
   method = opts$method,

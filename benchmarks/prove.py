@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
+from calibration import few_models_priors, optimum
 from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
@@ -252,6 +253,8 @@ PROOFS = {
     "leaderboard": leaderboard,
     "build_scale": build_scale,
     "recovery": recovery,
+    "few_models": few_models_priors,
+    "optimum": optimum,
     "pipeline": pipeline,
     "bank": bank,
     "random_baseline": random_baseline,

@@ -194,6 +194,8 @@ rule fit_irt_mirt:
     # The reference engine on the same data. R fits one item set at a time, slowly.
     input:
         training=calibrated("training"),
+        # mirt cannot estimate a prior: it takes the native fit's.
+        native_record=result("fit_irt", "record"),
         code=stage_code("fit_irt", "R"),
     output:
         parameters=result("fit_irt", "reference"),
@@ -208,12 +210,12 @@ rule fit_irt_mirt:
         mem_mb=per_attempt(6000),
         runtime=per_attempt(600),
     params:
-        irt=options_of("irt", only=["model", "prior", "quadrature"]),
+        irt=options_of("irt", only=["model", "quadrature"]),
         seed=CONFIG["seed"],
     shell:
         f"Rscript --vanilla {R_STAGES}/fit_irt.R"
         " --responses {input.training:q} {params.irt}"
-        " --allow-unconverged --seed {params.seed}"
+        " --prior-of {input.native_record:q} --allow-unconverged --seed {params.seed}"
         " --out {output.parameters:q} --record {output.record:q} > {log:q} 2>&1"
 
 

@@ -70,7 +70,9 @@ gradient_vanished <- 0.1
 #' @param responses Integer matrix, subjects x items: 1, 0 or `NA`; every item
 #'   has right and wrong answers.
 #' @param model `"1PL"` (one slope for all items), `"2PL"`, `"3PL"` or `"4PL"`.
-#' @param prior `"none"` or `"weak"`; `NULL` for what suits the model.
+#' @param prior `"none"` or `"weak"`; `NULL` for what suits the model. A named
+#'   list of mean and standard deviation of `a`, `d`, `g` and `u` for normal
+#'   priors that a fit by the native engine has estimated.
 #' @param quadrature Equally spaced points on `[-6, 6]` a dimension; `NULL` for
 #'   61 in one dimension and what mirt takes in several.
 #' @param standard_errors Whether to add `se_a`, `se_d`, `se_g` and `se_u` from
@@ -110,7 +112,7 @@ fit_mirt <- function(
 ) {
   check_mirt()
   prior <- if (is.null(prior)) default_prior(model) else prior
-  if (dimensions > 1 && (model != "2PL" || prior != "none")) {
+  if (dimensions > 1 && (model != "2PL" || !identical(prior, "none"))) {
     user_error(
       "--dimensions ",
       dimensions,
@@ -275,8 +277,8 @@ mirt_record <- function(
     engine = "mirt",
     version = as.character(utils::packageVersion("mirt")),
     model = model,
-    prior = prior,
-    prior_values = if (prior == "weak") weak_priors(),
+    prior = if (is.list(prior)) "estimated" else prior,
+    prior_values = prior_numbers(prior),
     quadrature = list(points = points, from = -6, to = 6),
     log_likelihood = log_likelihood,
     log_likelihood_fine = at(2 * points - 1),

@@ -43,12 +43,46 @@ free_parameters <- function(model) {
   c("a", "d", "g", "u")[seq_len(max(2, as.integer(substr(model, 1, 1))))]
 }
 
+#' Find the numbers of a prior
+#'
+#' @param prior `"none"`, `"weak"`, or a named list as from [weak_priors()].
+#' @return Such a list; `NULL` for none.
+#' @noRd
+prior_numbers <- function(prior) {
+  if (is.list(prior)) {
+    prior
+  } else if (prior == "weak") {
+    weak_priors()
+  }
+}
+
+#' Take over the prior of a fit by the native engine
+#'
+#' @param record Its record.
+#' @return `"none"`, `"weak"`, or, where the prior was estimated, a list as
+#'   from [weak_priors()]: independent normal priors with the means and standard
+#'   deviations of its t distribution, whose correlation and tails mirt lacks.
+#' @noRd
+prior_of_record <- function(record) {
+  if (record$prior != "estimated") {
+    return(record$prior)
+  }
+  numbers <- lapply(record$prior_values[c("a", "d", "g", "u")], unlist)
+  freedom <- record$prior_values$degrees_of_freedom
+  if (!is.null(freedom)) {
+    for (name in c("a", "d")) {
+      numbers[[name]][2] <- numbers[[name]][2] * sqrt(freedom / (freedom - 2))
+    }
+  }
+  numbers
+}
+
 #' State a model and its priors in the syntax of `mirt::mirt.model()`
 #'
 #' The prior of a slope that all items share counts once.
 #'
 #' @param model `"1PL"`, `"2PL"`, `"3PL"` or `"4PL"`.
-#' @param prior `"none"` or `"weak"`.
+#' @param prior `"none"`, `"weak"`, or a list as from [weak_priors()].
 #' @param n_items Number of items.
 #' @return One string with a line each for the factor, the common slope of the
 #'   1PL, and the priors.
@@ -58,8 +92,8 @@ mirt_syntax <- function(model, prior, n_items) {
   if (model == "1PL") {
     lines <- c(lines, sprintf("CONSTRAIN = (1-%d, a1)", n_items))
   }
-  if (prior == "weak") {
-    priors <- weak_priors()
+  priors <- prior_numbers(prior)
+  if (!is.null(priors)) {
     mirt_names <- c(a = "a1", d = "d", g = "g", u = "u")
     terms <- vapply(
       free_parameters(model),
@@ -82,16 +116,17 @@ mirt_syntax <- function(model, prior, n_items) {
 #' Find the moments of the priors on the columns of beta
 #'
 #' @param beta Matrix from [free_beta()].
-#' @param prior `"none"` or `"weak"`.
+#' @param prior `"none"`, `"weak"`, or a list as from [weak_priors()].
 #' @param model `"1PL"`, `"2PL"`, `"3PL"` or `"4PL"`.
 #' @return List of vectors along the columns: `mean` and `precision`. The one
 #'   prior on the slope of the 1PL is shared out among the items.
 #' @noRd
 prior_moments <- function(beta, prior, model) {
-  if (prior == "none") {
+  priors <- prior_numbers(prior)
+  if (is.null(priors)) {
     return(list(mean = rep(0, ncol(beta)), precision = rep(0, ncol(beta))))
   }
-  moments <- do.call(rbind, weak_priors()[colnames(beta)])
+  moments <- do.call(rbind, priors[colnames(beta)])
   precision <- moments[, 2]^-2
   if (model == "1PL") {
     precision["a"] <- precision["a"] / nrow(beta)
@@ -318,7 +353,7 @@ free_beta <- function(parameters, model) {
 #'
 #' @inheritParams visit_subjects
 #' @inheritParams free_beta
-#' @param prior `"none"` or `"weak"`.
+#' @param prior `"none"`, `"weak"`, or a list as from [weak_priors()].
 #' @param points Number of quadrature points a dimension.
 #' @return Matrix as from [free_beta()], in nats a unit of its parameters; the
 #'   derivative for a common slope is the sum over the items.

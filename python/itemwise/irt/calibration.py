@@ -14,6 +14,8 @@ from itemwise.irt.quadrature import FEWEST_POINTS
 from itemwise.responses.matrix import Responses, from_frame
 
 ENGINES = ("native", "mirt")
+CONSTANT_ITEMS = ("keep", "drop", "refuse")
+"""Items that all subjects answered alike have no estimate without a prior."""
 
 
 def fit(
@@ -23,7 +25,7 @@ def fit(
     engine: str = "native",
     quadrature: int | None = None,
     standard_errors: bool = False,
-    constant_items: str = "drop",
+    constant_items: str | None = None,
     threads: int = 1,
     max_iterations: int = 1000,
     seed: int = 1,
@@ -39,16 +41,20 @@ def fit(
         its index) and one 0/1/null column an item.
     model : {"1PL", "2PL", "3PL", "4PL"}
         The 1PL has one slope for all items.
-    prior : {"none", "weak"}, optional
-        Default: none for 1PL and 2PL, weak for 3PL and 4PL (`itemwise.irt.prior`).
+    prior : {"estimated", "weak", "none"}, optional
+        Of the item parameters: with location and spread from the data
+        (`itemwise.irt.estimated_prior`), wide with fixed ones (`itemwise.irt.prior`), or
+        without. Default: estimated. mirt cannot estimate it and has by default none for 1PL
+        and 2PL, weak for 3PL and 4PL.
     engine : {"native", "mirt"}
     quadrature : int, optional
         Number of equally spaced points on [-6, 6]; 61 is mirt's grid. Default: as many
         as it takes that doubling them moves the log-likelihood by less than 0.1.
     standard_errors : bool
         Whether to add `se_a, se_d, se_g, se_u` from the observed information.
-    constant_items : {"drop", "refuse"}
-        What to do with items that all subjects answered alike.
+    constant_items : {"keep", "drop", "refuse"}, optional
+        What to do with items that all subjects answered alike: a prior gives them an estimate.
+        Default: keep them with the estimated prior, else drop them.
     threads : int
         Worker threads of the native engine; the result does not depend on it.
     max_iterations : int
@@ -75,10 +81,12 @@ def fit(
         mirt failed, crashed, or outran the time limit.
     """
     _check_choice("model", model, MODELS)
-    prior = prior or default_prior(model)
-    _check_choice("prior", prior, PRIORS)
     _check_choice("engine", engine, ENGINES)
-    _check_choice("constant_items", constant_items, ("drop", "refuse"))
+    prior = prior or default_prior(engine, model)
+    _check_choice("prior", prior, PRIORS if engine == "native" else PRIORS[1:])
+    constant_items = constant_items or ("keep" if prior == "estimated" else "drop")
+    choices = CONSTANT_ITEMS if engine == "native" and prior != "none" else CONSTANT_ITEMS[1:]
+    _check_choice("constant_items", constant_items, choices)
     if quadrature is not None and quadrature < FEWEST_POINTS:
         raise UserError(
             f"quadrature: {quadrature} points are too few; take at least {FEWEST_POINTS}"

@@ -16,6 +16,7 @@ from itemwise.errors import UserError
 from itemwise.irt.linking import link_by_items, transform
 from itemwise.irt.model import to_beta
 from itemwise.irt.native import check_varying, fit_native
+from itemwise.irt.prior import Moments
 from itemwise.responses.matrix import Responses
 
 PARAMETERS = ["item", "a", "d", "g", "u"]
@@ -28,6 +29,7 @@ def calibrate_folds(
     reference: pd.DataFrame,
     model: str,
     prior: str,
+    moments: Moments | None = None,
     points: int | None = None,
     threads: int = 1,
     progress: Callable[[], None] = lambda: None,
@@ -48,6 +50,9 @@ def calibrate_folds(
         Table `parameters` of the calibration with everybody. Items that it lacks are left out.
     model, prior : str
         Those of the reference.
+    moments : Moments, optional
+        Of its estimated prior. All folds have the same: these few numbers of all items tell
+        nothing of any one model, and they keep the scale of a fold of few models.
     points : int, optional
         Points of its quadrature.
     threads : int
@@ -57,7 +62,8 @@ def calibrate_folds(
     Returns
     -------
     parameters : data frame
-        Table `fold_parameters`. An item that all others answered alike lacks in its fold.
+        Table `fold_parameters`. Without an
+        estimated prior an item that all others answered alike lacks in its fold.
     records : list of dict
         Of each fold, the fit record.
 
@@ -69,12 +75,21 @@ def calibrate_folds(
     responses = responses.select_items(reference["item"].tolist(), "responses")
     fold = fold_of(responses.subjects, folds)
     reference = reference.set_index("item", drop=False)
+    constant_items = "keep" if prior == "estimated" else "drop"
     tables, records = [], []
     for left_out in np.unique(fold):
-        others, *_ = check_varying(responses.take(subjects=fold != left_out), "drop")
+        others, *_ = check_varying(responses.take(subjects=fold != left_out), constant_items)
         start = to_beta(reference.loc[others.items], model)
         table, record = fit_native(
-            others, model, prior, points, False, threads, MAX_ITERATIONS, [start]
+            others,
+            model,
+            prior,
+            points,
+            False,
+            threads,
+            MAX_ITERATIONS,
+            [start],
+            moments=moments,
         )
         linked = transform(table, link_by_items(reference, table, standard_errors=False))
         tables.append(linked[PARAMETERS].assign(fold=int(left_out)))

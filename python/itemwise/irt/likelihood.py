@@ -32,6 +32,9 @@ BLOCK_CELLS = 120_000
 CHUNK_CELLS = 4_000_000
 """Items times nodes worked on at once: 32 MB an array."""
 
+NEGLIGIBLE = 1e-13
+"""Nodes at which fewer subjects than this are expected add nothing to the moments."""
+
 SPARSE_SHARE = 0.1
 """Up to this share of missing cells they are held as a sparse matrix."""
 
@@ -88,6 +91,7 @@ class MarginalLikelihood:
     def __init__(self, matrix: np.ndarray, model: str, grid: Grid, threads: int = 1):
         self.k = free_columns(model)
         self.threads = threads
+        self.matrix = matrix
         self.n_subjects, self.n_items = matrix.shape
         self.right = (matrix == 1).astype(float)
         self.n_right = self.right.sum(axis=0)
@@ -162,11 +166,12 @@ class MarginalLikelihood:
         log_likelihood, right_theta, total, absent = _sums(
             map_ordered(work, self.blocks, self.threads)
         )
-        powers = np.column_stack([theta**2, theta, np.ones_like(theta)])
+        seen = total > NEGLIGIBLE
+        powers = np.column_stack([theta**2, theta, np.ones_like(theta)])[seen]
 
         def moments(chunk: slice):
-            n = total if absent is None else total - absent[chunk]
-            right = expit(beta[chunk, :1] * theta + beta[chunk, 1:2])
+            n = total[seen] if absent is None else total[seen] - absent[chunk][:, seen]
+            right = expit(beta[chunk, :1] * theta[seen] + beta[chunk, 1:2])
             return (n * right) @ powers[:, 1:], (n * right * (1 - right)) @ powers
 
         parts = map_ordered(moments, self.chunks, self.threads)

@@ -26,7 +26,7 @@ from itemwise.irt.model import (
 )
 from itemwise.irt.native import best_of
 from itemwise.irt.optimize import Objective
-from itemwise.irt.prior import Prior, default_prior
+from itemwise.irt.prior import Prior, fixed_moments
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.starts import starting_values
 from itemwise.responses.matrix import Responses, from_frame
@@ -57,7 +57,7 @@ def calibrate_new_items(
     responses: Responses | pd.DataFrame,
     anchors: pd.DataFrame,
     model: str = "2PL",
-    prior: str | None = None,
+    prior: str = "weak",
     threads: int = 1,
 ) -> tuple[pd.DataFrame, dict]:
     """Calibrate new items on the scale of anchors whose parameters stay fixed.
@@ -74,8 +74,9 @@ def calibrate_new_items(
         Table `parameters` of items already calibrated, of any model.
     model : {"2PL", "3PL", "4PL"}
         Of the new items.
-    prior, threads
-        As in `itemwise.irt.fit`, for the new items.
+    prior : {"weak", "none"}
+        Of the new items; the anchors hold the scale, which a wide prior cannot move.
+    threads : int
 
     Returns
     -------
@@ -114,10 +115,10 @@ def calibrate_new_items(
         grid = normal_grid(ANCHORED_POINTS)
         likelihood = MarginalLikelihood(responses.matrix, f"{k}PL", grid, threads)
         # Held columns have a prior too: a constant, which moves nothing.
-        held_prior = Prior(prior or default_prior(model), f"{k}PL", len(responses.items))
+        held_prior = Prior(fixed_moments(prior), f"{k}PL", len(responses.items))
         objective = Objective(likelihood, held_prior, common_slope=False, free=free)
         for _ in range(ROUNDS):
-            reached, _ = best_of(objective, starts, ITERATIONS)
+            reached, *_ = best_of(objective, starts, ITERATIONS)
             mean, sd, moved = _population(likelihood, reached.beta, mean, sd)
             likelihood.on_grid(normal_grid(ANCHORED_POINTS, mean, sd))
             starts = [reached.beta]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
+from itemwise.irt.estimated_prior import FEW_SUBJECTS, estimate_prior
+from itemwise.irt.jumps import leap
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import item_information, to_table
 from itemwise.irt.optimize import Objective, Optimum, expectation_maximization, quasi_newton
-from itemwise.irt.prior import Prior
+from itemwise.irt.prior import Moments, Prior, fixed_moments
 from itemwise.irt.quadrature import LARGEST_GRID, doubled, enough_points, normal_grid
 from itemwise.irt.record import fit_record
 from itemwise.irt.standard_errors import error_columns
@@ -30,8 +33,15 @@ GRADIENT_TOLERANCE = 0.01
 QUADRATURE_TOLERANCE = 0.1
 """With automatic quadrature, doubling the points moves the log-likelihood by less."""
 
-EM_TOLERANCE = 1e-5
+SAME_END = 0.01
+"""Ends of climbs that differ by fewer nats are the same."""
+
+EM_TOLERANCE = 1e-4
 """EM hands over when an iteration gains less than this share of the log-likelihood."""
+
+FREE_ITERATIONS = 200
+LARGEST_LOGIT = 8.0
+"""Bounds of the climb without prior from whose end one under the prior starts."""
 
 BYTES_PER_CELL = 8
 MEMORY_COPIES = 4
@@ -48,10 +58,12 @@ def fit_native(
     max_iterations: int,
     starts: list[np.ndarray] | None = None,
     progress: Callable | None = None,
+    moments: Moments | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Calibrate items; see `itemwise.irt.fit` for the arguments.
 
-    `starts` replaces the automatic starting values.
+    `starts` replaces the automatic starting values; `moments` are those of the prior, where an
+    earlier fit has estimated them.
     """
     began = time.perf_counter()
     check_memory(responses)
@@ -59,13 +71,18 @@ def fit_native(
     with threadpool_limits(1, user_api="blas"):
         points = quadrature or _first_points(starts[0], responses.items)
         likelihood = MarginalLikelihood(responses.matrix, model, normal_grid(points), threads)
+        known = moments or fixed_moments(prior)
         objective = Objective(
             likelihood,
-            Prior(prior, model, len(responses.items)),
+            Prior(known, model, len(responses.items)),
             common_slope=model == "1PL",
             free=np.ones(starts[0].shape, bool),
         )
-        best, iterations = best_of(objective, starts, max_iterations, progress)
+        if prior == "estimated" and known is None:
+            objective, starts = estimate_prior(objective, starts, progress)
+        if objective.prior.moments and likelihood.k > 2 and likelihood.n_subjects > FEW_SUBJECTS:
+            starts = [*starts, _without_prior(objective, starts[-1])]
+        best, iterations, ends = best_of(objective, starts, max_iterations, progress)
         log_likelihood = likelihood.log_likelihood(best.beta)
         fine = likelihood.on_grid(normal_grid(doubled(points))).log_likelihood(best.beta)
         while quadrature is None and abs(fine - log_likelihood) >= QUADRATURE_TOLERANCE:
@@ -88,6 +105,7 @@ def fit_native(
         record = fit_record(
             responses, model, prior, points, log_likelihood, fine, best, iterations, objective
         )
+        record["ends_of_starts"] = ends
         record["seconds"] = seconds
         if standard_errors:
             columns, how = error_columns(objective, best.beta)
@@ -124,12 +142,12 @@ def check_varying(
     Parameters
     ----------
     responses : Responses
-    constant_items : {"drop", "refuse"}
+    constant_items : {"keep", "drop", "refuse"}
 
     Returns
     -------
     responses : Responses
-        Without the constant items.
+        Without the constant items; where they are kept, without those that nobody answered.
     constant : list of str
         The items dropped.
     silent : list of str
@@ -152,25 +170,54 @@ def check_varying(
         )
     if len(constant) == len(responses.items):
         raise UserError("responses: no item has both right and wrong answers; nothing to calibrate")
-    varying = responses.take(items=right & wrong)
+    kept = right | wrong if constant_items == "keep" else right & wrong
+    varying = responses.take(items=kept)
     answered = varying.administered.any(axis=1)
-    return varying.take(subjects=answered), constant, varying.subjects[~answered].tolist()
+    dropped = responses.items[~kept].tolist()
+    return varying.take(subjects=answered), dropped, varying.subjects[~answered].tolist()
 
 
 def best_of(
     objective: Objective, starts: list[np.ndarray], max_iterations: int, progress=None
-) -> tuple[Optimum, int]:
-    """Climb from each start; return the highest optimum and the iterations of all."""
-    best, iterations = None, 0
+) -> tuple[Optimum, int, list[float]]:
+    """Climb from each start; return the highest optimum, the iterations and the end of each.
+
+    Models with asymptotes have many maxima. From each start they climb by EM, let their items
+    leap and climb on until no item gains (`itemwise.irt.jumps`).
+    """
+    reached, iterations = [], 0
     for beta in starts:
         if beta.shape[1] > 2:
             beta, used = expectation_maximization(objective, beta, EM_TOLERANCE, max_iterations)
             iterations += used
-        reached = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
-        iterations += reached.n_iterations
-        if best is None or reached.value > best.value:
-            best = reached
-    return best, iterations
+            beta, _ = leap(objective, beta)
+        end = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
+        iterations += end.n_iterations
+        while beta.shape[1] > 2 and all(end.value > other.value + SAME_END for other in reached):
+            beta, moved = leap(objective, end.beta)
+            if not moved:
+                break
+            higher = quasi_newton(objective, beta, GRADIENT_TOLERANCE, max_iterations, progress)
+            iterations += higher.n_iterations
+            if higher.value <= end.value + SAME_END:
+                break
+            end = higher
+        reached.append(end)
+    best = max(reached, key=lambda end: end.value)
+    return best, iterations, [end.value for end in reached]
+
+
+def _without_prior(objective: Objective, beta: np.ndarray) -> np.ndarray:
+    """Return where a climb without prior ends, a start that hills under the prior do not hide.
+
+    Asymptotes at their bounds are brought back to where the prior can move them.
+    """
+    n_items, k = beta.shape
+    free = replace(objective, prior=Prior(None, f"{k}PL", n_items))
+    end, *_ = best_of(free, [beta], FREE_ITERATIONS)
+    start = end.beta.copy()
+    start[:, 2:] = np.clip(start[:, 2:], -LARGEST_LOGIT, LARGEST_LOGIT)
+    return start
 
 
 def _first_points(beta: np.ndarray, items: np.ndarray) -> int:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemwise.irt.likelihood import (
+    Counts,
     Evaluation,
     MarginalLikelihood,
     complete_log_likelihood,
@@ -65,8 +66,7 @@ class Objective:
     def __call__(self, beta: np.ndarray) -> Evaluation:
         """Return the penalised value, gradient and information."""
         at = self.likelihood.evaluate(beta)
-        information = at.information
-        information[:, range(beta.shape[1]), range(beta.shape[1])] += self.prior.precision
+        information = at.information + self.prior.weights(beta)
         return Evaluation(
             at.log_likelihood + self.prior.log_density(beta),
             (at.gradient + self.prior.gradient(beta)) * self.free,
@@ -152,7 +152,8 @@ def expectation_maximization(
         if value - previous < tolerance * abs(value):
             return beta, iteration
         previous = value
-        beta, damping = _maximize_items(objective, beta, counts, damping)
+        nodes = objective.likelihood.grid.nodes
+        beta, damping = maximize_items(objective, beta, nodes, counts, damping)
     return beta, max_iterations
 
 
@@ -239,20 +240,43 @@ def _common_slope_step(information: np.ndarray, gradient: np.ndarray) -> np.ndar
     return np.column_stack([np.full(len(gradient), slope), intercepts])
 
 
-def _maximize_items(objective: Objective, beta, counts, damping, steps: int = 3):
-    """M-step: a few damped Newton steps on each item's expected log-likelihood."""
-    theta, prior = objective.likelihood.grid.nodes, objective.prior
+def maximize_items(
+    objective: Objective,
+    beta: np.ndarray,
+    theta: np.ndarray,
+    counts: Counts,
+    damping: np.ndarray,
+    steps: int = 3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """M-step: a few damped Newton steps on each item's expected log-likelihood.
+
+    Parameters
+    ----------
+    objective : Objective
+    beta : array, shape (n_items, k)
+    theta : array, shape (n_nodes,)
+    counts : Counts
+        At these nodes.
+    damping : array, shape (n_items,)
+        Relative, of each item's Newton step.
+    steps : int
+
+    Returns
+    -------
+    beta, damping
+        As after the last step.
+    """
+    prior = objective.prior
     k = beta.shape[1]
 
     def value_at(beta):
-        penalty = -0.5 * (prior.precision * (beta - prior.mean) ** 2).sum(axis=1)
-        return complete_log_likelihood(beta, theta, counts) + penalty
+        return complete_log_likelihood(beta, theta, counts) + prior.log_densities(beta)
 
     value = value_at(beta)
     for _ in range(steps):
         gradient, information = score(beta, theta, counts)
         gradient += prior.gradient(beta)
-        information[:, range(k), range(k)] += prior.precision
+        information += prior.weights(beta)
         diagonal = information[:, range(k), range(k)]
         information[:, range(k), range(k)] = diagonal * (1 + damping[:, None]) + 1e-3
         step = objective.solve(information, gradient)

@@ -7,7 +7,6 @@ from importlib.metadata import version
 import numpy as np
 
 from itemwise.irt.model import asymptotes
-from itemwise.irt.prior import WEAK
 from itemwise.irt.quadrature import LIMIT
 
 STEEP = 8.0
@@ -21,6 +20,7 @@ def fit_record(
     responses, model, prior, points, log_likelihood, fine, optimum, iterations, objective
 ) -> dict:
     """Return the JSON record of a native fit (see the data contract)."""
+    moments = objective.prior.moments
     n_parameters = objective.free.sum()
     if model == "1PL":
         n_parameters = len(optimum.beta) + 1
@@ -30,7 +30,7 @@ def fit_record(
         "version": version("itemwise"),
         "model": model,
         "prior": prior,
-        "prior_values": WEAK if prior == "weak" else None,
+        "prior_values": moments.record() if moments else None,
         "quadrature": {"points": points, "from": -LIMIT, "to": LIMIT},
         "log_likelihood": log_likelihood,
         "log_likelihood_fine": fine,

@@ -78,6 +78,7 @@ def _joint_covariances(objective, beta, posterior, counts) -> np.ndarray:
     joint = np.zeros((n_items, k, n_items, k))
     joint[np.arange(n_items), :, np.arange(n_items)] = information
     joint -= _score_covariance(objective.likelihood, beta, posterior)
+    joint -= _floating(objective, beta)
     movable = _movable(objective, beta, information)
     if objective.common_slope:
         return _common_slope_covariances(joint)
@@ -87,6 +88,24 @@ def _joint_covariances(objective, beta, posterior, counts) -> np.ndarray:
     inverse[np.ix_(free, free)] = _inverse(matrix)
     blocks = inverse.reshape(n_items, k, n_items, k)
     return blocks[np.arange(n_items), :, np.arange(n_items)]
+
+
+def _floating(objective, beta: np.ndarray) -> np.ndarray | float:
+    """Return what an estimated prior does not know of the items' common location and scale.
+
+    It follows them when all are moved (d -> d + a t) or rescaled (a -> c a): along these two
+    directions C its precision W is replaced by W - W C (C' W C)^-1 C' W.
+    """
+    moments = objective.prior.moments
+    if moments is None or not moments.floating:
+        return 0.0
+    together = np.zeros((*beta.shape, 1 if objective.common_slope else 2))
+    together[:, 1, 0] = beta[:, 0]
+    if not objective.common_slope:
+        together[:, 0, 1] = beta[:, 0]
+    pulled = objective.prior.weights(beta) @ together
+    inner = np.einsum("iac,iad->cd", together, pulled)
+    return np.einsum("iac,cd,jbd->iajb", pulled, np.linalg.inv(inner), pulled, optimize=True)
 
 
 def _many_items_covariances(objective, beta, posterior, counts) -> np.ndarray:
@@ -154,17 +173,15 @@ def _movable(objective, beta: np.ndarray, information: np.ndarray) -> np.ndarray
 
 
 def _complete_information(prior, beta: np.ndarray, theta, counts: Counts) -> np.ndarray:
-    """Return E[-H] of the complete data and the prior's precision, (n_items, k, k)."""
+    """Return E[-H] of the complete data and of the prior, (n_items, k, k)."""
     shape = curves(beta, theta)
     right, wrong = counts.right, counts.total - counts.right
     first = right / shape.right**2 + wrong / shape.wrong**2
     second = right / shape.right - wrong / shape.wrong
-    k = beta.shape[1]
     weighted = shape.derivatives * first[:, None]
     information = weighted @ shape.derivatives.transpose(0, 2, 1)
     information -= np.einsum("iabq,iq->iab", curvature(beta, theta), second)
-    information[:, range(k), range(k)] += prior.precision
-    return information
+    return information + prior.curvature(beta)
 
 
 def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np.ndarray:

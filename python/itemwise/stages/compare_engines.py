@@ -26,7 +26,16 @@ def run(options) -> None:
     record = compare_engines(responses, native, reference)
     for name, path in (("native", options.fit), ("reference", options.reference_fit)):
         fit = read_record(path)
-        kept = ("engine", "version", "model", "prior", "converged", "max_gradient", "seconds")
+        kept = (
+            "engine",
+            "version",
+            "model",
+            "prior",
+            "prior_values",
+            "converged",
+            "max_gradient",
+            "seconds",
+        )
         record[name].update({key: fit[key] for key in kept})
         record[name]["points"] = fit["quadrature"]["points"]
     write_record(record, options.out)

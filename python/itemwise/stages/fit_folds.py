@@ -14,6 +14,7 @@ from tqdm import tqdm
 from itemwise.cli.options import add
 from itemwise.errors import listed
 from itemwise.irt.cross_calibration import calibrate_folds
+from itemwise.irt.prior import Moments
 from itemwise.responses.sets import read_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
@@ -44,6 +45,7 @@ def run(options) -> None:
             progress=bar.update,
             model=whole["model"],
             prior=whole["prior"],
+            moments=Moments.from_record(whole.get("prior_values")),
             points=whole["quadrature"]["points"],
             threads=options.threads,
         )

@@ -6,18 +6,22 @@ likelihood. A fit that has not converged writes nothing unless it is allowed to.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from itemwise.cli.options import add, whole_number
 from itemwise.cli.progress import fit_progress
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
-from itemwise.irt.calibration import fit
+from itemwise.irt.calibration import CONSTANT_ITEMS, fit
 from itemwise.r.stage import run_r_stage
 from itemwise.responses.booklets import warn_of_weak_ties
 from itemwise.responses.inputs import answered_responses
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
+
+LOG = logging.getLogger(__name__)
+FEWEST_MODELS = 20
 
 
 def add_options(parser) -> None:
@@ -26,9 +30,9 @@ def add_options(parser) -> None:
     add_section(parser, "irt", leave_out=["reference"])
     parser.add_argument(
         "--constant-items",
-        choices=("drop", "refuse"),
-        default="drop",
-        help="items that all subjects answered alike (default: drop, with a notice)",
+        choices=CONSTANT_ITEMS,
+        help="items that all subjects answered alike, which only a prior gives an estimate "
+        "(default: keep with the estimated prior, else drop, with a notice)",
     )
     parser.add_argument(
         "--max-iterations",
@@ -48,6 +52,7 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Calibrate and write."""
     responses = answered_responses(options.responses)
+    _warn_of_few(len(responses.subjects), options.responses)
     ties = {"weak_ties": warn_of_weak_ties(responses, options.responses)}
     if options.engine == "mirt":
         run_r_stage("fit_irt", options, leave_out=("engine",))
@@ -75,9 +80,22 @@ def run(options) -> None:
         raise UserError(
             f"{options.responses}: the {record['model']} fit has not converged "
             f"(largest gradient {record['max_gradient']:.3g} after {record['n_iterations']} "
-            "iterations); raise --max-iterations, choose --prior weak or a smaller model, or "
+            "iterations); raise --max-iterations, choose --prior estimated or a smaller model, or "
             "accept it with config key 'irt.allow_unconverged'"
         )
     if options.record:
         write_record({**record, **ties}, options.record)
     write_table(table, options.out, "parameters")
+
+
+def _warn_of_few(n_subjects: int, source: str) -> None:
+    """Say how many models are missing, where too few calibrate."""
+    if n_subjects < FEWEST_MODELS:
+        LOG.warning(
+            "%s: %d models calibrate, %d fewer than the %d with which parameters and their errors "
+            "were checked against known truth; slopes then hardly differ from the items' mean",
+            source,
+            n_subjects,
+            FEWEST_MODELS - n_subjects,
+            FEWEST_MODELS,
+        )

@@ -37,7 +37,7 @@ def folds(data) -> pd.Series:
 
 @pytest.fixture(scope="module")
 def whole(data) -> pd.DataFrame:
-    return irt.fit(data, "2PL")[0]
+    return irt.fit(data, "2PL", "none")[0]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_folds_lie_on_the_scale_of_all(data, folds, whole, calibrated):
     assert calibrated["fold"].unique().tolist() == [1, 2, 3, 4, 5]
     for _, part in calibrated.groupby("fold"):
         assert np.abs(curve(part) - curve(whole)).max() < 3
-    unlinked, _ = irt.fit(data.take(subjects=(folds != FOLDS).to_numpy()), "2PL")
+    unlinked, _ = irt.fit(data.take(subjects=(folds != FOLDS).to_numpy()), "2PL", "none")
     assert np.abs(curve(unlinked) - curve(whole)).max() > 6
 
 

@@ -28,7 +28,7 @@ def data():
 
 
 def test_native_never_lies_below_mirt_and_agrees_with_it(data):
-    native, ours = irt.fit(data, "2PL", quadrature=61, standard_errors=True)
+    native, ours = irt.fit(data, "2PL", "none", quadrature=61, standard_errors=True)
     reference, theirs = irt.fit(data, "2PL", engine="mirt", quadrature=61, standard_errors=True)
     assert theirs["engine"] == "mirt"
     assert ours["log_likelihood"] >= theirs["log_likelihood"] - 0.01

@@ -11,7 +11,7 @@ from itemwise.irt import native
 from itemwise.irt.heldout import held_out_log_scores, mask_cells
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import to_beta
-from itemwise.irt.prior import Prior
+from itemwise.irt.prior import WEAK, Prior
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.recovery import Design, draw_parameters
 from itemwise.irt.simulation import simulate_responses
@@ -29,7 +29,7 @@ def simulated(n_subjects=800, n_items=25, model="2PL", missing=0.0, seed=5):
 
 def test_lsat7_2pl_equals_the_estimates_printed_for_mirt():
     # Chalmers 2012, Journal of Statistical Software 48(6), section 4.1.
-    table, record = irt.fit(responses(LSAT7), "2PL", quadrature=61)
+    table, record = irt.fit(responses(LSAT7), "2PL", "none", quadrature=61)
     np.testing.assert_allclose(table["a"], [0.988, 1.081, 1.706, 0.765, 0.736], atol=0.0015)
     np.testing.assert_allclose(table["d"], [1.856, 0.808, 1.804, 0.486, 1.855], atol=0.0015)
     assert record["log_likelihood"] == pytest.approx(-2658.805, abs=0.001)
@@ -38,13 +38,13 @@ def test_lsat7_2pl_equals_the_estimates_printed_for_mirt():
 def test_lsat6_equals_the_estimates_printed_for_ltm():
     # Rizopoulos 2006, Journal of Statistical Software 17(5), sections 4.1 and 4.2;
     # its Rasch model has one discrimination for all items, as ours.
-    table, record = irt.fit(responses(LSAT6), "1PL")
+    table, record = irt.fit(responses(LSAT6), "1PL", "none")
     np.testing.assert_allclose(table["a"], 0.755, atol=0.0005)
     difficulty = -table["d"] / table["a"]
     np.testing.assert_allclose(difficulty, [-3.615, -1.322, -0.318, -1.730, -2.780], atol=0.002)
     assert record["log_likelihood"] == pytest.approx(-2466.938, abs=0.001)
 
-    table, record = irt.fit(responses(LSAT6), "2PL")
+    table, record = irt.fit(responses(LSAT6), "2PL", "none")
     np.testing.assert_allclose(table["a"], [0.825, 0.723, 0.891, 0.689, 0.657], atol=0.001)
     difficulty = -table["d"] / table["a"]
     np.testing.assert_allclose(difficulty, [-3.360, -1.370, -0.280, -1.866, -3.124], atol=0.003)
@@ -98,7 +98,7 @@ def test_no_direction_leads_up_from_the_solution(model):
 def posterior_of(data, table, model):
     beta = to_beta(table, model)
     likelihood = MarginalLikelihood(data.matrix, model, normal_grid(61))
-    return likelihood.log_likelihood(beta) + Prior("weak", model, len(table)).log_density(beta)
+    return likelihood.log_likelihood(beta) + Prior(WEAK, model, len(table)).log_density(beta)
 
 
 def test_recovers_the_truth_with_missing_cells():
@@ -113,9 +113,10 @@ def test_keeps_negative_slopes():
     data, _, _ = simulated()
     flipped = Responses(data.subjects, data.items, data.matrix.copy())
     flipped.matrix[:, 3] = 1 - flipped.matrix[:, 3]
-    plain, _ = irt.fit(data, "2PL")
-    table, record = irt.fit(flipped, "2PL")
+    plain, _ = irt.fit(data, "2PL", "none")
+    table, record = irt.fit(flipped, "2PL", "none")
     assert record["negative_slopes"] == [data.items[3]]
+    assert irt.fit(flipped, "2PL")[1]["negative_slopes"] == [data.items[3]]
     assert table["a"][3] == pytest.approx(-plain["a"][3], abs=1e-3)
 
 
@@ -138,7 +139,7 @@ def test_thousands_of_items_reach_the_same_maximum_from_two_starts():
 
 def test_an_unfinished_climb_is_not_called_converged():
     data, _, _ = simulated()
-    _, record = irt.fit(data, "2PL", max_iterations=1)
+    _, record = irt.fit(data, "2PL", "none", max_iterations=1)
     assert not record["converged"]
     assert record["max_gradient"] > 0.01
 
@@ -151,10 +152,16 @@ def test_thread_count_does_not_change_the_fit():
     assert first["log_likelihood"] == second["log_likelihood"]
 
 
-def test_constant_items_are_dropped_or_refused():
+def test_constant_items_are_kept_dropped_or_refused():
     data, _, _ = simulated()
     data.matrix[:, 7] = 1
-    table, record = irt.fit(data, "2PL")
+    table, record = irt.fit(data, "2PL", standard_errors=True)
+    kept = table[table["item"] == data.items[7]].iloc[0]
+    # Easier than every other item, with an error that says how little is known.
+    assert record["constant_items_dropped"] == []
+    assert kept["d"] == table["d"].max()
+    assert kept["se_d"] > 2 * table["se_d"].median()
+    table, record = irt.fit(data, "2PL", "none")
     assert record["constant_items_dropped"] == [data.items[7]]
     assert data.items[7] not in set(table["item"])
     with pytest.raises(
@@ -174,7 +181,7 @@ def test_subjects_with_constant_items_only_are_left_out():
     data, _, _ = simulated(n_items=5)
     data.matrix[:, 0] = 1
     data.matrix[3, 1:] = -1
-    _, record = irt.fit(data, "2PL")
+    _, record = irt.fit(data, "2PL", "none")
     assert record["silent_subjects_dropped"] == ["subject004"]
     assert record["n_subjects"] == 799
 
@@ -198,7 +205,7 @@ def test_too_little_memory_is_said_before_it_starts(monkeypatch):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("model", "5PL"), ("prior", "strong"), ("engine", "girth"), ("constant_items", "keep")],
+    [("model", "5PL"), ("prior", "strong"), ("engine", "girth"), ("constant_items", "hide")],
 )
 def test_wrong_options_name_the_choices(option, value):
     data, _, _ = simulated(n_subjects=50, n_items=5)

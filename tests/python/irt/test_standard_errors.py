@@ -7,7 +7,7 @@ from itemwise import irt
 from itemwise.irt import standard_errors
 from itemwise.irt.likelihood import MarginalLikelihood
 from itemwise.irt.model import to_beta
-from itemwise.irt.prior import Prior
+from itemwise.irt.prior import WEAK, Prior
 from itemwise.irt.quadrature import normal_grid
 from itemwise.irt.recovery import Design, designs, draw_parameters, recover
 from itemwise.irt.simulation import simulate_responses
@@ -24,7 +24,7 @@ def test_equal_the_inverse_numerical_hessian(model):
     data = simulated(model)
     table, _ = irt.fit(data, model, prior="weak", quadrature=61, standard_errors=True)
     beta = to_beta(table, model)
-    prior = Prior("weak", model, len(table))
+    prior = Prior(WEAK, model, len(table))
     likelihood = MarginalLikelihood(data.matrix, model, normal_grid(61))
     size, step = beta.size, 1e-4
     hessian = np.zeros((size, size))

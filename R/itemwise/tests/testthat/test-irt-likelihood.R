@@ -24,6 +24,30 @@ test_that("the weak priors are those of the native engine's file", {
   )
 })
 
+test_that("mirt takes the prior that the native engine has estimated", {
+  record <- list(
+    prior = "estimated",
+    prior_values = list(
+      a = list(1.5, 0.6),
+      d = list(0.2, 1.2),
+      g = list(-3, 4),
+      u = list(2, 4),
+      correlation_ad = 0.3,
+      degrees_of_freedom = 5
+    )
+  )
+  # The variance of t with f degrees of freedom is f / (f - 2) times its scale.
+  numbers <- prior_of_record(record)
+  expect_equal(numbers$a, c(1.5, 0.6 * sqrt(5 / 3)))
+  expect_equal(numbers$g, c(-3, 4))
+  expect_match(
+    mirt_syntax("2PL", numbers, 5),
+    "(1-5, d, norm, 0.2, 1.549",
+    fixed = TRUE
+  )
+  expect_identical(prior_of_record(list(prior = "none")), "none")
+})
+
 test_that("the log prior by hand is mirt's, with norm on the logits", {
   skip_without_mirt()
   # Before the last cycle, of which mirt's own prior term is, hardly differs.
