@@ -139,6 +139,7 @@ def language_model(options) -> LanguageModel:
         options.batch_size,
         literals(key_values(options.lm_args, "--lm-args")),
         options.trust_remote_code,
+        options.recompute_prefixes,
     )
 
 

@@ -43,6 +43,8 @@ class LanguageModel:
     arguments : dict
         Further arguments of the backend.
     trust_remote_code : bool
+    recompute_prefixes : bool
+        Whether every request is computed anew, as by the bare harness.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LanguageModel:
     batch_size: int = 8
     arguments: dict = field(default_factory=dict)
     trust_remote_code: bool = False
+    recompute_prefixes: bool = False
 
     @property
     def subject(self) -> str:
@@ -102,6 +105,8 @@ class LanguageModel:
                 "local-completions for an OpenAI-compatible server"
             ) from error
         arguments = {"pretrained": self.name, "dtype": self.dtype, **self.arguments}
+        if not self.recompute_prefixes:
+            made, arguments = _with_shared_prefixes(made, self.backend, arguments)
         if self.backend.startswith("local-") or self.backend == "dummy":
             arguments = {"model": self.name, **self.arguments}
         elif self.revision is not None:
@@ -120,6 +125,17 @@ class LanguageModel:
                 f"--lm {self.name}{at}: does not load ({type(error).__name__}: {text}); check the "
                 "path or hub id, --revision, --dtype and --device"
             ) from error
+
+
+def _with_shared_prefixes(made: type, backend: str, arguments: dict) -> tuple[type, dict]:
+    """Return class and arguments of a model that computes common beginnings of prompts once."""
+    if backend == "vllm":
+        return made, {"enable_prefix_caching": True, **arguments}
+    if backend not in ("hf", "huggingface", "hf-auto"):
+        return made, arguments
+    from itemwise.harness.prefix import SharedPrefixes
+
+    return SharedPrefixes, arguments
 
 
 def load_libraries(model: LanguageModel) -> None:

@@ -173,7 +173,8 @@ def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespac
     for option in ("tasks", "lm_args"):
         values = getattr(options, option)
         words += ["--" + option.replace("_", "-"), *values] if values else []
-    words += ["--trust-remote-code"] if options.trust_remote_code else []
+    for option in ("trust_remote_code", "recompute_prefixes"):
+        words += ["--" + option.replace("_", "-")] if getattr(options, option) else []
     parser = ArgumentParser(prog="itemwise adapt-checkpoints", allow_abbrev=False)
     adapt_model.add_options(parser)
     return parser.parse_args(words)

@@ -151,7 +151,7 @@ def one(options, suite: pd.DataFrame, settings: dict) -> None:
     description = LanguageModel(
         options.lm, None if local else options.revision, options.backend, options.dtype,
         options.device, options.batch_size, key_values(options.lm_args, "--lm-args"),
-        options.trust_remote_code,
+        options.trust_remote_code, options.recompute_prefixes,
     )  # fmt: skip
     checkpoint = {
         "model": options.name or LanguageModel(options.lm).subject,
@@ -230,7 +230,9 @@ def command(options, row: dict) -> list[str]:
     for key in LISTS:
         values = getattr(options, key)
         words += ["--" + key.replace("_", "-"), *values] if values else []
-    return words + (["--trust-remote-code"] if options.trust_remote_code else [])
+    for key in ("trust_remote_code", "recompute_prefixes"):
+        words += ["--" + key.replace("_", "-")] if getattr(options, key) else []
+    return words
 
 
 def report(options, n: int, analyses: int, failed: dict[str, dict]) -> None:
