@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pandas as pd
 
@@ -89,13 +90,13 @@ def run(options, suite: Suite | None = None) -> None:
     """Ask, estimate, write; tasks that are built already may be handed in."""
     bank = read_bank(options.bank, options.benchmarks)
     rule = parse_rule(options.rule)
-    clock = Clock()
+    clock, closing = Clock(), ExitStack()
     if options.replay:
         answer, subject, tests, about = replay(options, bank, rule)
     else:
-        answer, subject, tests, about = live(options, bank, rule, clock, suite)
+        answer, subject, tests, about = live(options, bank, rule, clock, closing, suite)
     start = time.perf_counter()
-    with Progress(options.budget, "item", subject) as bar:
+    with closing, Progress(options.budget, "item", subject) as bar:
         trace = run_tests(tests, answer, subject, options.budget, lambda t: show(bar, t))
     seconds = time.perf_counter() - start
     failed = {t.name: t.failed for t in tests if t.failed is not None}
@@ -164,9 +165,12 @@ class Clock:
 
 
 def live(
-    options, bank: Bank, rule: Rule, clock: Clock, suite: Suite | None = None
+    options, bank: Bank, rule: Rule, clock: Clock, closing: ExitStack, suite: Suite | None = None
 ) -> tuple[Answer, str, list[BenchmarkTest], dict]:
-    """Build the tasks, plan the tests, load the model once; answer by asking it."""
+    """Build the tasks, plan the tests, load the model once; answer by asking it.
+
+    `closing` lets others write the ledger when the test is over.
+    """
     from itemwise.harness.evaluate import ask_documents
     from itemwise.harness.ledger import Ledger
 
@@ -183,6 +187,7 @@ def live(
     if not tests:  # the tasks were built before, or a chat template needed the model first
         plan(suite)
     ledger = Ledger(options.ledger, about)
+    closing.callback(ledger.close)
     there = sum(document.key in ledger.answers for document in documents.values())
     if there:
         print(f"notice: {there} answers are in the ledger {ledger.path}; the test goes on from "

@@ -103,6 +103,15 @@ def test_a_bank_asks_its_own_prompts_without_tasks(bank, results, tiny_model, it
     assert "did you mean 'sums'" in done.err
 
 
+def test_tasks_of_one_benchmark_of_two_say_how_to_ask_it_alone(bank, tasks, itemwise, tmp_path):
+    done = itemwise("evaluate-model", "--lm", "org/model", "--bank", bank, "--ledger",
+                    tmp_path / "l", "--tasks", "sums", "--include-path", tasks,
+                    "--out", tmp_path / "x")  # fmt: skip
+    assert done.status == 2
+    assert "hold no item of vocabulary" in done.err
+    assert "--benchmarks sums" in done.err
+
+
 def test_scores_from_the_results(results, bank, itemwise, tmp_path):
     done = itemwise("score-model", "--bank", bank, "--results", results, "--json",
                     tmp_path / "s.json", "--html", tmp_path / "s.html", "--out",
