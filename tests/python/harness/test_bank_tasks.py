@@ -271,7 +271,9 @@ def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwi
     assert replayed.status == 0, replayed.err
     again = read_table(tmp_path / "replay.parquet", "cat_traces").drop(columns="seconds")
     pd.testing.assert_frame_equal(again, live)
-    assert adapt("--record", tmp_path / "r.json").status == 0
+    resumed = adapt("--record", tmp_path / "r.json")
+    assert resumed.status == 0
+    assert "10 answers are in the ledger" in resumed.err
     assert json.loads((tmp_path / "r.json").read_text())["batches"] == 0  # all from the ledger
 
 
