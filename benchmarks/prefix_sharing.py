@@ -137,7 +137,8 @@ def prefix_sharing() -> None:
         else:
             row["largest difference"] = ""
             same = [a == b for a, b in zip(theirs, mine, strict=True)]
-        row["same answers"] = f"{sum(same)} of {len(same)}"
+        chosen = len({args[0] for _, args in asked}) < len(asked) or asked[0][0] != "loglikelihood"
+        row["same answers"] = f"{sum(same)} of {len(same)}" if chosen else "one answer each"
         rows.append(row)
         print(row, flush=True)
     text = (
