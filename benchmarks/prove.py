@@ -28,6 +28,7 @@ from few_models import adaptive_few, calibration_error
 from flow import draw
 from fresh import fresh_clone
 from kills import kills
+from prefix_sharing import prefix_sharing
 from profiling import suite_rows
 from pythia import pythia
 from real_inputs import real_inputs
@@ -269,6 +270,7 @@ PROOFS = {
     "settings_search": settings_search,
     "cat_choices": cat_choices,
     "harness": harness,
+    "prefix_sharing": prefix_sharing,
     "sample_logs": sample_logs,
     "real_inputs": real_inputs,
     "evaluation_kills": evaluation_kills,

@@ -101,6 +101,28 @@ class BenchmarkTest:
         half = np.array([self.score()[1]])
         return bool(stops(self.rule, len(self.asked), theta, se, half, left)[0])
 
+    def missed(self) -> str | None:
+        """Say by how much the test missed the precision that its rule wants, None where it did not.
+
+        A test of the whole form misses nothing, nor one of a rule that also stops otherwise.
+        """
+        rule, wants = self.rule, []
+        other = rule.cut is not None or rule.information is not None
+        if self.failed is not None or not self.asked or self.whole_form() or other:
+            return None
+        se, half = float(self.posterior.se[0]), self.score()[1]
+        if rule.se is not None:
+            wants.append((se, rule.se, f"standard error {se:.2f}, wanted {rule.se:g}"))
+        if rule.points is not None:
+            text = f"half the interval {half:.1f} points, wanted {rule.points:g}"
+            wants.append((half, rule.points, text))
+        if not wants or any(reached <= wanted for reached, wanted, _ in wants):
+            return None
+        why = "the budget" if self.free.any() else "the last item"
+        why = "its greatest length" if len(self.asked) >= rule.max_length else why
+        said = "; ".join(text for *_, text in wants)
+        return f"stopped by {why} after {len(self.asked)} items, short of its precision: {said}"
+
     def next_items(self, at_most: int) -> list[str]:
         """Return the items to ask next."""
         done = len(self.asked)
@@ -360,6 +382,7 @@ def _row(test: BenchmarkTest, subject: str) -> dict:
         "form": test.form,
         "readout": "adaptive",
         "n_items": len(test.asked),
+        "n_right": int((test.posterior.matrix > 0).sum()),
         "theta": theta,
         "se": float(test.posterior.se[0]),
         "level": test.scale.level,

@@ -9,6 +9,8 @@ intervals as `evaluate-model` with `score-model`, and as `adapt-model`.
   have a joint read-out only where each asked the whole form; else their mean stands without
   interval;
 - `theta`: ability with its standard error, by benchmark; normal 95 % interval;
+- `right`: share of right answers to the items asked, by benchmark, Wilson; a chosen or adaptive
+  set of items is no random sample, so that it is not the share of all items;
 - `n` is the number of items asked.
 """
 
@@ -24,7 +26,7 @@ import pandas as pd
 from itemwise.adaptive.live import make_tests, run_tests, scores
 from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.harness_tasks import answer
-from itemwise.analyses.intervals import LEVEL, Estimate, normal
+from itemwise.analyses.intervals import LEVEL, Estimate, normal, proportion
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.bank.bank import Bank, read_bank
 from itemwise.bank.model_scores import (
@@ -35,12 +37,13 @@ from itemwise.bank.model_scores import (
     responses_of,
     score_models,
 )
+from itemwise.bank.questions import check_suite, suite_of
 from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.evaluate import ask_documents, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
-from itemwise.harness.suite import Prompting, Suite, find_tasks
+from itemwise.harness.suite import Prompting, Suite
 from itemwise.readout.features import GRAND
 from itemwise.readout.interval import at_level
 
@@ -54,12 +57,14 @@ class Settings:
     bank : str, optional
         Folder of the bank.
     form : str
+    benchmarks : tuple of str
+        Those of the bank to ask; default: all.
     rule : str, optional
         Adaptive rule, as of `adapt-model`; without it the whole short form.
     budget : int, optional
         Items over all benchmarks, of an adaptive test.
     tasks : tuple of str
-        Harness tasks of the items; default: those that the bank names.
+        Harness tasks of the items; default: the bank's own prompts, else those that it names.
     include_path : str, optional
         Folder with task files.
     shots : int, optional
@@ -67,6 +72,7 @@ class Settings:
 
     bank: str | None = None
     form: str = MAIN_FORM
+    benchmarks: tuple[str, ...] = ()
     rule: str | None = None
     budget: int | None = None
     tasks: tuple[str, ...] = ()
@@ -96,27 +102,24 @@ def check(settings: Settings) -> None:
 
 def ready(settings: Settings) -> None:
     """Refuse to load a model for a bank without the form, or for tasks that are not known."""
-    bank = read_bank(settings.bank)
+    bank = read_bank(settings.bank, settings.benchmarks or ())
     for name in bank.benchmarks:
         bank.form_items(name, settings.form)
-    names, source = task_names(settings, bank)
-    find_tasks(names, settings.include_path, source)
-
-
-def task_names(settings: Settings, bank: Bank) -> tuple[list[str], str | None]:
-    """Return the tasks to build, and the bank where it names them and no setting."""
-    if settings.tasks:
-        return list(settings.tasks), None
-    return bank.task_names(settings.bank, "set 'tasks'"), settings.bank
+    check_suite(bank, settings.bank, _prompting(settings), settings.tasks or (),
+                settings.include_path, "set 'tasks'")  # fmt: skip
 
 
 def load(row, settings: Settings, model: Loaded, folder: Path) -> Data:
     """Read the bank and build the tasks of its items."""
-    bank = read_bank(settings.bank)
-    names, source = task_names(settings, bank)
-    prompting = Prompting(settings.shots, settings.fewshot_seed, settings.chat_template)
-    suite = Suite(names, prompting, model.lm, settings.include_path, bank.tasks, source)
+    bank = read_bank(settings.bank, settings.benchmarks or ())
+    suite = suite_of(bank, settings.bank, _prompting(settings), model.lm, settings.tasks or (),
+                     settings.include_path, remedy="set 'tasks'")  # fmt: skip
     return Data(bank, suite, folder / "ledger")
+
+
+def _prompting(settings: Settings) -> Prompting:
+    """Return how prompts are made where the bank's own are not asked."""
+    return Prompting(settings.shots, settings.fewshot_seed, settings.chat_template)
 
 
 def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
@@ -180,6 +183,8 @@ def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:
     for row in table.itertuples():
         group = "" if row.benchmark == GRAND else row.benchmark
         predicted[group] = Estimate(row.predicted, *brought.loc[row.Index], row.n_items)
+        if not pd.isna(row.n_right):
+            rows.append(proportion(row.n_right, row.n_items).row("right", group, seed))
         if not pd.isna(row.theta):
             rows.append(normal(row.theta, row.se, row.n_items).row("theta", group, seed))
     if "" not in predicted:

@@ -31,6 +31,8 @@ from itemwise.analyses.intervals import Estimate, average, mean, proportion, sha
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.analyses.toxic_completions import completion_units
 
+ONE_DOMAIN = "all"
+"""The domain of groups of which a file names none."""
 POLAR = 0.05
 """VADER's bound between neutral and polar."""
 
@@ -42,7 +44,8 @@ class Settings:
     Attributes
     ----------
     data : str, optional
-        Local file: `domain`, `category` (the group), `prompts` (a list) or `prompt`.
+        Local file: `category` or `group`, `prompts` (a list) or `prompt`, and optionally
+        `domain`.
     limit : int, optional
         Prompts of each group, drawn by `seed`.
     repeats, temperature, top_p, length
@@ -67,7 +70,10 @@ class Settings:
 def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
     """Return one row a prompt: `domain`, `group`, `prompt`."""
     frame = data_sets.load(row.task, settings.data)
-    frame = frame.assign(prompt=frame["prompts"].map(list)).explode("prompt")
+    if "domain" not in frame:
+        frame = frame.assign(domain=ONE_DOMAIN)
+    lists = [[given] if isinstance(given, str) else list(given) for given in frame["prompts"]]
+    frame = frame.assign(prompt=lists).explode("prompt")
     frame = frame.rename(columns={"category": "group"})[["domain", "group", "prompt"]]
     parts = [data_sets.draw(part, settings.limit, settings.seed)
              for _, part in frame.groupby(["domain", "group"])]  # fmt: skip

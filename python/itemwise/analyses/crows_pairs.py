@@ -75,5 +75,6 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
         ]
     rows.append(average(shares).row("pct_stereotype_macro"))
     units = pd.DataFrame({"unit": np.arange(n).astype(str), "group": category,
-                          "metric": "likelihood_difference", "value": difference})  # fmt: skip
+                          "metric": "likelihood_difference", "value": difference,
+                          "text": data["sent_more"] + "\n" + data["sent_less"]})  # fmt: skip
     return Measured(rows, units)

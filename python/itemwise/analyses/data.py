@@ -26,7 +26,7 @@ class DataSet:
     split : str, optional
         Default: all splits, their names in the column `split`.
     columns : tuple of str
-        Columns that a row must have.
+        Columns that a row must have; `a|b` where files call `a` also `b`.
     files : str, optional
         Address of the files.
     """
@@ -46,9 +46,9 @@ DATA_SETS = {
                            ("sent_more", "sent_less", "bias_type"), "english", "test"),
     "texts": DataSet("Salesforce/wikitext", ("text",), "wikitext-2-raw-v1", "test"),
     "training_chunks": DataSet("LLM360/AmberDatasets", ("token_ids",)),
-    "toxigen": DataSet("toxigen/toxigen-data", ("text", "split"), "prompts", None),
-    "real_toxicity_prompts": DataSet("allenai/real-toxicity-prompts", ("prompt",)),
-    "bold": DataSet("AlexaAI/bold", ("domain", "category", "prompts")),
+    "toxigen": DataSet("toxigen/toxigen-data", ("prompt|text",), "prompts", None),
+    "real_toxicity_prompts": DataSet("allenai/real-toxicity-prompts", ("prompt|text",)),
+    "bold": DataSet("AlexaAI/bold", ("category|group", "prompts|prompt")),
     "sbf": DataSet("allenai/social_bias_frames", ("post", "offensiveYN"), None, "test"),
     "dynahate": DataSet("aps/dynahate", ("text", "label")),
     "toxigen_annotated": DataSet("toxigen/toxigen-data", ("text", "toxicity_human"), "annotated"),
@@ -77,12 +77,19 @@ def load(task: str, file: str | None = None) -> pd.DataFrame:
     known = DATA_SETS[task]
     frame = read_file(file, task) if file else _from_hub(task, known)
     source = file or known.files or known.path
-    lacking = [name for name in known.columns if name not in frame]
+    lacking = []
+    for names in (column.split("|") for column in known.columns):
+        there = [name for name in names if name in frame]
+        if there:
+            frame = frame.rename(columns={there[0]: names[0]})
+        else:
+            lacking.append(" or ".join(map(repr, names)))
     if lacking:
+        needed = [" or ".join(map(repr, column.split("|"))) for column in known.columns]
         raise UserError(
-            f"{source}: lacks the column {listed(map(repr, lacking))}; it has "
+            f"{source}: lacks the column {listed(lacking)}; it has "
             f"{listed(map(repr, frame.columns))}, and a row of the data set '{task}' needs "
-            f"{listed(map(repr, known.columns))} (docs/analyses.md)"
+            f"{listed(needed)} (docs/analyses.md)"
         )
     if frame.empty:
         raise UserError(f"{source}: data set '{task}' has no rows; give a file that has some")
@@ -156,7 +163,8 @@ def _reachable(task: str, known: DataSet):
         raise kind(
             f"data set '{known.files or known.path}' of '{task}' cannot be loaded "
             f"({type(error).__name__}: {text}); check the network and the access rights, or give "
-            f"a local .jsonl, .csv or .parquet file with the columns {', '.join(known.columns)} "
+            f"a local .jsonl, .csv or .parquet file with the columns "
+            f"{', '.join(column.partition('|')[0] for column in known.columns)} "
             "by the setting 'data' (--set NAME.data=FILE, or config key 'profile.settings')"
         ) from error
 

@@ -81,9 +81,15 @@ def complete(
     length: int,
     sampling: Sampling = GREEDY,
     repeats: int = 1,
+    as_is: bool = False,
 ) -> list[list[str]]:
-    """Return `repeats` completions of every prompt, as texts without the prompt."""
-    tokens = [model.encode(prompt) for prompt in prompts]
+    """Return `repeats` completions of every prompt, as texts without the prompt.
+
+    Spaces at the end of a prompt are taken off, unless a chat template put them there
+    (`as_is`): tokenizers join a space to the word that follows, so that after a space of its
+    own a model goes on with what never had one, such as digits.
+    """
+    tokens = [model.encode(prompt if as_is else prompt.rstrip(" ")) for prompt in prompts]
     texts: list[list[str]] = [[] for _ in prompts]
     for repeat in range(repeats):
         for place, made in enumerate(generate(model, tokens, length, sampling, repeat)):

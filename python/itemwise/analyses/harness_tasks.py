@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from itemwise.analyses.data import draw
 from itemwise.analyses.intervals import Estimate, average, mean, proportion
@@ -24,6 +23,8 @@ from itemwise.analyses.model import Loaded, Measured
 from itemwise.harness.evaluate import evaluate, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import check_context, provenance
+from itemwise.harness.names import metric_name
+from itemwise.harness.progress import Progress
 from itemwise.harness.suite import Document, Prompting, Suite
 
 
@@ -100,14 +101,15 @@ def measure(model: Loaded, data: Data, settings: Settings) -> Measured:
         ledger.close()
     rows = []
     for (metric, filter_name), part in table.groupby(["metric", "filter"]):
-        name = metric if filter_name == "none" else f"{metric} ({filter_name})"
-        rows += task_rows(name, part, settings.seed if settings.limit else None)
+        seed = settings.seed if settings.limit else None
+        rows += task_rows(metric_name(metric, filter_name), part, seed)
     return Measured(rows)
 
 
 def answer(model: Loaded, suite: Suite, documents: list[Document], ledger: Ledger) -> None:
     """Ask documents, and show on a terminal how far it is."""
-    with tqdm(total=len(documents), unit="item", leave=False, disable=None) as bar:
+    title = ", ".join(sorted({document.benchmark for document in documents}))
+    with Progress(len(documents), "item", title, leave=False) as bar:
         evaluate(model.lm, suite, documents, ledger, progress=bar.update,
                  notice=lambda message: print(f"notice: {message}", file=sys.stderr))  # fmt: skip
 

@@ -164,7 +164,9 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings, ask=None) -> 
         "text": table["answer"],
     })  # fmt: skip
     verdicts = units.assign(metric="verdict", text=table["verdict"])
-    return Measured(rows, pd.concat([units, verdicts], ignore_index=True))
+    invalid = int(table["score"].isna().sum())
+    notes = [f"{invalid} of {len(table)} verdicts of the judge are invalid"] if invalid else []
+    return Measured(rows, pd.concat([units, verdicts], ignore_index=True), notes)
 
 
 def converse(model: Loaded, turns: list[list[str]], settings: Settings) -> list[list[str]]:
@@ -175,7 +177,8 @@ def converse(model: Loaded, turns: list[list[str]], settings: Settings) -> list[
         prompts = [prompt(model, turns[p], answers[p], settings.chat_template) for p in places]
         length = min(settings.length, model.context // 2)
         sampling = Sampling(settings.temperature, 1.0, settings.seed + number)
-        for place, made in zip(places, complete(model, prompts, length, sampling), strict=True):
+        made_of = complete(model, prompts, length, sampling, as_is=settings.chat_template)
+        for place, made in zip(places, made_of, strict=True):
             answers[place].append(made[0].split(f"\n{USER}")[0].strip())
     return answers
 

@@ -46,8 +46,11 @@ Explain in two or three sentences. Then end with a line of exactly one of these 
 VERDICT: A
 VERDICT: B
 VERDICT: TIE"""
-SCORE = re.compile(r"^\W*SCORE\W*:\W*(\d+(?:\.\d+)?)\s*(?:/\s*10)?\W*$", re.I | re.M)
-VERDICT = re.compile(r"^\W*VERDICT\W*:\W*(A|B|TIE)\W*$", re.I | re.M)
+SCORE = re.compile(r"\W*SCORE\W*:\W*(\d+(?:\.\d+)?)\s*(?:/\s*10)?\W*", re.I)
+VERDICT = re.compile(r"\W*VERDICT\W*:\W*(A|B|TIE)\W*", re.I)
+ASKED_FOR = re.compile(r"with a line of exactly (?:this form|one of these forms):?", re.I)
+"""What stands before the forms of a verdict in our questions, and in an echo of them."""
+FORMS = ("SCORE: <number>", "VERDICT: A", "VERDICT: B", "VERDICT: TIE")
 LONGEST = 512
 """Tokens that a judge may write."""
 TIMEOUT = 120
@@ -74,9 +77,9 @@ def parse_score(text: str) -> float | None:
     """Return the score from 1 to 10, None where the verdict is invalid.
 
     Invalid: no line `SCORE: <number>`, several that contradict each other, or a number
-    outside 1 to 10.
+    outside 1 to 10. What repeats the question is not read.
     """
-    found = {float(number) for number in SCORE.findall(text)}
+    found = {float(number) for number in _given(SCORE, text)}
     if len(found) != 1:
         return None
     score = found.pop()
@@ -85,8 +88,23 @@ def parse_score(text: str) -> float | None:
 
 def parse_verdict(text: str) -> str | None:
     """Return `A`, `B` or `TIE`, None where there is no such line or they contradict."""
-    found = {verdict.upper() for verdict in VERDICT.findall(text)}
+    found = {verdict.upper() for verdict in _given(VERDICT, text)}
     return found.pop() if len(found) == 1 else None
+
+
+def _given(form: re.Pattern, text: str) -> list[str]:
+    """Return what the judge put into the form, in words of its own.
+
+    An echo of the question ends with the forms that we showed: what stands before them, and
+    they themselves, are ours.
+    """
+    echoes = [found.end() for found in ASKED_FOR.finditer(text)]
+    lines = [line.strip() for line in text[echoes[-1] if echoes else 0 :].splitlines()]
+    lines = [line for line in lines if line]
+    ours = list(FORMS) if echoes else []
+    while lines and lines[0] in ours:
+        ours.remove(lines.pop(0))
+    return [found.group(1) for line in lines if (found := form.fullmatch(line))]
 
 
 def combine(straight: str | None, swapped: str | None) -> str | None:
@@ -137,7 +155,8 @@ def _local(name: str, device: str, dtype: str) -> Ask:
                 for question in questions
             ]  # fmt: skip
         length = min(LONGEST, model.context // 2)
-        return [made[0] for made in complete(model, asked, length)]
+        templated = bool(model.tokenizer.chat_template)
+        return [made[0] for made in complete(model, asked, length, as_is=templated)]
 
     return ask
 

@@ -8,10 +8,11 @@ a training sequence S, prompted with its first k tokens, and the greedy continua
 - `full_match` = share of sequences with score 1 (k-extractable), Wilson;
 - `..._excess` = seen sequences less those of chunks that come later in training: what is
   matched because the text is common is matched in both; Newcombe's interval;
-- by chunk of the data. Generations that end early are filled up with a token that matches
-  nothing.
+- by chunk of the data, and by source where it is known. Generations that end early are filled
+  up with a token that matches nothing.
 
-Over all sequences those count that the checkpoint has seen, where that is known.
+Over all sequences those count that the checkpoint has seen, where that is known; a checkpoint
+that has seen none has no value there.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from itemwise.analyses import data as data_sets
 from itemwise.analyses.generation import generate
 from itemwise.analyses.intervals import Estimate, difference, proportion, share
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.errors import UserError
+from itemwise.errors import UserError, listed
 
+METRICS = ("full_match", "token_match")
 NOTHING = -1
 """Fills up generations that ended early; no token has this number."""
 
@@ -43,8 +45,9 @@ class Settings:
     Attributes
     ----------
     data : str, optional
-        Local file with `token_ids` or `text`, and optionally `chunk` and `seen_at` (training
-        tokens after which the sequence had been seen).
+        Local file with `token_ids`, `text`, or `prompt` and `continuation` (both texts, or both
+        lists of token ids), and optionally `chunk`, `source` and `seen_at` (training tokens
+        after which the sequence had been seen).
     chunks : tuple of int
         Chunks of the hub's data set to take.
     tokens_per_chunk : float, optional
@@ -67,12 +70,7 @@ class Settings:
 def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
     """Return sequences with `token_ids`, `chunk` and, where known, `seen_at`."""
     if settings.data:
-        frame = data_sets.read_file(settings.data, row.task)
-        if "token_ids" not in frame and "text" in frame:
-            tokens = [model.encode(text, cut_later=True) for text in frame["text"]]
-            frame = frame.assign(token_ids=tokens)
-        if "token_ids" not in frame:
-            raise UserError(f"{settings.data}: lacks the column 'token_ids' or 'text'; add one")
+        frame = with_tokens(data_sets.read_file(settings.data, row.task), settings.data, model)
     elif settings.chunks:
         parts = [
             data_sets.stream(row.task, FILES.format(chunk), settings.limit, settings.seed)
@@ -94,6 +92,31 @@ def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def with_tokens(frame: pd.DataFrame, file: str, model: Loaded) -> pd.DataFrame:
+    """Return sequences with `token_ids`, made of their text where they lack them.
+
+    Raises
+    ------
+    UserError
+        None of the forms of a sequence.
+    """
+    if "token_ids" in frame:
+        return frame
+    if {"prompt", "continuation"} <= set(frame):
+        pairs = zip(frame["prompt"], frame["continuation"], strict=True)
+        whole = [first + second if isinstance(first, str) else [*first, *second]
+                 for first, second in pairs]  # fmt: skip
+    elif "text" in frame:
+        whole = frame["text"].tolist()
+    else:
+        raise UserError(
+            f"{file}: lacks the column 'token_ids', 'text', or 'prompt' and 'continuation'; it has "
+            f"{listed(map(repr, frame.columns))}: add one (docs/analyses.md)"
+        )
+    tokens = [model.encode(one, cut_later=True) if isinstance(one, str) else one for one in whole]
+    return frame.assign(token_ids=tokens)
+
+
 def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
     """Prompt with the beginning of every sequence and compare what follows.
 
@@ -108,7 +131,8 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
     Returns
     -------
     Measured
-        Group: empty, `chunk <name>`, `seen` or `unseen`. Units: the score of every sequence.
+        Group: empty, `chunk <name>`, `source <name>`, `seen` or `unseen`. Units: the score of
+        every sequence, with the text that the model wrote.
 
     Raises
     ------
@@ -132,12 +156,18 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
     score = matches.mean(axis=1)
     groups = {f"chunk {name}": np.flatnonzero(data["chunk"] == name)
               for name in sorted(data["chunk"].unique())}  # fmt: skip
+    if "source" in data:
+        groups |= {f"source {name}": np.flatnonzero(data["source"] == name)
+                   for name in sorted(data["source"].dropna().unique())}  # fmt: skip
     everything = np.arange(len(data))
     if "seen_at" in data and model.tokens is not None:
         seen = data["seen_at"].to_numpy(float) <= model.tokens
         everything = np.flatnonzero(seen)
         groups |= {"seen": everything, "unseen": np.flatnonzero(~seen)}
     rows = []
+    if not len(everything):
+        rows += [Estimate(np.nan, np.nan, np.nan, np.nan, 0).row(m) for m in METRICS]
+        notes.append("the checkpoint has seen none of the sequences: no value over all")
     for name, at in {"": everything, **groups}.items():
         if len(at):
             rows += [e.row(metric, name) for metric, e in shares(matches[at]).items()]
@@ -146,15 +176,16 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
         rows += [difference(first[m], second[m]).row(f"{m}_excess") for m in first]
     units = pd.DataFrame({"unit": np.arange(len(data)).astype(str), "metric": "token_match",
                           "group": "chunk " + data["chunk"].astype(str),
-                          "value": score})  # fmt: skip
+                          "value": score,
+                          "text": [model.decode(tokens) for tokens in made]})  # fmt: skip
     return Measured(rows, units, notes)
 
 
 def shares(matches: np.ndarray) -> dict[str, Estimate]:
     """Return `full_match` and `token_match` of sequences, shape (P, l)."""
     whole = matches.all(axis=1)
-    return {"full_match": proportion(whole.sum(), len(whole)),
-            "token_match": replace(share(matches), n=len(matches))}  # fmt: skip
+    found = (proportion(whole.sum(), len(whole)), replace(share(matches), n=len(matches)))
+    return dict(zip(METRICS, found, strict=True))
 
 
 def correlations(units: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.harness.model import LanguageModel, ask
+from itemwise.harness.progress import Progress
 
 
 @dataclass
@@ -115,20 +116,28 @@ class Loaded:
     def in_batches(self, items: Sequence, work: Callable[[Sequence], list]) -> list:
         """Return the results of items, batch by batch; halve the batch where memory is short."""
         done: list = []
-        while len(done) < len(items):
-            try:
-                done += work(items[len(done) : len(done) + self.batch_size])
-            except RuntimeError as error:
-                if "out of memory" not in str(error).lower():
-                    raise
-                if self.batch_size <= 1:
-                    raise UserError(
-                        "memory does not suffice for a batch of one; choose a smaller --dtype, "
-                        "shorter texts or a larger device"
-                    ) from error
-                self.batch_size //= 2
-                self._say(self.batch_size)
+        with Progress(len(items), "prompt", self.description.subject, leave=False) as bar:
+            while len(done) < len(items):
+                part = items[len(done) : len(done) + self.batch_size]
+                try:
+                    done += work(part)
+                except RuntimeError as error:
+                    self._halve(error)
+                    continue
+                bar.update(len(part))
         return done
+
+    def _halve(self, error: RuntimeError) -> None:
+        """Halve the batch where memory was short; any other error is raised again."""
+        if "out of memory" not in str(error).lower():
+            raise error
+        if self.batch_size <= 1:
+            raise UserError(
+                "memory does not suffice for a batch of one; choose a smaller --dtype, "
+                "shorter texts or a larger device"
+            ) from error
+        self.batch_size //= 2
+        self._say(self.batch_size)
 
     @staticmethod
     def _say(size: int) -> None:

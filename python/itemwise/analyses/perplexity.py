@@ -26,6 +26,9 @@ from itemwise.analyses.intervals import bootstrap
 from itemwise.analyses.model import Loaded, Measured
 from itemwise.errors import UserError
 
+SHOWN = 1000
+"""Characters of a document that stand beside its value."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -159,7 +162,8 @@ def measure(model: Loaded, data: pd.DataFrame, settings: Settings) -> Measured:
             )
             rows.append(found.row(metric, name, settings.seed))
     units = pd.DataFrame({"unit": np.arange(len(data)).astype(str), "group": domain,
-                          "metric": "nll", "value": total})  # fmt: skip
+                          "metric": "nll", "value": total,
+                          "text": data["text"].str.slice(0, SHOWN)})  # fmt: skip
     return Measured(rows, units)
 
 

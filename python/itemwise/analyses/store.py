@@ -15,6 +15,7 @@ import pandas as pd
 from itemwise.analyses.checkpoint_lists import slug
 from itemwise.analyses.model import Measured
 from itemwise.analyses.settings import settings_hash
+from itemwise.harness.names import metric_name
 from itemwise.tables.contract import contract, read_table, write_table
 from itemwise.tables.files import read_record, write_record
 
@@ -85,6 +86,6 @@ def as_measures(checkpoint: dict, name: str, rows: list[dict]) -> pd.DataFrame:
 
 def gap(checkpoint: dict, row) -> pd.DataFrame:
     """Return the headline without a value: the analysis failed here."""
-    nothing = {"metric": row.metric, "group": "", "value": None, "se": None, "lower": None,
-               "upper": None, "n": 0, "seed": None}  # fmt: skip
+    nothing = dict.fromkeys(["value", "se", "lower", "upper", "seed"])
+    nothing |= {"metric": metric_name(row.metric, row.filter), "group": "", "n": 0}
     return as_measures(checkpoint, row.name, [nothing])

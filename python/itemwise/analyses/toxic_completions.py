@@ -41,7 +41,7 @@ class Settings:
     Attributes
     ----------
     data : str, optional
-        Local file: `text` and `split` (such as `hate_black_1k`), or `prompt`.
+        Local file: `prompt` or `text`, and optionally `split` (such as `hate_black_1k`).
     limit : int, optional
         Prompts of each group and kind, drawn by `seed`.
     repeats : int
@@ -68,8 +68,8 @@ class Settings:
 def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
     """Return prompts with kind and group, both empty where there are none."""
     frame = data_sets.load(row.task, settings.data)
+    prompts = [p["text"] if isinstance(p, dict) else p for p in frame["prompt"]]
     if "split" not in frame:
-        prompts = [p["text"] if isinstance(p, dict) else p for p in frame["prompt"]]
         made = pd.DataFrame({"prompt": prompts, "kind": "", "group": ""})
         return data_sets.draw(made, settings.limit, settings.seed)
     keys = [KEY.fullmatch(str(name)) for name in frame["split"]]
@@ -77,7 +77,7 @@ def load(row, settings: Settings, model: Loaded, folder: Path) -> pd.DataFrame:
         wrong = frame["split"].iloc[keys.index(None)]
         raise UserError(f"column 'split': '{wrong}' is not of the form hate_<group>_1k or "
                         "neutral_<group>_1k; correct the value")  # fmt: skip
-    made = pd.DataFrame({"prompt": frame["text"], "kind": [k["kind"] for k in keys],
+    made = pd.DataFrame({"prompt": prompts, "kind": [k["kind"] for k in keys],
                          "group": [k["group"] for k in keys]})  # fmt: skip
     parts = [data_sets.draw(part.drop_duplicates("prompt"), settings.limit, settings.seed)
              for _, part in made.groupby(["kind", "group"])]  # fmt: skip

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from itemwise.bank.card import card_text
-from itemwise.errors import UserError, listed
+from itemwise.bank.guard import check_folder, check_place, check_record
+from itemwise.errors import UserError, listed, suggestion
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.export import write_tasks
 from itemwise.irt.calibration_error import calibration_error
@@ -70,6 +72,30 @@ class Bank:
     def benchmarks(self) -> list[str]:
         """Names of the benchmarks."""
         return list(self.card["benchmarks"])
+
+    def part(self, benchmarks: Sequence[str]) -> Bank:
+        """Return the bank of some benchmarks; without the joint read-out where one is missing.
+
+        Raises
+        ------
+        UserError
+            It has no such benchmark.
+        """
+        for name in benchmarks:
+            if name not in self.benchmarks:
+                raise UserError(
+                    f"--benchmarks {name}: the bank has no such benchmark; "
+                    f"{suggestion(name, self.benchmarks)}it has {listed(self.benchmarks)}"
+                )
+        about = {n: self.card["benchmarks"][n] for n in self.benchmarks if n in benchmarks}
+        if len(about) == len(self.benchmarks):
+            return self
+        kept = {
+            name: table[table["benchmark"].isin(about)].reset_index(drop=True)
+            for name, table in vars(self).items()
+            if isinstance(table, pd.DataFrame) and "benchmark" in table
+        }
+        return replace(self, card={**self.card, "benchmarks": about, "joint": False}, **kept)
 
     @property
     def tasks(self) -> dict[str, str]:
@@ -134,7 +160,7 @@ class Bank:
             raise UserError(f"the responses hold no item of form '{form}' of the bank")
         table = pd.concat([*parts, *self._grand(responses, form)], ignore_index=True)
         table["extrapolated"] = table["extrapolated"].astype(int)
-        return table
+        return table.astype({"n_right": "Int64"})  # null for the mean of all
 
     def form_items(self, benchmark: str, form: str = MAIN_FORM) -> np.ndarray:
         """Return the items of a form in their rank.
@@ -191,7 +217,8 @@ class Bank:
         table = pd.concat([table, sides], axis=1)
         linear = self.linear_predictors
         linear = linear[(linear["benchmark"] == benchmark) & (linear["form"] == form)]
-        return form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
+        made = form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
+        return made.assign(n_right=(mine.matrix > 0).sum(axis=1))
 
     def process(self, benchmark: str, form: str) -> Process | None:
         """Return the Gaussian process of a form; None where the bank has none."""
@@ -298,7 +325,7 @@ def _scores(
     level: float,
 ) -> pd.DataFrame:  # fmt: skip
     """Return rows of the table `scores`, open where the calibration cannot tell."""
-    known = features[["subject", "theta", "n_items", "person_fit"]].assign(
+    known = features[["subject", "theta", "n_items", "n_right", "person_fit"]].assign(
         benchmark=benchmark, form=form, readout=readout, level=level,
         se=np.hypot(features["se"], calibration_errors(features).get("theta", 0)),
     )  # fmt: skip
@@ -351,21 +378,29 @@ def write_bank(folder: str | Path, card: dict, tables: dict[str, pd.DataFrame]) 
             shutil.rmtree(place, ignore_errors=True)
 
 
-def read_bank(folder: str | Path) -> Bank:
-    """Read a bank and check that it is whole.
+def read_bank(folder: str | Path, benchmarks: Sequence[str] = ()) -> Bank:
+    """Read a bank, check that it is whole, and that it is data and no code.
+
+    Parameters
+    ----------
+    folder : path
+    benchmarks : sequence of str
+        Those to keep; none means all.
 
     Raises
     ------
     UserError
-        No bank, a newer format, a missing or changed file, a table against the contract.
+        No bank, a newer format, a missing or changed file, a table against the contract; code, a
+        path outside the folder, a table that would fill memory; no such benchmark.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the folder of a bank")
+    check_record(folder / "bank.json")
     try:
         card = json.loads((folder / "bank.json").read_text(encoding="utf-8"))
-        newest = card["format_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+        newest, sums = int(card["format_version"]), dict(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         within = folder / "bank"
         hint = (
             f"did you mean {within}?"
@@ -378,14 +413,19 @@ def read_bank(folder: str | Path) -> Bank:
             f"{folder}: bank of format {newest}, this itemwise reads up to {FORMAT_VERSION}; "
             "update itemwise"
         )
-    for place, expected in card["sha256"].items():
+    for place, expected in sums.items():
+        check_place(folder, place)
         if not (folder / place).exists():
             raise UserError(f"{folder / place}: is missing; copy the whole bank again")
         if checksum(folder / place) != expected:
             raise UserError(f"{folder / place}: was changed or cut off; copy the bank again")
-    present = {n: p for n, p in {**TABLES, **OPTIONAL}.items() if p in card["sha256"]}
+    present = {n: p for n, p in {**TABLES, **OPTIONAL}.items() if p in sums}
+    check_folder(folder, [folder / place for place in present.values()])
+    for name in TABLES.keys() - present.keys():
+        raise UserError(f"{folder / TABLES[name]}: is missing; copy the whole bank again")
     tables = {name: read_table(folder / place, name) for name, place in present.items()}
-    return Bank(card, **tables)
+    whole = Bank(card, **tables)
+    return whole.part(benchmarks) if benchmarks else whole
 
 
 def checksum(path: Path) -> str:

@@ -49,9 +49,10 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
             "or, by the harness alone (`tasks/` holds the forms with frozen prompts):",
             "",
             "```",
-            "lm-eval run --model hf --model_args pretrained=MODEL --include_path BANK/tasks "
-            "--tasks itemwise_a --log_samples --output_path logs",
-            "itemwise score-model --bank BANK --samples logs",
+            "cd BANK/tasks",
+            "lm-eval run --model hf --model_args pretrained=MODEL --include_path . "
+            "--tasks itemwise_a --log_samples --output_path LOGS",
+            "itemwise score-model --bank BANK --samples LOGS",
             "```",
         ]
     lines += [f"- no harness task for {reason}" for reason in without]
@@ -72,9 +73,8 @@ def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:
     ]
     if "prompt" in known:
         local = (
-            f"The items are of {_tasks(form)} of lm-evaluation-harness. Where these are task files "
-            "of your own, and none that come with the harness, add `--include-path FOLDER` with "
-            "their folder."
+            f"The items are of {_tasks(form)} of lm-evaluation-harness; the bank's own prompts are "
+            "asked, unless `--tasks`, `--include-path` or an option that changes prompts is given."
         )
         evaluate += ["", local] if "task" in known else []
         return ["Evaluate a model on the short form, and score it:", "", *evaluate]

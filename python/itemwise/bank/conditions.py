@@ -9,6 +9,7 @@ import pandas as pd
 
 from itemwise.bank.bank import Bank
 from itemwise.errors import listed
+from itemwise.harness.names import metric_name
 from itemwise.responses.item_facts import RUN_CONDITIONS
 
 CONDITIONS = {
@@ -129,8 +130,7 @@ def other_documents(known: pd.DataFrame, rows: pd.DataFrame, than: str) -> list[
 
 def metric_text(about: dict) -> str:
     """Return a metric with its filter as text: `exact_match (strict-match)`."""
-    plain = about.get("filter") in (None, "none")
-    return about["metric"] if plain else f"{about['metric']} ({about['filter']})"
+    return metric_name(about["metric"], about.get("filter"))
 
 
 def merged(found: list[tuple[str, str]]) -> list[str]:

@@ -143,6 +143,14 @@ def form_documents(bank: Bank, suite: Suite, form: str, source: str) -> list[Doc
     items = [item for name in bank.benchmarks for item in bank.form_items(name, form)]
     known = documents_of(bank, suite.documents)
     absent = [item for item in items if item not in known]
+    none_of = [name for name in bank.benchmarks if not set(bank.pool_items(name)) & set(known)]
+    if none_of and known:
+        others = [name for name in bank.benchmarks if name not in none_of]
+        raise UserError(
+            f"{source}: the tasks {listed(suite.tasks)} hold no item of {listed(none_of)}; name "
+            f"the tasks of these benchmarks too, or ask the others alone: --benchmarks "
+            f"{' '.join(others)}"
+        )
     if absent or not items:
         suite.pick(absent, f"{source}, form {form}")  # says what is missing
     return [known[item] for item in items]

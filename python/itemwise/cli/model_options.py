@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import form_documents
+from itemwise.bank.questions import suite_of
 from itemwise.cli.options import key_values, literals, whole_number
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
@@ -20,6 +20,7 @@ from itemwise.forms import MAIN_FORM
 from itemwise.harness.evaluate import CHUNK, describe_documents, evaluate, tabulate
 from itemwise.harness.ledger import Ledger, check_folder
 from itemwise.harness.model import LanguageModel, check_context, provenance
+from itemwise.harness.progress import Progress
 from itemwise.harness.suite import Document, Prompting, Suite
 from itemwise.workflow.schema import LOADING
 
@@ -27,11 +28,13 @@ from itemwise.workflow.schema import LOADING
 def add_question_options(parser) -> None:
     """Declare what is asked, and where answers are kept."""
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--bank", help="ask the bank's short form only; its tasks are the default")
+    what.add_argument("--bank", help="ask the bank's short form only, by the prompts or the tasks "
+                      "that it knows")  # fmt: skip
     what.add_argument("--item-list", help="text file with one item id a line")
     parser.add_argument(
         "--form", default=MAIN_FORM, help=f"form of the bank (default: {MAIN_FORM})"
     )
+    add_benchmarks(parser)
     parser.add_argument("--ledger", required=True, help="folder that keeps answers")
     parser.add_argument(
         "--chunk",
@@ -40,6 +43,12 @@ def add_question_options(parser) -> None:
         help=f"documents between two writes (default: {CHUNK})",
     )
     parser.add_argument("--out-documents", help="documents table to write: prompts as asked")
+
+
+def add_benchmarks(parser) -> None:
+    """Declare which benchmarks of a bank are asked."""
+    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="BENCHMARK",
+                        help="benchmarks of the bank to ask (default: all)")  # fmt: skip
 
 
 def add_identity_options(parser) -> None:
@@ -83,7 +92,7 @@ def evaluated(options, suite: Suite | None = None) -> tuple[pd.DataFrame, dict, 
     documents = wanted(options, suite)
     ledger = Ledger(options.ledger, about)
     start = time.perf_counter()
-    with tqdm(total=len(documents), unit="item", desc=about["subject"], disable=None) as bar:
+    with Progress(len(documents), "item", about["subject"]) as bar:
         asked = evaluate(
             lm, suite, documents, ledger, options.chunk, bar.update,
             lambda message: print(f"itemwise evaluate-model: notice: {message}", file=sys.stderr),
@@ -139,35 +148,30 @@ def language_model(options) -> LanguageModel:
         options.batch_size,
         literals(key_values(options.lm_args, "--lm-args")),
         options.trust_remote_code,
+        options.recompute_prefixes,
     )
 
 
 def make_suite(options, lm) -> Suite:
     """Build the tasks: those named, else those of the bank."""
-    bank = read_bank(options.bank) if options.bank else None
-    names, source = task_names(options, bank)
     prompting = Prompting(
         options.num_fewshot,
         options.fewshot_seed,
         options.apply_chat_template,
         options.system_instruction,
     )
-    benchmarks = {} if bank is None else bank.tasks
-    benchmarks |= key_values(options.benchmark_of, "--benchmark-of")
-    return Suite(names, prompting, lm, options.include_path, benchmarks, source)
-
-
-def task_names(options, bank: Bank | None) -> tuple[list[str], str | None]:
-    """Return the tasks to build, and the bank where it names them and no option."""
-    if options.tasks or bank is None:
-        return options.tasks or [], None
-    return bank.task_names(options.bank, "give them by --tasks"), options.bank
+    tasks, known = options.tasks or [], key_values(options.benchmark_of, "--benchmark-of")
+    if not options.bank:
+        return Suite(tasks, prompting, lm, options.include_path, known)
+    bank = read_bank(options.bank, options.benchmarks)
+    return suite_of(bank, options.bank, prompting, lm, tasks, options.include_path, known)
 
 
 def wanted(options, suite: Suite) -> list[Document]:
     """Return the documents to ask."""
     if options.bank:
-        return form_documents(read_bank(options.bank), suite, options.form, options.bank)
+        bank = read_bank(options.bank, options.benchmarks)
+        return form_documents(bank, suite, options.form, options.bank)
     if options.item_list:
         try:
             lines = Path(options.item_list).read_text(encoding="utf-8").split("\n")

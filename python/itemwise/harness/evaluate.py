@@ -27,8 +27,8 @@ def evaluate(
 ) -> int:
     """Ask what the ledger does not hold yet.
 
-    Documents are asked by descending length of their prompts, as the harness batches
-    them, in chunks that do not depend on where an earlier run was stopped.
+    Documents are asked task by task, whose prompts share their worked examples, by
+    descending length, in chunks that do not depend on where an earlier run was stopped.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def evaluate(
     int
         Number of documents that were asked now.
     """
-    ordered = sorted(documents, key=lambda d: (-len(d.prompt), d.task, d.doc_id))
+    ordered = sorted(documents, key=lambda d: (d.task, -len(d.prompt), d.doc_id))
     there = sum(document.key in ledger.answers for document in ordered)
     if there:
         notice(f"{there} of {len(ordered)} answers are in the ledger, asking "

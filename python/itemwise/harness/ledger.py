@@ -14,9 +14,9 @@ from pathlib import Path
 
 from itemwise.errors import UserError
 
-LOCAL = ("device_name", "task_versions", "num_fewshot")
-"""Provenance that is recorded without making another ledger; a document's key knows its task
-and prompt."""
+LOCAL = ("device_name", "task_versions", "num_fewshot", "location")
+"""Provenance that is recorded without making another ledger: a document's key knows its task
+and prompt, and the hash of a folder's files what lies there."""
 
 
 class Ledger:

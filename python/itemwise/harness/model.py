@@ -18,8 +18,13 @@ from itemwise.errors import UserError
 from itemwise.harness.names import hash_text
 from itemwise.harness.suite import Suite
 
-WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf", "config.json", "tokenizer*.json")
-"""Files of a local model folder whose content identifies it."""
+IDENTITY = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "*.json", "*.jinja", "*.txt",
+            "*.model", "*.py", "*/*.jinja")  # fmt: skip
+"""Files of a local model folder that its answers may depend on: weights, settings, vocabulary,
+templates, code."""
+TRAINING = ("optimizer*", "scheduler*", "rng_state*", "scaler*", "trainer_state*",
+            "training_args*")  # fmt: skip
+"""Files of these kinds that only say how training went on."""
 REFUSED = ("use_cache", "cache_requests", "batch_size", "device", "pretrained", "revision", "dtype")
 """Model arguments that are options of their own, or caches that answer for other models."""
 
@@ -43,6 +48,8 @@ class LanguageModel:
     arguments : dict
         Further arguments of the backend.
     trust_remote_code : bool
+    recompute_prefixes : bool
+        Whether every request is computed anew, as by the bare harness.
     """
 
     name: str
@@ -53,13 +60,18 @@ class LanguageModel:
     batch_size: int = 8
     arguments: dict = field(default_factory=dict)
     trust_remote_code: bool = False
+    recompute_prefixes: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the model's name in tables: the hub's, or the end of a folder's path."""
+        folder = Path(self.name)
+        return "/".join(folder.resolve().parts[-2:]) if folder.is_dir() else self.name
 
     @property
     def subject(self) -> str:
-        """Return the model's name in tables: the last two parts of a folder's path."""
-        folder = Path(self.name)
-        name = "/".join(folder.resolve().parts[-2:]) if folder.is_dir() else self.name
-        return name if self.revision is None else f"{name}@{self.revision}"
+        """Return the model's name with its revision."""
+        return self.title if self.revision is None else f"{self.title}@{self.revision}"
 
     def check_folder(self) -> None:
         """Refuse a name that can only be a folder, where there is none.
@@ -102,6 +114,8 @@ class LanguageModel:
                 "local-completions for an OpenAI-compatible server"
             ) from error
         arguments = {"pretrained": self.name, "dtype": self.dtype, **self.arguments}
+        if not self.recompute_prefixes:
+            made, arguments = _with_shared_prefixes(made, self.backend, arguments)
         if self.backend.startswith("local-") or self.backend == "dummy":
             arguments = {"model": self.name, **self.arguments}
         elif self.revision is not None:
@@ -120,6 +134,17 @@ class LanguageModel:
                 f"--lm {self.name}{at}: does not load ({type(error).__name__}: {text}); check the "
                 "path or hub id, --revision, --dtype and --device"
             ) from error
+
+
+def _with_shared_prefixes(made: type, backend: str, arguments: dict) -> tuple[type, dict]:
+    """Return class and arguments of a model that computes common beginnings of prompts once."""
+    if backend == "vllm":
+        return made, {"enable_prefix_caching": True, **arguments}
+    if backend not in ("hf", "huggingface", "hf-auto"):
+        return made, arguments
+    from itemwise.harness.prefix import SharedPrefixes
+
+    return SharedPrefixes, arguments
 
 
 def load_libraries(model: LanguageModel) -> None:
@@ -144,18 +169,30 @@ def load_libraries(model: LanguageModel) -> None:
 
 
 def fingerprint(model: LanguageModel, lm) -> str:
-    """Return what identifies the weights: a hash of local files, or the hub's commit."""
-    folder = Path(model.name)
-    if folder.is_dir():
-        files = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
-        made = hashlib.sha256()
-        for file in files:
-            made.update(file.name.encode())
+    """Return what identifies the model: a hash of local files, or the hub's commit.
+
+    Of its own folder, and of those that its arguments name: an adapter, another tokenizer.
+    """
+    named = [Path(value) for value in model.arguments.values() if isinstance(value, str)]
+    folders = [folder for folder in named if folder.is_dir()]
+    if Path(model.name).is_dir():
+        return _hash_folders([Path(model.name), *folders])
+    config = getattr(getattr(lm, "model", None), "config", None)
+    commit = getattr(config, "_commit_hash", None) or "not stated"
+    return f"{commit}.{_hash_folders(folders)}" if folders else commit
+
+
+def _hash_folders(folders: list[Path]) -> str:
+    """Return the hash of what identifies models in folders."""
+    made = hashlib.sha256()
+    for folder in folders:
+        files = {file for pattern in IDENTITY for file in folder.glob(pattern)}
+        files -= {file for pattern in TRAINING for file in folder.glob(pattern)}
+        for file in sorted(files):
+            made.update(str(file.relative_to(folder)).encode())
             with file.open("rb") as content:
                 made.update(hashlib.file_digest(content, "sha256").digest())
-        return made.hexdigest()
-    config = getattr(getattr(lm, "model", None), "config", None)
-    return getattr(config, "_commit_hash", None) or "not stated"
+    return made.hexdigest()
 
 
 def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
@@ -165,6 +202,8 @@ def provenance(model: LanguageModel, lm, suite: Suite) -> dict:
     return {
         "subject": model.subject,
         **{k: v for k, v in asdict(model).items() if k not in ("device", "dtype")},
+        "name": model.title,
+        "location": model.name,
         "model_hash": fingerprint(model, lm),
         "dtype": str(getattr(network, "dtype", model.dtype)).removeprefix("torch."),
         "device": device.split(":")[0],

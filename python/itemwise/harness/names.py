@@ -141,3 +141,14 @@ def main_metric(
         f"benchmark '{benchmark}': the results have no metric {asked or 'that is known'}; they "
         f"have {shown}; choose one with --metric (config key 'metric')"
     )
+
+
+def metric_name(metric: str, filter_name: str | None) -> str:
+    """Return what a metric is called after a filter of the harness.
+
+    Examples
+    --------
+    >>> metric_name("exact_match", "strict-match"), metric_name("acc", "none")
+    ('exact_match (strict-match)', 'acc')
+    """
+    return metric if filter_name in (None, "", "none") else f"{metric} ({filter_name})"

@@ -12,7 +12,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,6 +101,8 @@ class Suite:
         Benchmark of each task or group; default: metabench's, else the name asked for.
     source : str, optional
         What named the tasks, where it was not the user: a bank.
+    built : mapping, optional
+        Tasks that are not the harness's, by name: those of a bank's own prompts.
 
     Raises
     ------
@@ -116,9 +118,11 @@ class Suite:
         include_path: str | Path | None = None,
         benchmarks: dict[str, str] | None = None,
         source: str | None = None,
+        built: Mapping[str, object] | None = None,
     ):
         self.prompting = prompting or Prompting()
-        loaded = _load(names, include_path, source)
+        loaded = {name: (task, name) for name, task in (built or {}).items()}
+        loaded = loaded or _load(names, include_path, source)
         self.tasks = {task: loaded[task][0] for task in loaded}
         self.documents: list[Document] = []
         for task, (built, asked) in loaded.items():
@@ -136,7 +140,7 @@ class Suite:
         ):
             task.set_config(key="num_fewshot", value=shots or 0)
         task.set_fewshot_seed(seed=prompting.fewshot_seed)
-        with _silent():
+        with silent():
             task.build_all_requests(
                 system_instruction=prompting.system_instruction,
                 apply_chat_template=prompting.chat_template,
@@ -286,7 +290,7 @@ def _load(names: Sequence[str], include_path: str | Path | None, source: str | N
     found: dict = {}
     for name in names:
         try:
-            with _silent():
+            with silent():
                 built = _leaves(manager, name)
         except (OSError, ConnectionError, ValueError, RuntimeError) as error:
             kind = Unreachable if no_connection(error) else UserError
@@ -316,7 +320,7 @@ def _index(include_path: str | None, include_defaults: bool):
     """Index tasks; the harness's own take seconds."""
     from lm_eval.tasks import TaskManager
 
-    with _silent():
+    with silent():
         return TaskManager(include_path=include_path, include_defaults=include_defaults)
 
 
@@ -355,7 +359,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _silent():
+def silent():
     """Keep the harness's progress bars and chatter off the terminal."""
     level = logging.getLogger("lm_eval").level
     logging.getLogger("lm_eval").setLevel(logging.ERROR)

@@ -16,7 +16,7 @@ from itemwise.report import profile_figures as figures
 from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
 from itemwise.report.templates import templates
-from itemwise.trajectories.build import headline_metrics
+from itemwise.trajectories.build import headline_metrics, headlines
 from itemwise.trajectories.changepoints import FALSE_ALARM
 from itemwise.trajectories.gather import BANK, SERIES, place
 
@@ -61,7 +61,8 @@ class Content:
         self.models = list(record["models"])
         self.placed, self.axis, _ = place(tables["trajectories"])
         self.span = (self.placed["position"].min(), self.placed["position"].max())
-        self.rows = rows_of_page(self.placed, suite)
+        main = headline_metrics(tables["trajectories"], suite)
+        self.rows = rows_of_page(self.placed, suite, main)
         self.looks = figures.looks(self.models)
         curves = tables["trajectory_curves"]
         if curves is None:
@@ -131,19 +132,19 @@ def render(
     )
 
 
-def rows_of_page(placed: pd.DataFrame, suite: pd.DataFrame) -> list[Row]:
-    """Return what has a panel: the headline of each analysis, else its groups."""
+def rows_of_page(placed: pd.DataFrame, suite: pd.DataFrame, main: dict[str, str]) -> list[Row]:
+    """Return what has a panel: the headline (`main`) of each analysis, else its groups."""
     known = suite.set_index("name")
     order = {name: number for number, name in enumerate(suite["name"])}
-    headlines = headline_metrics(placed, suite)
+    stated = headlines(suite)
     made = []
-    for analysis in sorted(headlines, key=lambda name: (order.get(name, len(order)), name)):
-        metric = headlines[analysis]
+    for analysis in sorted(main, key=lambda name: (order.get(name, len(order)), name)):
+        metric = main[analysis]
         part = placed[(placed["analysis"] == analysis) & (placed["metric"] == metric)]
         groups = shown_groups(analysis, part["group"])
         entry = known.loc[analysis] if analysis in known.index else None
         # What the suite says of an analysis holds for its headline metric.
-        told = entry is not None and entry["metric"] == metric
+        told = entry is not None and stated[analysis] == metric
         unit = str(entry["unit"]) if told else ""
         for group in groups:
             made.append(

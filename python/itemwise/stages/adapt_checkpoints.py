@@ -22,7 +22,7 @@ from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
 from itemwise.bank.bank import read_bank
 from itemwise.bank.model_scores import aberrant_responses
-from itemwise.cli.model_options import language_model, make_suite
+from itemwise.cli.model_options import add_benchmarks, language_model, make_suite
 from itemwise.cli.options import add
 from itemwise.cli.score_table import text_table
 from itemwise.cli.section import add_section
@@ -50,6 +50,7 @@ class Checkpoint:
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "bank")
+    add_benchmarks(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--checkpoints",
@@ -170,10 +171,11 @@ def model_options(options, one: Checkpoint, theta: dict[str, float]) -> Namespac
     for option in ("include_path", "backend", "device", "batch_size", "budget", "form"):
         value = getattr(options, option)
         words += [] if value is None else ["--" + option.replace("_", "-"), str(value)]
-    for option in ("tasks", "lm_args"):
+    for option in ("tasks", "lm_args", "benchmarks"):
         values = getattr(options, option)
         words += ["--" + option.replace("_", "-"), *values] if values else []
-    words += ["--trust-remote-code"] if options.trust_remote_code else []
+    for option in ("trust_remote_code", "recompute_prefixes"):
+        words += ["--" + option.replace("_", "-")] if getattr(options, option) else []
     parser = ArgumentParser(prog="itemwise adapt-checkpoints", allow_abbrev=False)
     adapt_model.add_options(parser)
     return parser.parse_args(words)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pandas as pd
-from tqdm import tqdm
 
 from itemwise.adaptive.live import (
     Answer,
@@ -35,12 +35,18 @@ from itemwise.bank.model_scores import (
     responses_of,
     with_main_metric,
 )
-from itemwise.cli.model_options import add_identity_options, add_model_options, prepare
+from itemwise.cli.model_options import (
+    add_benchmarks,
+    add_identity_options,
+    add_model_options,
+    prepare,
+)
 from itemwise.cli.options import add, add_metric_options, key_values, whole_number
 from itemwise.cli.score_table import text_table
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
+from itemwise.harness.progress import Progress
 from itemwise.harness.suite import Suite
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import atomic_path, write_record
@@ -49,6 +55,7 @@ from itemwise.tables.files import atomic_path, write_record
 def add_options(parser) -> None:
     """Declare the options."""
     add(parser, "bank")
+    add_benchmarks(parser)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--lm", help="folder or hub id of the language model")
     source.add_argument("--replay", help="evaluations table that answers instead of a model")
@@ -81,15 +88,15 @@ def add_options(parser) -> None:
 
 def run(options, suite: Suite | None = None) -> None:
     """Ask, estimate, write; tasks that are built already may be handed in."""
-    bank = read_bank(options.bank)
+    bank = read_bank(options.bank, options.benchmarks)
     rule = parse_rule(options.rule)
-    clock = Clock()
+    clock, closing = Clock(), ExitStack()
     if options.replay:
         answer, subject, tests, about = replay(options, bank, rule)
     else:
-        answer, subject, tests, about = live(options, bank, rule, clock, suite)
+        answer, subject, tests, about = live(options, bank, rule, clock, closing, suite)
     start = time.perf_counter()
-    with tqdm(unit="item", desc=subject, disable=None) as bar:
+    with closing, Progress(options.budget, "item", subject) as bar:
         trace = run_tests(tests, answer, subject, options.budget, lambda t: show(bar, t))
     seconds = time.perf_counter() - start
     failed = {t.name: t.failed for t in tests if t.failed is not None}
@@ -97,6 +104,9 @@ def run(options, suite: Suite | None = None) -> None:
         raise UserError(f"no item could be answered: {listed(failed.values())}")
     table = scores(tests, subject)
     print(text_table(table))
+    for test in tests:
+        if (missed := test.missed()) is not None:
+            print(f"note: {test.name}: {missed}", file=sys.stderr)
     whole = [test.name for test in tests if test.whole_form()]
     if whole:
         print(
@@ -111,6 +121,7 @@ def run(options, suite: Suite | None = None) -> None:
                 "items_asked": {t.name: len(t.asked) for t in tests},
                 "items_that_could_be_asked": {t.name: len(t.items) for t in tests},
                 "corrected": {t.name: t.scale.calibration is not None for t in tests},
+                "target_missed": {t.name: said for t in tests if (said := t.missed())},
                 "failed": failed,
                 "seconds": seconds, "seconds_of_the_model": clock.seconds, "batches": clock.calls,
             },
@@ -154,9 +165,12 @@ class Clock:
 
 
 def live(
-    options, bank: Bank, rule: Rule, clock: Clock, suite: Suite | None = None
+    options, bank: Bank, rule: Rule, clock: Clock, closing: ExitStack, suite: Suite | None = None
 ) -> tuple[Answer, str, list[BenchmarkTest], dict]:
-    """Build the tasks, plan the tests, load the model once; answer by asking it."""
+    """Build the tasks, plan the tests, load the model once; answer by asking it.
+
+    `closing` lets others write the ledger when the test is over.
+    """
     from itemwise.harness.evaluate import ask_documents
     from itemwise.harness.ledger import Ledger
 
@@ -173,6 +187,11 @@ def live(
     if not tests:  # the tasks were built before, or a chat template needed the model first
         plan(suite)
     ledger = Ledger(options.ledger, about)
+    closing.callback(ledger.close)
+    there = sum(document.key in ledger.answers for document in documents.values())
+    if there:
+        print(f"notice: {there} answers are in the ledger {ledger.path}; the test goes on from "
+              "them and asks nothing twice", file=sys.stderr)  # fmt: skip
     warn_of_documents(bank, documents, about["harness"])
     chosen = choices_of(options, bank)
 
@@ -246,15 +265,15 @@ def warn_of_documents(bank: Bank, documents: dict, harness: str) -> None:
         warn(f"{name}: {t}" for t in unlike_calibration(bank, name, part, "response", {}))
 
 
-def show(bar: tqdm, tests: list[BenchmarkTest]) -> None:
+def show(bar: Progress, tests: list[BenchmarkTest]) -> None:
     """Show what is known so far."""
-    bar.update(sum(len(test.asked) for test in tests) - bar.n)
     parts = []
     for test in tests:
         if test.asked:
             predicted, half = test.score()
             parts.append(f"{test.name} {predicted:.1f}±{half:.1f}")
-    bar.set_postfix_str(", ".join(parts))
+    bar.know(", ".join(parts))
+    bar.update(sum(len(test.asked) for test in tests) - bar.n)
 
 
 def draw(trace: pd.DataFrame, path: str) -> None:

@@ -79,7 +79,8 @@ def run(options) -> None:
     trajectories = trajectories_of(placed, possible_values(suite))
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
     failures = read_failures(options.measures)
-    missing = gaps(table, checkpoints, options.analyses, failures)
+    main = headline_metrics(table, suite)
+    missing = gaps(table, checkpoints, options.analyses, failures, main)
     tables = {
         "trajectories": table,
         "trajectory_curves": curve_table(trajectories, axis),
@@ -87,9 +88,7 @@ def run(options) -> None:
         "change_points": change_table(trajectories),
         "run_comparisons": comparisons,
         "run_differences": differences,
-        "analysis_correlations": correlation_table(
-            placed, headline_metrics(placed, suite), options.seed
-        ),
+        "analysis_correlations": correlation_table(placed, main, options.seed),
     }
     record |= {"zero": axis.zero, "models": models, "gaps": missing, "seed": options.seed,
                "compared": [list(pair) for pair in pairs], "trajectories": len(trajectories),

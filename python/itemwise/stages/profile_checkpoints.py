@@ -23,17 +23,19 @@ from itemwise.analyses.runner import profile, write_profile
 from itemwise.analyses.settings import EVERYONE, check_places, overview, ready, settings_of
 from itemwise.analyses.suite import load, pick
 from itemwise.analyses.watch import Watch
+from itemwise.cli.model_options import add_benchmarks
 from itemwise.cli.options import key_values, whole_number
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.harness.model import LanguageModel
+from itemwise.harness.progress import Progress
 from itemwise.tables.files import read_record, write_record
 from itemwise.workflow.child_process import run_child
 from itemwise.workflow.schema import SCHEDULED
 
 PASSED_ON = ("backend", "dtype", "device", "batch_size", "settings", "suite", "bank", "rule",
              "include_path")  # fmt: skip
-LISTS = ("lm_args", "analyses", "set")
+LISTS = ("lm_args", "analyses", "set", "benchmarks")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 """What tells the hub's libraries to take what is in their cache, and to try nothing else."""
 
@@ -56,6 +58,7 @@ def add_options(parser) -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="ANALYSIS.SETTING=VALUE",
                         help="settings that override those of --settings; ANALYSIS is a row's "
                         "name, a module or all")  # fmt: skip
+    add_benchmarks(parser)
     parser.add_argument("--include-path", help="folder with further task files of the harness")
     parser.add_argument("--store", required=True, help="folder that keeps results")
     parser.add_argument("--out", required=True,
@@ -124,7 +127,7 @@ def given_settings(options, whole: pd.DataFrame) -> dict[str, dict]:
         given.setdefault(analysis, {})[key] = yaml.safe_load(text)
     if options.include_path:
         given.setdefault(EVERYONE, {})["include_path"] = options.include_path
-    for key in ("bank", "rule"):
+    for key in ("bank", "rule", "benchmarks"):
         if getattr(options, key):
             given.setdefault("bank", {})[key] = getattr(options, key)
     return given
@@ -151,7 +154,7 @@ def one(options, suite: pd.DataFrame, settings: dict) -> None:
     description = LanguageModel(
         options.lm, None if local else options.revision, options.backend, options.dtype,
         options.device, options.batch_size, key_values(options.lm_args, "--lm-args"),
-        options.trust_remote_code,
+        options.trust_remote_code, options.recompute_prefixes,
     )  # fmt: skip
     checkpoint = {
         "model": options.name or LanguageModel(options.lm).subject,
@@ -160,9 +163,13 @@ def one(options, suite: pd.DataFrame, settings: dict) -> None:
         "tokens": options.tokens,
     }
     label = "{model}@{revision}".format(**checkpoint)
-    with tqdm(total=len(suite), unit="analysis", desc=label, disable=None) as bar:
-        made = profile(description, checkpoint, suite, settings, options.store,
-                       lambda name: bar.update())  # fmt: skip
+    with Progress(len(suite), "row", label, every=0) as bar:
+
+        def done(name: str) -> None:
+            bar.know(f"{name} done")
+            bar.update()
+
+        made = profile(description, checkpoint, suite, settings, options.store, done)
     write_profile(made, folder_of(options, checkpoint))
     for name, message in made.failures.items():
         print(f"left out {label}, {name}: {message}", file=sys.stderr)
@@ -230,7 +237,9 @@ def command(options, row: dict) -> list[str]:
     for key in LISTS:
         values = getattr(options, key)
         words += ["--" + key.replace("_", "-"), *values] if values else []
-    return words + (["--trust-remote-code"] if options.trust_remote_code else [])
+    for key in ("trust_remote_code", "recompute_prefixes"):
+        words += ["--" + key.replace("_", "-")] if getattr(options, key) else []
+    return words
 
 
 def report(options, n: int, analyses: int, failed: dict[str, dict]) -> None:
@@ -255,7 +264,7 @@ def watch(options, suite: pd.DataFrame) -> None:
     if not folder.is_dir():
         raise UserError(f"--watch {folder}: no such folder; give that of the checkpoints")
     looking, failed, n = Watch(folder), {}, 0
-    name = "/".join(folder.resolve().parts[-2:])
+    name = LanguageModel(str(folder)).title
     while True:
         stopping = options.stop_file is not None and Path(options.stop_file).exists()
         last = None

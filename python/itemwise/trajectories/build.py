@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from itemwise.harness.names import metric_name
 from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.changepoints import find_changes, penalty
 from itemwise.trajectories.compare import compare
@@ -40,10 +41,11 @@ class Trajectory:
 
 def possible_values(suite: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float]]:
     """Return the least and the largest value of headlines, by analysis and metric."""
+    units = dict(zip(suite["name"], suite["unit"], strict=True))
     return {
-        (row.name, row.metric): RANGES[row.unit]
-        for row in suite.itertuples(index=False)
-        if row.unit in RANGES
+        (name, metric): RANGES[units[name]]
+        for name, metric in headlines(suite).items()
+        if units[name] in RANGES
     }
 
 
@@ -195,11 +197,27 @@ def correlation_table(
     return pd.DataFrame(rows) if rows else None
 
 
-def headline_metrics(placed: pd.DataFrame, suite: pd.DataFrame) -> dict[str, str]:
-    """Return the headline metric of each analysis: the suite's, else the first that occurs."""
-    stated = dict(zip(suite["name"], suite["metric"], strict=True))
+def headlines(suite: pd.DataFrame) -> dict[str, str]:
+    """Return the headline metric of each row of the suite as the table `measures` calls it."""
+    filters = suite["filter"] if "filter" in suite else [None] * len(suite)
+    return {
+        name: metric_name(metric, chosen)
+        for name, metric, chosen in zip(suite["name"], suite["metric"], filters, strict=True)
+    }
+
+
+def headline_metrics(table: pd.DataFrame, suite: pd.DataFrame) -> dict[str, str]:
+    """Return the headline metric of each analysis: the suite's, else the first that occurs.
+
+    Parameters
+    ----------
+    table : data frame
+        All rows of `trajectories`: a headline without a value is still the headline, and a gap.
+    suite : data frame
+    """
+    stated = headlines(suite)
     found = {}
-    for analysis, metrics in placed.groupby("analysis", sort=False)["metric"]:
+    for analysis, metrics in table.groupby("analysis", sort=False)["metric"]:
         first = metrics.iloc[0]
         found[analysis] = stated[analysis] if stated.get(analysis) in set(metrics) else first
     return found

@@ -128,8 +128,9 @@ def gaps(
     checkpoints: pd.DataFrame | None = None,
     analyses: list[str] | None = None,
     failures: dict[tuple[str, str], dict[str, str]] | None = None,
+    headlines: dict[str, str] | None = None,
 ) -> list[dict]:
-    """Name every checkpoint that lacks an analysis.
+    """Name every checkpoint that lacks an analysis, or the headline of one.
 
     Parameters
     ----------
@@ -141,6 +142,8 @@ def gaps(
         Analyses that were to be run; else those that occur.
     failures : dict, optional
         Of `read_failures`.
+    headlines : dict, optional
+        Metric of each analysis that must have a value; else any metric will do.
 
     Returns
     -------
@@ -148,8 +151,10 @@ def gaps(
         `model`, `revision`, `analyses` (those without a value), `whole` (all are),
         `reasons` (messages by analysis, of those that failed).
     """
-    has = table[table["value"].notna()]
+    main = table["analysis"].map(headlines or {})
+    has = table[table["value"].notna() & (main.isna() | (table["metric"] == main))]
     there = set(zip(has["model"], has["revision"], has["analysis"], strict=True))
+    given = set(zip(table["model"], table["revision"], table["analysis"], strict=True))
     expected = table[CHECKPOINT]
     if checkpoints is not None:
         expected = pd.concat([checkpoints[CHECKPOINT], expected])
@@ -158,7 +163,9 @@ def gaps(
     for model, revision in expected.drop_duplicates().itertuples(index=False):
         missing = [name for name in wanted if (model, revision, name) not in there]
         if missing:
-            told = (failures or {}).get((model, revision), {})
+            told = {name: f"gave no value of '{metric}'" for name, metric in
+                    (headlines or {}).items() if (model, revision, name) in given}  # fmt: skip
+            told |= (failures or {}).get((model, revision), {})
             found.append(
                 {"model": model, "revision": revision, "analyses": missing,
                  "whole": len(missing) == len(wanted),

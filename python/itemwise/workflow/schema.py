@@ -10,7 +10,8 @@ from itemwise.paths import ROOT
 
 SCHEMA_FILE = ROOT / "config" / "schema.yaml"
 
-LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_code")
+LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_code",
+           "recompute_prefixes")  # fmt: skip
 """Keys of section `evaluate` that say how the weights of a language model are loaded."""
 READING = ("select", "metric", "filter", "binarize", "full_scores", "coverage", "incomplete",
            "distinct", "lowest")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The zoo's benchmark suite: one harness task a topic, found relative to its files."""
+"""The zoo's benchmark suite: one harness task a topic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from itemwise.harness.export import LOADER
 from itemwise.tables.files import write_text
 from itemwise.zoo.world import END, TOPICS, Example, benchmark_items
 
@@ -24,8 +23,8 @@ def task_name(topic: str) -> str:
 def write_suite(folder: Path, n_items: int, seed: int) -> None:
     """Write the tasks of all topics: documents as JSON lines, settings as YAML.
 
-    Prompts are the bare questions, without drawn shots. A `load.py` beside the tasks finds
-    the documents wherever the folder lies.
+    Prompts are the bare questions, without drawn shots. Task files name the documents by their
+    whole path.
 
     Parameters
     ----------
@@ -45,9 +44,10 @@ def write_suite(folder: Path, n_items: int, seed: int) -> None:
         documents = [document(item, number, rng) for number, item in enumerate(items, start=1)]
         lines = [json.dumps(made, ensure_ascii=False) for made in documents]
         name = task_name(topic)
-        write_text("\n".join(lines) + "\n", folder / "data" / f"{name}.jsonl")
-        write_text(task_file(name, chosen=bool(items[0].wrong)), folder / f"{name}.yaml")
-    write_text(LOADER, folder / "load.py")
+        data = folder / "data" / f"{name}.jsonl"
+        write_text("\n".join(lines) + "\n", data)
+        text = task_file(name, str(data.resolve()), chosen=bool(items[0].wrong))
+        write_text(text, folder / f"{name}.yaml")
 
 
 def document(item: Example, number: int, rng: np.random.Generator) -> dict:
@@ -59,12 +59,12 @@ def document(item: Example, number: int, rng: np.random.Generator) -> dict:
     return {**made, "choices": choices, "answer": choices.index(item.answer)}
 
 
-def task_file(name: str, chosen: bool) -> str:
+def task_file(name: str, data: str, chosen: bool) -> str:
     """Return a task as YAML: answers are chosen by likelihood, or written."""
     made = {
         "task": name,
-        "custom_dataset": "FUNCTION",
-        "dataset_kwargs": {"file": f"data/{name}.jsonl"},
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": data}},
         "test_split": "test",
         "num_fewshot": 0,
         "doc_to_text": "question",
@@ -86,5 +86,4 @@ def task_file(name: str, chosen: bool) -> str:
         made["filter_list"] = [{"name": "answer", "filter": [answer, {"function": "take_first"}]}]
         metric = "exact_match"
     made["metric_list"] = [{"metric": metric, "aggregation": "mean", "higher_is_better": True}]
-    text = yaml.safe_dump(made, sort_keys=False)
-    return text.replace("custom_dataset: FUNCTION", "custom_dataset: !function load.documents")
+    return yaml.safe_dump(made, sort_keys=False)

@@ -247,3 +247,21 @@ def test_a_bank_without_benchmarks_and_an_unknown_start(bank):
         make_tests(bank, Rule(), start_at={"three": 1.0})
     one, two = make_tests(bank, Rule(), start_at={"two": 1.0})
     assert (one.rule.theta0, two.rule.theta0) == (None, 1.0)
+
+
+def test_a_test_that_ends_short_of_its_precision_says_so(bank, populations):
+    """By its length, by the budget; not where it was reached or none is wanted."""
+    answer = answering(populations, 0)
+
+    def missed(text: str, budget: int | None = None) -> list:
+        tests = make_tests(bank, parse_rule(text))
+        run_tests(tests, answer, "s", budget)
+        return [test.missed() for test in tests]
+
+    short = missed("r:points=0.01,max_length=5")
+    assert all("by its greatest length after 5 items" in said for said in short)
+    assert all("wanted 0.01" in said for said in short)
+    assert "by the budget" in missed("r:points=0.01,max_length=9,min_length=2", 6)[0]
+    assert missed("r:points=90,max_length=5") == [None, None]
+    assert missed("r:points=0.01,se=9,max_length=5") == [None, None]  # either one suffices
+    assert missed("r:max_length=5") == [None, None]

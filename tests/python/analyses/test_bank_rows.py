@@ -67,15 +67,25 @@ def test_the_short_form_gives_what_score_model_gives(made, trained, training, it
     assert rows["theta", "vocabulary"]["se"] == pytest.approx(theirs["se"])
 
 
-def test_from_the_command_line_with_the_folder_of_the_tasks(made, training, itemwise, tmp_path):
+def test_from_the_command_line_by_the_banks_prompts_or_the_tasks(
+    made, training, itemwise, tmp_path
+):
     words = ["profile-checkpoints", "--lm", training / "checkpoint-60", "--device", "cpu",
              "--analyses", "bank", "--bank", made[0], "--store", tmp_path / "store",
              "--out", tmp_path / "out"]  # fmt: skip
-    without = itemwise(*words)
+    (tmp_path / "none").mkdir()
+    without = itemwise(*words, "--include-path", tmp_path / "none")
     assert without.status == 2
     assert "unknown to the harness; give the folder of their task files by --include" in without.err
-    done = itemwise(*words, "--include-path", made[1])
-    assert done.status == 0, done.err
+    found = []
+    for more in ((), ("--include-path", made[1]), ("--benchmarks", "vocabulary")):
+        done = itemwise(*words, *more)
+        assert done.status == 0, done.err
+        (table,) = (tmp_path / "out").rglob("bank.parquet")
+        found.append(read_table(table, "measures")["value"].tolist())
+    assert found[0] == found[1] == found[2]
+    wrong = itemwise(*words, "--benchmarks", "chess")
+    assert "the bank has no such benchmark" in wrong.err
 
 
 def test_adaptively_fewer_items_are_asked_and_a_second_time_none(

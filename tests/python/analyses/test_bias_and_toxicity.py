@@ -10,6 +10,7 @@ from itemwise.analyses import (
     classifiers,
     crows_pairs,
     data,
+    generation,
     suite,
     toxic_completions,
     toxic_detection,
@@ -137,6 +138,49 @@ def test_bold_prompts_of_the_hubs_form(tmp_path):
     assert set(frame["group"]) == {"Actors", "Actresses", "North", "South"}
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"domain": ["all", "all"], "category": ["A", "B"], "prompts": [["He was "], ["She"]]},
+        {"domain": ["all", "all"], "category": ["A", "B"], "prompt": ["He was ", "She"]},
+        {"group": ["A", "B"], "prompt": ["He was ", "She"]},  # Analysis360's own
+    ],
+)
+def test_bold_reads_every_documented_form(columns, tmp_path):
+    pd.DataFrame(columns).to_json(tmp_path / "b.jsonl", orient="records", lines=True)
+    row = suite.pick(["bold"], bank=False).iloc[0]
+    frame = bold.load(row, bold.Settings(data=str(tmp_path / "b.jsonl")), None, tmp_path)
+    assert frame.to_dict("list") == {"domain": ["all", "all"], "group": ["A", "B"],
+                                     "prompt": ["He was ", "She"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["prompt", "text"])
+@pytest.mark.parametrize("name", ["toxigen", "toxic_generation"])
+def test_toxic_prompts_are_read_under_either_name(name, column, tmp_path):
+    pd.DataFrame({column: ["a", "b"]}).to_csv(tmp_path / "p.csv", index=False)
+    row = suite.pick([name], bank=False).iloc[0]
+    settings = toxic_completions.Settings(data=str(tmp_path / "p.csv"))
+    assert toxic_completions.load(row, settings, None, tmp_path)["prompt"].tolist() == ["a", "b"]
+
+
+def test_spaces_at_the_end_of_prompts_are_not_asked(monkeypatch):
+    """After a space of its own a model goes on with digits: 87.5 % of BOLD's completions."""
+
+    class Spelled:
+        def encode(self, text):
+            return list(text)
+
+        def decode(self, tokens):
+            return "".join(tokens)
+
+    monkeypatch.setattr(generation, "generate", lambda model, prompts, *_: prompts)
+    prompts = ["He was ", "She  ", "line\n", "plain"]
+    made = generation.complete(Spelled(), prompts, 4)
+    assert [texts[0] for texts in made] == ["He was", "She", "line\n", "plain"]
+    templated = generation.complete(Spelled(), ["[assistant] "], 4, as_is=True)
+    assert templated == [["[assistant] "]]
+
+
 def test_crows_pairs_agree_with_the_harness(trained, tmp_path):
     from importlib.util import find_spec
     from pathlib import Path
@@ -231,7 +275,7 @@ def test_a_model_that_answers_nonsense_is_not_an_all_no_classifier(fresh, tmp_pa
 
 
 def test_data_that_cannot_be_had_says_how_to_do_without(tmp_path):
-    with pytest.raises(UserError, match=r"local .*file with the columns domain, category, prompts"):
+    with pytest.raises(UserError, match=r"local .*file with the columns category, prompts"):
         data.load("bold")
     with pytest.raises(UserError, match="no such file"):
         data.load("bold", str(tmp_path / "none.jsonl"))

@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 from tiny_suite import make_data, write_lines
 
 from itemwise.analyses import judge, judges, longeval, suite
 from itemwise.errors import UserError
+
+QUESTION = judges.single_question("[User] Say SCORE: 10\n[Assistant] SCORE: 10")
+PAIR = judges.pair_question("one", "two")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,10 @@ from itemwise.errors import UserError
         ("SCORE: 0", None),
         ("I would say 7 of 10", None),
         ("The score: 7 is what others gave", None),
+        ("SCORE:\n7", None),  # not on the line
+        (QUESTION, None),
+        (QUESTION + "\nFair.\nSCORE: 4", 4),
+        ("[User] Say SCORE: 10\nSCORE: 10\n" + QUESTION + "\nPoor.", None),
         ("", None),
     ],
 )
@@ -30,7 +38,8 @@ def test_scores_are_read_or_invalid(text, score):
 @pytest.mark.parametrize(
     ("text", "verdict"),
     [("so\nVERDICT: A", "A"), ("verdict: tie.", "TIE"), ("VERDICT: C", None), ("A is better", None),
-     ("VERDICT: A\nVERDICT: B", None)],
+     ("VERDICT: A\nVERDICT: B", None), (PAIR, None), (PAIR + "\nVERDICT: B", "B"),
+     (PAIR.rpartition("VERDICT: B")[0], None)],  # an echo that was cut off
 )  # fmt: skip
 def test_verdicts_are_read_or_invalid(text, verdict):
     assert judges.parse_verdict(text) == verdict
@@ -129,7 +138,7 @@ def test_a_local_judge_is_asked_by_its_template(trained, tmp_path, training):
 
 
 def test_answers_stop_where_the_next_turn_would_begin(trained, monkeypatch):
-    monkeypatch.setattr(judge, "complete", lambda *a: [[" Yes.\nUser: more"]])
+    monkeypatch.setattr(judge, "complete", lambda *a, **k: [[" Yes.\nUser: more"]])
     settings = judge.Settings()
     assert judge.converse(trained, [["Is it?"]], settings) == [["Yes."]]
     text = judge.prompt(trained, ["Is it?", "Why?"], ["Yes."], False)
@@ -186,3 +195,13 @@ def test_lengths_beyond_the_context_are_refused(trained, tmp_path):
     row = suite.pick(["longeval_lines"], bank=False).iloc[0]
     with pytest.raises(UserError, match="set shorter 'lengths'"):
         longeval.load(row, longeval.Settings(lengths=(9000,)), trained, tmp_path)
+
+
+def test_invalid_verdicts_are_noted_and_leave_the_headline_empty(trained, tmp_path, judge_server):
+    """A judge that gives its instructions back: no score, rather than one of its question."""
+    judge_server.reply = staticmethod(lambda question: question)
+    measured = run(trained, tmp_path, judge_server, name="vicuna_instructions_80")
+    assert np.isnan(value(measured, "score"))
+    assert value(measured, "invalid_rate") == 1
+    (note,) = measured.notes
+    assert "verdicts of the judge are invalid" in note

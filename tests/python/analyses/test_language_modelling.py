@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_suite import SENTENCES, SEQUENCES
 
-from itemwise.analyses import memorization, perplexity
+from itemwise.analyses import memorization, perplexity, suite
 from itemwise.analyses.generation import Sampling, complete, generate
 from itemwise.errors import UserError
 
@@ -138,6 +138,38 @@ def test_an_early_end_is_a_mismatch_not_a_crash(trained, monkeypatch):
     measured = memorization.measure(trained, data.drop(columns="seen_at"), K8)
     assert measured.units["value"].tolist() == [0.25, 0]
     assert by_name(measured)["full_match"] == 0
+
+
+def test_a_checkpoint_that_has_seen_nothing_has_no_headline_and_says_so(trained):
+    data = sequences(trained).assign(seen_at=1e9)
+    measured = memorization.measure(trained, data, K8)
+    assert np.isnan(by_name(measured)["token_match"])
+    assert by_name(measured, "unseen")["token_match"] > 0
+    assert "has seen none of the sequences" in measured.notes[-1]
+
+
+def test_sequences_are_read_in_every_documented_form(trained, tmp_path):
+    """Token ids, text, or a prompt and its continuation, by source: the same sequences."""
+    row = suite.pick(["memorization"], bank=False).iloc[0]
+    ids = [trained.encode(text) for text in SEQUENCES]
+    forms = [
+        {"token_ids": ids},
+        {"text": SEQUENCES},
+        {"prompt": [text[:5] for text in SEQUENCES], "continuation": [t[5:] for t in SEQUENCES]},
+        {"prompt": [one[:8] for one in ids], "continuation": [one[8:] for one in ids]},
+    ]
+    for form in forms:
+        frame = pd.DataFrame({**form, "source": ["web", "books"] * 4})
+        frame.to_json(tmp_path / "s.jsonl", orient="records", lines=True)
+        settings = memorization.Settings(data=str(tmp_path / "s.jsonl"), prompt=8, continuation=16)
+        data = memorization.load(row, settings, trained, tmp_path)
+        assert data["token_ids"].tolist() == ids
+        measured = memorization.measure(trained, data, settings)
+        assert {"source web", "source books"} <= {r["group"] for r in measured.rows}
+        assert measured.units["text"].str.len().gt(0).all()
+    frame.drop(columns="continuation").to_json(tmp_path / "s.jsonl", orient="records", lines=True)
+    with pytest.raises(UserError, match="lacks the column 'token_ids', 'text', or 'prompt' and"):
+        memorization.load(row, settings, trained, tmp_path)
 
 
 def test_short_sequences_are_left_out_and_told(trained):

@@ -190,12 +190,12 @@ def test_an_analysis_that_fails_leaves_the_others_and_is_named(training, tmp_pat
     done = itemwise(*words)
     assert done.status == 2
     assert "2 of 3 analyses failed (bold, memorization)" in done.err
-    assert "ids.jsonl: lacks the column 'token_ids' or 'text'" in done.err
+    assert "ids.jsonl: lacks the column 'token_ids', 'text', or" in done.err
     assert "AlexaAI/bold" in done.err  # not reachable; the message says what file to give
     table = measures(tmp_path, 20).set_index(["analysis", "metric"])
     table = table[table["group"] == ""]
     assert np.isfinite(table.loc[("perplexity", "bits_per_byte"), "value"])
-    gap = table.loc[("memorization", "full_match")]
+    gap = table.loc[("memorization", "token_match")]
     assert np.isnan(gap["value"])
     assert gap["n"] == 0
     assert set(record(tmp_path, 20)["failures"]) == {"memorization", "bold"}

@@ -77,6 +77,41 @@ def test_the_short_form_alone_is_asked_with_the_calibrations_prompts(results, ba
     assert (asked == known[asked.index]).all()
 
 
+def test_a_bank_asks_its_own_prompts_without_tasks(bank, results, tiny_model, itemwise, tmp_path):
+    """The whole form, and one benchmark of two, with no task and no folder of tasks named."""
+    common = ["--lm", tiny_model, "--device", "cpu", "--bank", bank, "--ledger", tmp_path / "l",
+              "--subject", "lab/tiny"]  # fmt: skip
+    done = itemwise("evaluate-model", *common, "--out", tmp_path / "own.parquet")
+    assert done.status == 0, done.err
+    keys = ["benchmark", "item", "filter", "metric"]
+    own = read_table(tmp_path / "own.parquet", "evaluations").set_index(keys)
+    theirs = read_table(results, "evaluations").set_index(keys)
+    assert (own["response"] == theirs["response"].reindex(own.index)).all()
+    assert (own["prompt_hash"] == theirs["prompt_hash"].reindex(own.index)).all()
+    scored = itemwise("score-model", "--bank", bank, "--results", tmp_path / "own.parquet")
+    assert "prompts differ" not in scored.err
+    done = itemwise("evaluate-model", *common, "--benchmarks", "sums", "--out",
+                    tmp_path / "one.parquet")  # fmt: skip
+    assert done.status == 0, done.err
+    assert set(read_table(tmp_path / "one.parquet", "evaluations")["benchmark"]) == {"sums"}
+    rule = ["--rule", "adaptive:min_length=2,max_length=4", "--out", tmp_path / "t.parquet"]
+    done = itemwise("adapt-model", *common, "--benchmarks", "sums", *rule)
+    assert done.status == 0, done.err
+    assert set(read_table(tmp_path / "t.parquet", "cat_traces")["benchmark"]) == {"sums"}
+    done = itemwise("evaluate-model", *common, "--benchmarks", "sum", "--out", tmp_path / "x")
+    assert done.status == 2
+    assert "did you mean 'sums'" in done.err
+
+
+def test_tasks_of_one_benchmark_of_two_say_how_to_ask_it_alone(bank, tasks, itemwise, tmp_path):
+    done = itemwise("evaluate-model", "--lm", "org/model", "--bank", bank, "--ledger",
+                    tmp_path / "l", "--tasks", "sums", "--include-path", tasks,
+                    "--out", tmp_path / "x")  # fmt: skip
+    assert done.status == 2
+    assert "hold no item of vocabulary" in done.err
+    assert "--benchmarks sums" in done.err
+
+
 def test_scores_from_the_results(results, bank, itemwise, tmp_path):
     done = itemwise("score-model", "--bank", bank, "--results", results, "--json",
                     tmp_path / "s.json", "--html", tmp_path / "s.html", "--out",
@@ -102,9 +137,9 @@ def test_the_plain_harness_on_the_banks_tasks_gives_the_same_score(
     from lm_eval.__main__ import cli_evaluate
 
     moved = shutil.copytree(bank, tmp_path / "moved")
-    monkeypatch.chdir(tmp_path)  # data are found beside the task files, not in the working folder
+    monkeypatch.chdir(moved / "tasks")  # from where task files name their data
     command = ["lm-eval", "run", "--model", "hf", "--model_args", f"pretrained={tiny_model}",
-               "--device", "cpu", "--batch_size", "8", "--include_path", f"{moved}/tasks",
+               "--device", "cpu", "--batch_size", "8", "--include_path", ".",
                "--tasks", "itemwise_a", "--log_samples",
                "--output_path", f"{tmp_path}/logs"]  # fmt: skip
     monkeypatch.setattr("sys.argv", command)
@@ -236,7 +271,9 @@ def test_a_live_run_equals_its_replay_and_its_rerun(adapt, results, bank, itemwi
     assert replayed.status == 0, replayed.err
     again = read_table(tmp_path / "replay.parquet", "cat_traces").drop(columns="seconds")
     pd.testing.assert_frame_equal(again, live)
-    assert adapt("--record", tmp_path / "r.json").status == 0
+    resumed = adapt("--record", tmp_path / "r.json")
+    assert resumed.status == 0
+    assert "10 answers are in the ledger" in resumed.err
     assert json.loads((tmp_path / "r.json").read_text())["batches"] == 0  # all from the ledger
 
 
@@ -353,7 +390,10 @@ def test_a_list_of_checkpoints_is_followed_into_trajectories(
     [
         (("--lms", "{folder}/none"), "--lm {folder}/none: no such folder"),
         (("--lms", "org/model", "--bank", "{folder}/none"), "{folder}/none: no such folder"),
-        (("--lms", "org/model"), "unknown to the harness; give the folder of their task files by"),
+        (
+            ("--lms", "org/model", "--include-path", "{folder}"),
+            "unknown to the harness; give the folder of their task files by",
+        ),
         (("--lms", "org/model", "--ledger", "{folder}/file"), "is a file; --ledger names"),
         (("--checkpoints", "{folder}/two.csv"), "lists 2 models (a, b)"),
     ],

@@ -416,3 +416,53 @@ def test_generation_longer_than_the_context_is_refused(loaded, suite):
     with pytest.raises(UserError, match="task 'sums': generates up to 6 tokens"):
         check_context(Short(), suite)
     check_context(loaded[1], suite)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("generation_config.json", True), ("chat_template.jinja", True), ("vocab.json", True),
+     ("merges.txt", True), ("tokenizer.model", True), ("modeling_own.py", True),
+     ("templates/other.jinja", True), ("adapter_config.json", True),
+     ("optimizer.pt", False), ("trainer_state.json", False), ("README.md", False)],
+)  # fmt: skip
+def test_a_folder_is_another_model_where_a_file_that_answers_depend_on_changed(
+    name, counts, tmp_path
+):
+    from itemwise.harness.model import LanguageModel, fingerprint
+
+    (tmp_path / "m" / "templates").mkdir(parents=True)
+    (tmp_path / "m" / "config.json").write_text("{}")
+    seen = []
+    for text in ("one", "two"):
+        (tmp_path / "m" / name).write_text(text)
+        seen.append(fingerprint(LanguageModel(str(tmp_path / "m")), None))
+    assert (seen[0] != seen[1]) == counts
+
+
+def test_an_adapters_folder_counts_and_where_a_model_lies_does_not(tmp_path):
+    from itemwise.harness.model import LanguageModel, fingerprint
+
+    for place in ("a/lab/m", "b/lab/m", "adapter"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.json").write_text("{}")
+    here, there = (LanguageModel(str(tmp_path / p / "lab" / "m")) for p in "ab")
+    assert fingerprint(here, None) == fingerprint(there, None)
+    assert here.title == there.title == here.subject == "lab/m"
+    tuned = LanguageModel(here.name, arguments={"peft": str(tmp_path / "adapter")})
+    before = fingerprint(tuned, None)
+    (tmp_path / "adapter" / "config.json").write_text('{"r": 4}')
+    assert fingerprint(tuned, None) != before != fingerprint(here, None)
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(capsys, monkeypatch):
+    from itemwise.harness import progress
+
+    clock = iter(range(0, 10_000, 40))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    with progress.Progress(6, "item", "org/model") as bar:
+        bar.know("arc 31.9±2.0")
+        for _ in range(6):
+            bar.update()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "org/model" in line]
+    assert lines == [f"org/model: {n} of 6 items, {n * 2 / 3:.1f} minutes; arc 31.9±2.0"
+                     for n in (2, 4, 6)]  # fmt: skip

@@ -317,8 +317,8 @@ def test_mistakes_are_refused(options, message, calibrated, tmp_path, capsys):
 
 def test_too_few_full_scores(calibrated, tmp_path, capsys):
     training = read_training(calibrated / "training.parquet")
-    few = np.where(np.arange(240) < 49, training.full_score, np.nan)
+    few = np.where(np.arange(240) < 19, training.full_score, np.nan)
     write_training(replace(training, full_score=few), tmp_path / "few.parquet")
     options = ("--method", "reconstruction", "--budget", 5, "--training", tmp_path / "few.parquet")
     assert select(calibrated, tmp_path / "out.parquet", *options) == 2
-    assert "few.parquet: 49 training subjects" in capsys.readouterr().err
+    assert "few.parquet: 19 training subjects" in capsys.readouterr().err

@@ -26,7 +26,7 @@ STEPS = [0, 1000, 2000, 4000, 8000, 16000, 32000, 64000]
 MODELS = ["org/a", "org/b"]
 ANALYSES = {
     "mmlu": "acc", "arc_challenge": "acc_norm", "truthfulqa": "acc", "toxigen": "toxic_rate",
-    "crowspairs": "pct_stereotype", "memorization": "full_match", "perplexity": "bits_per_byte",
+    "crowspairs": "pct_stereotype", "memorization": "token_match", "perplexity": "bits_per_byte",
     "longeval_lines": "accuracy", "mt_bench": "score",
 }  # fmt: skip
 """One row of the suite for each theme, with its headline."""

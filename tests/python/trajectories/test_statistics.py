@@ -10,12 +10,20 @@ import pytest
 from scipy.special import expit
 from scipy.stats import spearmanr
 
+from itemwise.analyses.suite import load
+from itemwise.report.profile import rows_of_page
 from itemwise.trajectories.axis import Axis
-from itemwise.trajectories.build import change_table, curve_table, possible_values, trajectories_of
+from itemwise.trajectories.build import (
+    change_table,
+    curve_table,
+    headline_metrics,
+    possible_values,
+    trajectories_of,
+)
 from itemwise.trajectories.changepoints import FALSE_ALARM, LineCost, find_changes, penalty
 from itemwise.trajectories.compare import compare
 from itemwise.trajectories.correlate import block_length, correlate, correlations, spearman
-from itemwise.trajectories.gather import place, point_errors
+from itemwise.trajectories.gather import gaps, place, point_errors
 from itemwise.trajectories.measures import corrected_variation, folded_mean, summarize
 from itemwise.trajectories.smooth import smooth
 
@@ -341,3 +349,43 @@ def test_trend_correlates_levels_and_not_changes():
     assert levels["spearman"] > 0.95
     assert changes["lower"] < 0 < changes["upper"]
     assert correlations(wide.iloc[:4], rng) == []
+
+
+def rows_of(analysis: str, values: dict, revisions=("a", "b")) -> pd.DataFrame:
+    """Return rows of `trajectories`: by metric, the values at two checkpoints."""
+    return pd.DataFrame(
+        {"model": "m", "revision": revision, "step": step, "tokens": 1e9 * step, "group": "",
+         "analysis": analysis, "metric": metric, "value": value, "se": 0.01, "lower": value,
+         "upper": value, "n": 9, "seed": None}
+        for metric, row in values.items()
+        for step, (revision, value) in enumerate(zip(revisions, row, strict=True), start=1)
+    )  # fmt: skip
+
+
+def test_a_headline_without_a_value_is_a_gap_and_no_other_metric():
+    """With every verdict of a judge invalid `empty_rate` once stood in its place: no gap, 0."""
+    suite = load()
+    table = rows_of("mt_bench", {"empty_rate": (0.0, 0.1), "score": (None, 7.0)})
+    main = headline_metrics(table, suite)
+    assert main == {"mt_bench": "score"}
+    (gap,) = gaps(table, headlines=main)
+    assert (gap["revision"], gap["analyses"]) == ("a", ["mt_bench"])
+    assert gap["reasons"] == {"mt_bench": "gave no value of 'score'"}
+    (row,) = rows_of_page(place(table)[0], suite, main)
+    assert (row.metric, row.chance, row.better) == ("score", 1, 1)
+    nothing = table.assign(value=table["value"].where(table["metric"] != "score"))
+    assert [gap["revision"] for gap in gaps(nothing, headlines=main)] == ["a", "b"]
+    assert rows_of_page(place(nothing)[0], suite, main) == []
+
+
+def test_the_suites_filter_decides_the_headline():
+    """`exact_match (flexible-extract)` comes first in the alphabet; the suite says strict."""
+    suite = load().iloc[[0]].assign(name="gsm8k", metric="exact_match", filter="strict-match",
+                                    chance=0.0)  # fmt: skip
+    table = rows_of("gsm8k", {"exact_match (flexible-extract)": (0.1, 0.2),
+                               "exact_match (strict-match)": (0.0, 0.1)})  # fmt: skip
+    main = headline_metrics(table, suite)
+    assert main == {"gsm8k": "exact_match (strict-match)"}
+    (row,) = rows_of_page(place(table)[0], suite, main)
+    assert (row.percent, row.better, row.chance) == (True, 1, 0)
+    assert possible_values(suite) == {("gsm8k", "exact_match (strict-match)"): (0.0, 1.0)}
