@@ -21,7 +21,7 @@ from evaluation import itemwise, local_metabench
 
 from itemwise.adaptive.rules import LIVE_RULE
 from itemwise.adaptive.study import items_to_reach
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.irt.model import item_information
 from itemwise.paths import ROOT
 from itemwise.report.figures import adaptive as study_figure

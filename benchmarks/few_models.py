@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from uncertainty import leaderboard_bank
 
 from itemwise import irt
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.forms import random_forms
 from itemwise.irt.cross_calibration import calibrate_folds
 from itemwise.irt.recovery import Design, draw_parameters

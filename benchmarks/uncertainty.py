@@ -13,7 +13,7 @@ import pandas as pd
 from common import data_folder, markdown, write_evidence
 from distil import BENCHMARKS, CONFIG, calibrated, options, stage
 
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.paths import ROOT
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record

@@ -28,7 +28,8 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.analyses.harness_tasks import answer
 from itemwise.analyses.intervals import LEVEL, Estimate, normal, proportion
 from itemwise.analyses.model import Loaded, Measured
-from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.bank import Bank
+from itemwise.bank.folder import read_bank
 from itemwise.bank.model_scores import (
     aberrant_responses,
     documents_of,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.bank.model_scores import form_documents
 from itemwise.bank.questions import suite_of
 from itemwise.cli.options import key_values, literals, whole_number

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from itemwise.adaptive.checkpoints import measures
 from itemwise.adaptive.rules import LIVE_RULE, parse_rule
 from itemwise.analyses import checkpoint_lists
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.bank.model_scores import aberrant_responses
 from itemwise.cli.model_options import add_benchmarks, language_model, make_suite
 from itemwise.cli.options import add

@@ -24,8 +24,9 @@ from itemwise.adaptive.live import (
     scores,
 )
 from itemwise.adaptive.rules import LIVE_RULE, Rule, parse_rule
-from itemwise.bank.bank import Bank, read_bank
+from itemwise.bank.bank import Bank
 from itemwise.bank.conditions import unlike_calibration
+from itemwise.bank.folder import read_bank
 from itemwise.bank.model_scores import (
     aberrant_responses,
     check_benchmarks,

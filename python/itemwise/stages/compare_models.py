@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from itemwise.bank.bank import read_bank
 from itemwise.bank.clusters import with_clusters
 from itemwise.bank.comparison import compare_models
+from itemwise.bank.folder import read_bank
 from itemwise.cli.options import add, add_metric_options, key_values
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError, listed

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from itemwise.bank.bank import write_bank
+from itemwise.bank.folder import write_bank
 from itemwise.cli.options import add_lists, check_lists
 from itemwise.cli.section import add_section
 from itemwise.forms import MAIN_FORM, RANDOM

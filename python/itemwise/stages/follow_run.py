@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.bank.follow import follow
 from itemwise.cli.options import add
 from itemwise.tables.contract import read_table, write_table

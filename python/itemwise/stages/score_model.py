@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.bank.model_scores import Scored, score_models
 from itemwise.cli.options import add, add_metric_options, key_values
 from itemwise.cli.score_table import text_table

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from banks import FORMULAS, build, export
 
-from itemwise.bank import bank
+from itemwise.bank import folder as on_disk
 from itemwise.bank.card import evaluation_text
 from itemwise.errors import UserError
 from itemwise.readout.tabulated import Readout
@@ -163,7 +163,7 @@ def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_pa
     )
     assert done.returncode == 0, done.stderr
     theirs = pd.read_csv(tmp_path / "r.csv")
-    bought = bank.read_bank(folder)
+    bought = on_disk.read_bank(folder)
     responses = read_responses(made / f"{name}.responses.parquet")
     features = bought.features(responses, name, "A").set_index("subject", drop=False)
     features = features.loc[theirs["subject"]].reset_index(drop=True)
@@ -187,13 +187,13 @@ def test_only_the_assessment_knows_test_subjects(made, folder):
     for file, table in (("test", "reconstructions"), ("test.features", "features")):
         assert set(read_table(made / f"{file}.parquet", table)["subject"]) == test
     assert json.loads((made / "test.json").read_text())["n_subjects"] == len(test)
-    card = bank.read_bank(folder).card["benchmarks"]["one"]["accuracy"]["form"]
+    card = on_disk.read_bank(folder).card["benchmarks"]["one"]["accuracy"]["form"]
     assert set(card) == {"train", "test"}
 
 
 def test_intervals_hold_the_uncertainty_of_items(made, smooth):
     """half^2 = (what the read-out does not know)^2 + (z df/dtheta error)^2."""
-    bought = bank.read_bank(smooth)
+    bought = on_disk.read_bank(smooth)
     assert 0 < bought.card["benchmarks"]["one"]["calibration_error"] < 0.2
     assert "the uncertainty of the item parameters makes" in (smooth / "README.md").read_text()
     responses = read_responses(made / "one.responses.parquet")
@@ -223,7 +223,7 @@ def test_intervals_hold_the_uncertainty_of_items(made, smooth):
 
 
 def test_without_answers_incomplete_forms_go_through_ability(made, smooth):
-    bought = bank.read_bank(smooth)
+    bought = on_disk.read_bank(smooth)
     assert bought.reference is None
     assert "process" not in set(bought.terms["readout"])
     assert not (smooth / "readout" / "reference.parquet").exists()
@@ -236,7 +236,7 @@ def test_without_answers_incomplete_forms_go_through_ability(made, smooth):
 
 
 def test_the_process_scores_complete_and_incomplete_forms(made, folder):
-    bought = bank.read_bank(folder)
+    bought = on_disk.read_bank(folder)
     responses = read_responses(made / "one.responses.parquet")
     table = bought.score(responses)
     assert set(table["benchmark"]) == {"one"}
@@ -268,18 +268,18 @@ def test_a_bank_of_format_1_is_read(made, smooth, tmp_path):
     (old / "bank.json").write_text(json.dumps({**card, "format_version": 1}))
     responses = read_responses(made / "one.responses.parquet")
     pd.testing.assert_frame_equal(
-        bank.read_bank(old).score(responses), bank.read_bank(smooth).score(responses)
+        on_disk.read_bank(old).score(responses), on_disk.read_bank(smooth).score(responses)
     )
 
 
 def test_a_moved_bank_scores_alike_and_names_no_place(made, folder, tmp_path):
     responses = read_responses(made / "two.responses.parquet")
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
-    before, after = (bank.read_bank(place).score(responses) for place in (folder, moved))
+    before, after = (on_disk.read_bank(place).score(responses) for place in (folder, moved))
     pd.testing.assert_frame_equal(before, after)
     for path in folder.rglob("*"):
         assert path.is_dir() or str(made).encode() not in path.read_bytes()
-    assert "random1" not in set(bank.read_bank(folder).selection["form"])
+    assert "random1" not in set(on_disk.read_bank(folder).selection["form"])
     assert "one" in (folder / "README.md").read_text()
 
 
@@ -297,7 +297,7 @@ def test_a_broken_bank_is_refused(harm, message, folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / "bank")
     harm(broken)
     with pytest.raises(UserError, match=message):
-        bank.read_bank(broken)
+        on_disk.read_bank(broken)
 
 
 def newer(path) -> None:
@@ -311,9 +311,9 @@ def test_an_interrupted_export_leaves_the_old_bank(made, folder, tmp_path, monke
     def fails(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bank, "write_record", fails)
+    monkeypatch.setattr(on_disk, "write_record", fails)
     assert export(made, old) == 130
-    bank.read_bank(old)
+    on_disk.read_bank(old)
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
 
 

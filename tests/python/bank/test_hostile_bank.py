@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from itemwise.bank import guard
-from itemwise.bank.bank import checksum, read_bank
+from itemwise.bank.folder import checksum, read_bank
 from itemwise.errors import UserError
 from itemwise.harness.export import write_tasks
 from itemwise.harness.frozen import strange

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from banks import build, export
 
-from itemwise.bank.bank import read_bank
+from itemwise.bank.folder import read_bank
 from itemwise.irt.population import draw_items
 from itemwise.irt.simulation import simulate_responses
 from itemwise.tables.contract import read_table
