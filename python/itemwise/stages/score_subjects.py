@@ -12,7 +12,7 @@ import pandas as pd
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
-from itemwise.forms import WHOLE_POOL
+from itemwise.forms import RANDOM, WHOLE_POOL
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.cross_calibration import by_fold
 from itemwise.irt.person_fit import standardized_log_likelihood
@@ -64,8 +64,10 @@ def run(options) -> None:
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
         if not len(answered.subjects):
             return None
-        table = scored(answered, parameters.loc[items], options)
-        error = calibration_error(answered, parameters.loc[items], table)
+        # Of random forms, which only show what chance reaches, nobody asks for more than ability.
+        drawn = form.startswith(RANDOM)
+        table = scored(answered, parameters.loc[items], options, fit=not drawn)
+        error = None if drawn else calibration_error(answered, parameters.loc[items], table)
         if error is not None:
             table["se_calibration"] = error
         if folds is not None:
@@ -94,13 +96,15 @@ def run(options) -> None:
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")
 
 
-def scored(responses: Responses, parameters: pd.DataFrame, options) -> pd.DataFrame:
-    """Return abilities with person fit."""
+def scored(responses: Responses, parameters: pd.DataFrame, options, fit: bool) -> pd.DataFrame:
+    """Return abilities, with person fit where wanted."""
     table = score(
         responses, parameters, options.method, options.quadrature, options.threads, options.engine
     )
-    fit = standardized_log_likelihood(responses, parameters, table["theta"].fillna(0).to_numpy())
-    return table.assign(person_fit=pd.Series(fit).where(table["theta"].notna()))
+    if not fit:
+        return table
+    found = standardized_log_likelihood(responses, parameters, table["theta"].fillna(0).to_numpy())
+    return table.assign(person_fit=pd.Series(found).where(table["theta"].notna()))
 
 
 def cross_scored(
@@ -112,8 +116,9 @@ def cross_scored(
 ) -> pd.DataFrame:
     """Put abilities by the other folds' items in the place of those by everybody's."""
     parts = by_fold(responses, folds, fold_parameters, options.fold_parameters)
-    crossed = pd.concat([scored(part, parameters, options) for part, parameters in parts])
-    columns = ["theta", "se", "person_fit"]
+    columns = [name for name in ("theta", "se", "person_fit") if name in table]
+    fit = "person_fit" in table
+    crossed = pd.concat([scored(part, parameters, options, fit) for part, parameters in parts])
     crossed = crossed.set_index("subject")[columns]
     # Whoever answered only items that all other folds answered alike has no ability.
     table = table[table["subject"].isin(crossed.index)].set_index("subject")
