@@ -1,7 +1,7 @@
 # Which full score do the responses to a short form stand for, and how certain?
 #
-# Model. Two read-outs of each form, over the training subjects, y the full
-# score in points:
+# Model. Two read-outs of each chosen form, over the training subjects, y the
+# full score in points (fit_process fits a third, and reads random forms out):
 #   ability  y = f(theta) + e
 #   form     y = f1(linear) + f2(theta) + f3(sub_score) + e
 # with `linear` the ridge regression of y on the responses (cross-fitted) and

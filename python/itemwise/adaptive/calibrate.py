@@ -110,7 +110,7 @@ def calibrate(
     Raises
     ------
     UserError
-        Fewer than 50 tests of models with a full score.
+        Fewer than 20 tests of models with a full score.
     """
     traces = traces[traces["subject"].isin(full_scores.index)]
     n_tests = traces["subject"].nunique()
