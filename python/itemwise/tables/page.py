@@ -12,7 +12,7 @@ RECORDS_FILE = Path(__file__).with_name("records.csv")
 
 INTRODUCTION = """# Data contract
 
-Generated from `contract.csv`, `results.csv` and `records.csv` in `python/itemwise/` by
+Generated from `contract.csv`, `results.csv` and `records.csv` in `python/itemwise/tables/` by
 `make docs`; do not edit. Python (`itemwise.tables.contract`) and R
 (`R/itemwise/R/contract.R`) read the same contract, and check every table on read and on write.
 

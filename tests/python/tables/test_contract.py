@@ -23,7 +23,7 @@ from itemwise.tables.contract import (
 )
 from itemwise.tables.plain import further_column
 
-WRITTEN = [name for name in contract() if name != "responses"]  # which test_responses.py covers
+WRITTEN = [name for name in contract() if name != "responses"]  # wide, in tests of `responses`
 BREACHES = [
     pytest.param(name, table, named, id=f"{name}: {what}")
     for name in WRITTEN
