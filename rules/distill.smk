@@ -350,7 +350,7 @@ rule export_bank:
         terms=of_each("fit_readout", "terms"),
         linear=of_each("fit_readout", "linear"),
         reconstructions=of_each("fit_readout", "reconstructions"),
-        records=of_each("fit_readout", "record"),
+        readout_records=of_each("fit_readout", "record"),
         process_terms=of_each("fit_process", "terms"),
         references=of_each("fit_process", "reference"),
         process_reconstructions=of_each("fit_process", "reconstructions"),
@@ -368,16 +368,9 @@ rule export_bank:
         "../envs/python.yaml"
     params:
         benchmarks=BENCHMARKS,
-        adaptive=lambda wildcards, input: as_options({"adaptive": input.adaptive}),
+        tables=lambda wildcards, input: options_from(input, ["item_table", "joint"]),
         joint=as_options(JOINT),
         origin=options_of("bank"),
     shell:
         "itemwise export-bank --benchmarks {params.benchmarks} --items {input.item_table:q}"
-        " --builds {input.builds:q} --form-abilities {input.form_abilities:q}"
-        " --parameters {input.parameters:q} --fits {input.fits:q}"
-        " --selections {input.selections:q} --terms {input.terms:q} --linear {input.linear:q}"
-        " --reconstructions {input.reconstructions:q} --readout-records {input.records:q}"
-        " --process-terms {input.process_terms:q} --references {input.references:q}"
-        " --process-reconstructions {input.process_reconstructions:q}"
-        " --assessment {input.assessment:q}"
-        " {params.joint} {params.adaptive} {params.origin} --out {output.bank:q} > {log:q} 2>&1"
+        " {params.tables} {params.joint} {params.origin} --out {output.bank:q} > {log:q} 2>&1"

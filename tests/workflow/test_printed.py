@@ -8,7 +8,7 @@ from projects import phases
 def test_run_prints_a_line_a_phase_and_where_the_rest_is(finished_run):
     printed = finished_run.printed
     assert re.search(r"^results/tiny: 21 jobs on 2 cores$", printed, re.MULTILINE)
-    assert len(phases(printed)) == 20
+    assert len(phases(printed)) == 21
     assert re.search(r"^screen_items +\d+ of 40 items kept +", printed, re.MULTILINE)
     assert not re.search(r"^\w+ +1 job +", printed, re.MULTILINE)  # every phase has more to tell
     assert re.search(r"^Done: 21 jobs in [\d:]+( s)?\.$", printed, re.MULTILINE)

@@ -312,7 +312,7 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
         "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
     ).stdout
     jobs = shell_jobs(printed)
-    assert len(jobs) == 19
+    assert len(jobs) == 20
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command
 

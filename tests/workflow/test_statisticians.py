@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from projects import TINY, Project
-from test_run import READ_OUT, RESULTS
+from test_run import SMOOTHED, RESULTS
 
 from itemwise.paths import ROOT
 from itemwise.responses.matrix import read_responses
@@ -116,7 +116,7 @@ def test_changed_formula_repeats_only_what_depends_on_it(session, finished_run, 
     shutil.copytree(copy.folder / RESULTS, copy.folder / f"{RESULTS}-before")
     (copy.folder / "formula.yaml").write_text(SETTING)
     changed = ("--configfile", TINY, "formula.yaml")
-    assert copy.planned(*changed) == dict.fromkeys([*READ_OUT, "write_config", "all"], 1)
+    assert copy.planned(*changed) == dict.fromkeys([*SMOOTHED, "write_config", "all"], 1)
 
     results = copy.folder / RESULTS
     before = {p: p.stat().st_mtime_ns for p in results.glob("*/*.parquet")}
@@ -144,6 +144,6 @@ def test_changed_line_of_the_stage_repeats_only_what_depends_on_it(finished_run)
     assert changed != before
     file.write_text(changed, encoding="utf-8")
     try:
-        assert finished_run.planned() == dict.fromkeys([*READ_OUT, "all"], 1)
+        assert finished_run.planned() == dict.fromkeys([*SMOOTHED, "all"], 1)
     finally:
         file.write_text(before, encoding="utf-8")

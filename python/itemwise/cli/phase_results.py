@@ -187,12 +187,17 @@ def joined(jobs: Jobs) -> str:
     return f"{counted(len(record['benchmarks']), 'benchmark')} joined"
 
 
-def fitted(jobs: Jobs) -> str:
+def fitted(jobs: Jobs, readout: str = PROCESS) -> str:
     """Say how far predictions are off on training models."""
     errors = [
-        record["forms"][MAIN_FORM][PROCESS]["cross_fitted"]["rmse"] for record in records(jobs)
+        record["forms"][MAIN_FORM][readout]["cross_fitted"]["rmse"] for record in records(jobs)
     ]
     return f"error {span(errors)} points on training models"
+
+
+def smoothed(jobs: Jobs) -> str:
+    """Say the same of the smooths."""
+    return fitted(jobs, "form")
 
 
 def assessed(jobs: Jobs) -> str:
@@ -281,6 +286,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "score_forms": scored,
     "score_test": scored,
     "fit_process": fitted,
+    "fit_readout": smoothed,
     "fit_joint_readout": joined,
     "assess_readout": assessed,
     "draw_baseline": drawn,

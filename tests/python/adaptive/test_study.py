@@ -109,5 +109,5 @@ def test_calibration_travels_as_a_table_and_interpolates():
 
 
 def test_too_few_tests_are_refused():
-    with pytest.raises(UserError, match="at least 50"):
-        calibrate(*biased(30, 1), 0.9, folds(30))
+    with pytest.raises(UserError, match="at least 20"):
+        calibrate(*biased(15, 1), 0.9, folds(15))

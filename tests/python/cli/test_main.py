@@ -220,7 +220,7 @@ BAD = {
         "responses.parquet: row 3: subject 'lab-01/model-03' has no response (1 such subjects)",
     ),
     "fit: few iterations": (
-        FIT, ("--max-iterations", 1), "responses", lambda t: t,
+        FIT, ("--max-iterations", 1, "--prior", "none"), "responses", lambda t: t,
         "the 2PL fit has not converged (largest gradient",
     ),
     "score: subject without response": (

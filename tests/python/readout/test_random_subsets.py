@@ -149,7 +149,7 @@ def test_mistakes_are_refused(tables, leaderboard, tmp_path, capsys):
     for options, known, message in [
         (("--sizes", 61), train >= 0, "61 items of 60 in the pool"),
         (("--sizes", 5), train > 0, "300 training and 0 test subjects"),
-        (("--sizes", 5), train <= 49, "49 training and 100 test subjects"),
+        (("--sizes", 5), train <= 19, "19 training and 100 test subjects"),
     ]:
         assert tables(*options, known=known) == 2
         assert message in capsys.readouterr().err

@@ -146,7 +146,7 @@ BAD = {
     ),
     "published read-out": (
         changed(published=[{"readout": "best", "source": "s"}]),
-        "key 'published.0.readout': 'best' is not one of form, ability, joint",
+        "key 'published.0.readout': 'best' is not one of process, form, ability, joint",
     ),
     "published for something else": (
         changed(published=[{"readout": "form", "source": "s", "rmsd": 1}]),
