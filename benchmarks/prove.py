@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
+from agents import few_models
 from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
@@ -27,6 +28,7 @@ from few_models import adaptive_few, calibration_error
 from flow import draw
 from fresh import fresh_clone
 from kills import kills
+from process import process
 from profiling import suite_rows
 from pythia import pythia
 from real_inputs import real_inputs
@@ -255,6 +257,8 @@ PROOFS = {
     "pipeline": pipeline,
     "bank": bank,
     "random_baseline": random_baseline,
+    "process": process,
+    "few_models": few_models,
     "calibration_error": calibration_error,
     "adaptive_few": adaptive_few,
     "edge_runs": edge_runs,
