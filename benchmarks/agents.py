@@ -59,16 +59,17 @@ def few_models() -> None:
     table = pd.DataFrame(rows)
     text = (
         f"Random splits, {SPLITS} of each size, {FORMS} forms each: so many models calibrate (2PL, "
-        "weak prior) and train, all others are predicted; models of one maker may lie on both sides. Forms: 5, 10 "
-        "or 20 % of the items, at random from those that the training models did not all answer "
-        "alike. As in a run, training models enter with abilities by items that the other folds "
-        f"calibrated ({N_FOLDS} folds at random), and the pool is what was calibrated; there is no "
-        "screening. `implied`: the model-implied score, with nothing fitted to full scores; "
-        "`smooths`: the native ones; `stratified mean`: of the answers, by fifths of the training "
-        "models' difficulty. All but process and smooths count the items that all training models "
-        f"answered alike as these did. MMLU-Pro: {MOST_ITEMS:,} items at random. RMSE in points, "
-        "over all splits; coverage and mean width of the 90 % intervals of the process, SE over "
-        f"the splits.\n\n{unreached(table)}\n\n{markdown(table.drop(columns=['share', 'best']))}"
+        "weak prior) and train, all others are predicted; models of one maker may lie on both "
+        "sides. Forms: 5, 10 or 20 % of the items, at random from those that the training models "
+        "did not all answer alike. As in a run, training models enter with abilities by items "
+        f"that the other folds calibrated ({N_FOLDS} folds at random), and the pool is what was "
+        "calibrated; there is no screening. `implied`: the model-implied score, with nothing "
+        "fitted to full scores; `smooths`: the native ones; `stratified mean`: of the answers, by "
+        "fifths of the training models' difficulty. All but process and smooths count the items "
+        "that all training models answered alike as these did. MMLU-Pro: "
+        f"{MOST_ITEMS:,} items at random. RMSE in points, over all splits and forms; coverage and "
+        "mean width of the 90 % intervals of the process, SE over the splits.\n\n"
+        f"{unreached(table)}\n\n{markdown(table.drop(columns=['share', 'best']))}"
     )
     write_evidence("few_models", "Read-outs that few models train", text, "make prove")
 
