@@ -14,6 +14,7 @@ import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
 from distil import (
     calibrated,
+    fit_process,
     options,
     read_jointly,
     read_out,
@@ -30,6 +31,7 @@ from itemwise.irt.model import fill_expected
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy, rmse
 from itemwise.readout.native import predict_full_scores
+from itemwise.readout.process_tables import PROCESS
 from itemwise.report.figures import search as search_figure
 from itemwise.responses.matrix import read_responses
 from itemwise.stages.cut_sets import benchmark_scores
@@ -116,10 +118,11 @@ def readout_choices() -> None:
 
 
 def all_formulas(scored: dict, benchmark: str, folder: Path) -> tuple[dict, dict]:
-    """Read one fold out by every formula and by stacking.
+    """Read one fold out by every formula, by stacking and by the process.
 
     Returns the files of the default, and each read-out's reconstructions of the fold.
     """
+    scored |= fit_process(scored, benchmark, folder)  # once: it has no formula
     train, found, files = {}, {}, {}
     for number, (name, terms) in enumerate(FORMULAS.items()):
         place = folder / str(number)
@@ -131,6 +134,8 @@ def all_formulas(scored: dict, benchmark: str, folder: Path) -> tuple[dict, dict
             table = read_table(made[what], "reconstructions")
             tables[name] = table[table["readout"] == "form"].reset_index(drop=True)
         files[name] = made
+    table = read_table(files[DEFAULT]["out"], "reconstructions")
+    found[PROCESS] = table[table["readout"] == PROCESS].reset_index(drop=True)
     seen = np.column_stack([train[name]["predicted"] for name in STACKED])
     weights = nnls(seen, train[DEFAULT]["full_score"].to_numpy())[0]
     weights /= weights.sum()

@@ -20,6 +20,7 @@ from itemwise.bank.bank import Bank
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy
+from itemwise.readout.process_tables import PROCESS
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
 from itemwise.responses.matrix import MISSING, Responses, read_responses
 from itemwise.responses.sets import cut, write_test, write_training
@@ -126,8 +127,8 @@ def read_out(
 ) -> dict:
     """Score forms and read them out; return the files. `record` is that of the selection.
 
-    `train` holds the cross-fitted training models, `out` and `tested` are what
-    assess_readout says of the test models.
+    `train` and `process-train` hold the cross-fitted training models, `out` and `tested` are
+    what assess_readout says of the test models.
     """
     scored = score_forms(files, folder, selection)
     return read_scored(scored, benchmark, folder, record, *more)
@@ -155,20 +156,49 @@ def score_forms(files: dict, folder: Path, selection: pd.DataFrame, crossed: boo
 def read_scored(
     scored: dict, benchmark: str, folder: Path, record: Path | None = None, *more
 ) -> dict:
-    """Fit the read-outs of scored forms and judge them; return the files."""
-    names = ("train", "features", "terms", "linear", "out", "tested")
-    made = {**scored, **{name: folder / f"{name}.parquet" for name in names}}
+    """Fit the read-outs of scored forms and judge them; return the files.
+
+    The process only where `scored` does not hold it yet.
+    """
+    made = {**scored, **fit_smooths(scored, benchmark, folder, record, *more)}
+    if "reference" not in made:
+        made |= fit_process(scored, benchmark, folder, record)
+    made |= {name: folder / f"{name}.parquet" for name in ("out", "tested")}
+    assess({benchmark: made}, made["out"], "--out-features", made["tested"])
+    return made
+
+
+def fit_smooths(
+    scored: dict, benchmark: str, folder: Path, record: Path | None = None, *more
+) -> dict[str, Path]:
+    """Fit the smooths of scored forms; return the files they lie in."""
+    made = {name: folder / f"{name}.parquet" for name in ("train", "features", "terms", "linear")}
     made["record"] = folder / "record.json"
     stage(
-        *("R/fit_readout.R", "--abilities", made["forms"], "--selection", made["selection"]),
-        *options(scored, "training", "parameters"),
-        *("--benchmark", benchmark, "--threads", 2, "--out", made["train"]),
+        *("R/fit_readout.R", "--abilities", scored["forms"], "--benchmark", benchmark),
+        *options(scored, "selection", "training", "parameters"),
+        *("--threads", 2, "--out", made["train"]),
         *("--out-features", made["features"], "--out-terms", made["terms"]),
         *("--out-linear", made["linear"], "--record", made["record"]),
         *(() if record is None else ("--selection-record", record)),
         *more,
     )
-    assess({benchmark: made}, made["out"], "--out-features", made["tested"])
+    return made
+
+
+def fit_process(
+    scored: dict, benchmark: str, folder: Path, record: Path | None = None
+) -> dict[str, Path]:
+    """Fit the Gaussian process of every scored form; return the files it writes."""
+    names = ("process-train", "process-terms", "reference")
+    made = {name: folder / f"{name}.parquet" for name in names}
+    stage(
+        *("itemwise", "fit-process", "--abilities", scored["forms"], "--benchmark", benchmark),
+        *options(scored, "training", "parameters", "selection"),
+        *("--out", made["process-train"], "--out-terms", made["process-terms"]),
+        *("--out-reference", made["reference"]),
+        *(() if record is None else ("--selection-record", record)),
+    )
     return made
 
 
@@ -184,6 +214,7 @@ def assess(made: dict[str, dict], out: Path, *more) -> None:
         *("--parameters", *each("parameters"), "--form-abilities", *each("tested-forms")),
         *("--selections", *each("selection")),
         *("--terms", *each("terms"), "--linear", *each("linear")),
+        *("--process-terms", *each("process-terms"), "--references", *each("reference")),
         *("--readout-records", *each("record"), "--out", out),
         *more,
     )
@@ -229,7 +260,7 @@ def published_forms() -> None:
                     errors[benchmark, form, "joint"] = accuracy(part)["rmse"], len(part)
         for name, (n_items, ability, joint) in PUBLISHED.items():
             benchmark, form = name.split("_")
-            ours = {r: errors[benchmark, form, r] for r in ("ability", "form", "joint")}
+            ours = {r: errors[benchmark, form, r] for r in ("ability", "form", PROCESS, "joint")}
             rows.append(
                 {
                     "form": name,
@@ -239,6 +270,7 @@ def published_forms() -> None:
                     "published, ability": ability,
                     "ours, ability": f"{ours['ability'][0]:.3f}",
                     "ours, form": f"{ours['form'][0]:.3f}",
+                    "ours, process": f"{ours[PROCESS][0]:.3f}",
                     "published, joint of six": joint,
                     "ours, joint of two": f"{ours['joint'][0]:.3f}",
                 }
@@ -274,8 +306,8 @@ def error_by_size() -> None:
             text += [f"## {benchmark}, split: {split}", reached(table, benchmark), markdown(shown)]
             text += [f"![{benchmark}, {split}]({figure.name})"]
     head = (
-        "RMSE on test models in points. `form`: the read-out of the short form; `ability`: from "
-        f"theta alone. `random`: median and 5-95 % band of {RANDOM_FORMS} random forms read out in "
+        "RMSE on test models in points, read out by the process; `ability`: from theta alone. "
+        f"`random`: median and 5-95 % band of {RANDOM_FORMS} random forms read out in "
         "exactly the same way. `one smooth`: 2,000 random subsets with metabench's smooth of the "
         "sub-score. The pools are the published forms joined: items that were selected before."
     )
@@ -294,7 +326,7 @@ def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFra
                 path = select(files, benchmark, folder, method, size, *more)
                 part = read_table(path, "selection")
                 label = part["form"].where(part["form"] != "A", method)
-                parts.append(part.assign(form=f"{size} " + label))
+                parts.append(part.assign(form=label + f" {size}"))
         made = read_out(files, benchmark, folder, pd.concat(parts))
         table = read_table(made["out"], "reconstructions")
         drawn = folder / "baseline.parquet"
@@ -307,17 +339,17 @@ def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFra
     test = table[table["set"] == "test"]
     errors = test.groupby(["form", "readout"]).apply(lambda part: accuracy(part)["rmse"])
     errors = errors.rename("rmse").reset_index()
-    errors[["size", "selector"]] = errors["form"].str.split(" ", expand=True)
+    errors[["selector", "size"]] = errors["form"].str.split(" ", expand=True)
     rows = []
     for size in sizes:
         part = errors[errors["size"] == str(size)].set_index(["selector", "readout"])["rmse"]
         random = part[[name for name in part.index if name[0].startswith("random")]]
-        random = random.xs("form", level="readout")
+        random = random.xs(PROCESS, level="readout")
         low, middle, high = random.quantile([0.05, 0.5, 0.95])
-        ours = test[(test["form"] == f"{size} reconstruction") & (test["readout"] == "form")]
+        ours = test[(test["form"] == f"reconstruction {size}") & (test["readout"] == PROCESS)]
         row = {"n_items": size, "detectable": minimum_detectable_difference(ours)["difference"]}
         for method in SELECTORS:
-            row[f"{method}, form"] = part[method, "form"]
+            row[method] = part[method, PROCESS]
         row["information, ability"] = part["information", "ability"]
         row |= {"random": middle, "random 5 %": low, "random 95 %": high}
         row |= {"one smooth": smooth.median()[size], "one smooth 5 %": smooth.quantile(0.05)[size]}
@@ -327,7 +359,7 @@ def errors_of(files: dict, benchmark: str, sizes: tuple[int, ...]) -> pd.DataFra
 
 def reached(table: pd.DataFrame, benchmark: str) -> str:
     """Say how few items reach the published errors of the benchmark's forms."""
-    ours = table.set_index("n_items")["reconstruction, form"]
+    ours = table.set_index("n_items")["reconstruction"]
     lines = []
     for name, (n_items, ability, joint) in PUBLISHED.items():
         if name.startswith(benchmark):
@@ -348,15 +380,15 @@ def draw_errors(table: pd.DataFrame, benchmark: str, path: Path) -> None:
         axes.fill_between(size, table["random 5 %"], table["random 95 %"], color=RANDOM,
                           alpha=0.35, lw=0, label="random, our read-out (5-95 %)")  # fmt: skip
         lines = {
-            "reconstruction, form": (FORM, "-"),
-            "test-information, form": (QUIET, "-"),
-            "anchors, form": (QUIET, ":"),
-            "information, form": (WARN, "--"),
+            "reconstruction": (FORM, "-"),
+            "test-information": (QUIET, "-"),
+            "anchors": (QUIET, ":"),
+            "information": (WARN, "--"),
             "information, ability": (WARN, "-"),
         }
         for name, (colour, style) in lines.items():
             axes.plot(size, table[name], color=colour, ls=style, lw=1.8, marker="o", ms=3,
-                      label=name.replace("information,", "metabench's filter,", 1)
+                      label=name.replace("information", "metabench's filter", 1)
                       if name.startswith("information") else name)  # fmt: skip
         for name, (n_items, ability, joint) in PUBLISHED.items():
             if name.startswith(benchmark):
@@ -390,9 +422,9 @@ def cross_fitted_coverage() -> None:
         table, incomplete = pd.concat(parts, ignore_index=True), pd.concat(holed)
         text += [f"## {benchmark}, {size} items", markdown(coverage_rows(table, parts[0]))]
         text += ["Largest organizations:", markdown(organization_rows(table))]
-        text += ["Incomplete forms, by `ability`:", markdown(incomplete_rows(incomplete))]
+        text += ["Incomplete forms:", markdown(incomplete_rows(incomplete))]
     head = (
-        "90 % intervals of the read-out `form`. Every model is predicted once: its organization "
+        "90 % intervals of the read-out `process`. Every model is predicted once: its organization "
         "lies in one of ten parts, and calibration, selection, read-out and intervals use the "
         "other nine. `single test set` is the part that the pipeline holds out; in brackets 95 % "
         "intervals of the share (binomial, as if models were independent). Incomplete forms: the "
@@ -414,7 +446,7 @@ def unseen(files, benchmark, size, splits, groups, group) -> tuple[pd.DataFrame,
         selection = read_table(path, "selection")
         made = read_out(fold, benchmark, folder, selection, path.with_suffix(".json"))
         table = read_table(made["out"], "reconstructions")
-        table = table[table["readout"] == "form"]
+        table = table[table["readout"] == PROCESS]
         bank = in_memory(made, benchmark)
         holed = [
             with_holes(bank, made, table, share, seed=group).assign(share=share)
@@ -431,8 +463,9 @@ def in_memory(made: dict, benchmark: str) -> Bank:
         parameters[["item"]].assign(benchmark=benchmark),
         parameters,
         read_table(made["selection"], "selection"),
-        read_table(made["terms"], "terms"),
+        pd.concat(read_table(made[name], "terms") for name in ("terms", "process-terms")),
         read_table(made["linear"], "linear_predictors"),
+        read_table(made["reference"], "reference"),
     )
 
 
@@ -448,7 +481,6 @@ def with_holes(bank: Bank, made: dict, table: pd.DataFrame, share: float, seed: 
 
 def incomplete_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return coverage of incomplete forms by the share deleted, and by third of the range."""
-    table = table[table["readout"] == "ability"]
     rows = []
     for share, part in table.groupby("share"):
         row = {"deleted": f"{share:.0%}", **covered(part)}
@@ -525,7 +557,7 @@ def controls() -> None:
             path = select(files, benchmark, folder, "reconstruction", size, "--forms", 2)
             made = read_out(files, benchmark, folder, read_table(path, "selection"))
             table = read_table(made["out"], "reconstructions")
-            test = table[(table["set"] == "test") & (table["readout"] == "form")]
+            test = table[(table["set"] == "test") & (table["readout"] == PROCESS)]
             wide = test.pivot(index="subject", columns="form", values="predicted").dropna()
             shuffled = shuffled_responses(files["responses"], folder, rng)
             control = {**files, "responses": shuffled}
@@ -534,7 +566,7 @@ def controls() -> None:
             path = select(control, benchmark, folder, "reconstruction", size)
             made = read_out(control, benchmark, folder, read_table(path, "selection"))
             null = read_table(made["out"], "reconstructions")
-            null = null[(null["set"] == "test") & (null["readout"] == "form")]
+            null = null[(null["set"] == "test") & (null["readout"] == PROCESS)]
         spread = null["full_score"].std()
         rows.append(
             {

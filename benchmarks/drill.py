@@ -31,8 +31,8 @@ N_KILLS = 10
 RESULTS = "results/kills"
 DAY = 86_400
 LATE = (
-    "select_items", "score_forms", "fit_readout", "fit_joint_readout", "draw_baseline",
-    "simulate_cat", "bank", "report.html",
+    "select_items", "score_forms", "fit_process", "fit_readout", "fit_joint_readout",
+    "draw_baseline", "simulate_cat", "bank", "report.html",
 )  # fmt: skip
 """What is removed of a finished run to have one that is half done."""
 

@@ -21,8 +21,8 @@ from itemwise.forms import MAIN_FORM
 from itemwise.irt.simulation import simulate_responses
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.assessment import FittedForms, assess
-from itemwise.readout.tabulated import MAIN_READOUT
+from itemwise.readout.assessment import FittedForms, assess, assess_processes
+from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses, write_responses
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record
@@ -38,7 +38,8 @@ PAIRS = 3000
 SIZES = (60, 100, 150, 400)
 BUDGETS = (20, 5, 10, 2)
 RANDOM_FORMS = 3
-COLUMNS = ["died", "coverage form", "coverage ability", "left out", "stated", "power"]
+READOUTS = (PROCESS, "form", "ability")
+COLUMNS = ["died", *(f"coverage {readout}" for readout in READOUTS), "stated", "power"]
 KINDS = ("one ability", "two abilities", "permuted scores")
 
 
@@ -115,9 +116,7 @@ def summary(part: pd.DataFrame) -> dict:
     return {
         "number": len(part),
         "died": int((part["died"] != "").sum()),
-        "coverage, form": mean_of(part["coverage form"]),
-        "coverage, ability": mean_of(part["coverage ability"]),
-        "random forms left out": int(part["left out"].sum()),
+        **{f"coverage, {readout}": mean_of(part[f"coverage {readout}"]) for readout in READOUTS},
         "stated": int(part["stated"].notna().sum()),
         "its median": f"{part['stated'].median():.1f}" if part["stated"].notna().any() else "-",
         "power": mean_of(power),
@@ -175,7 +174,7 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
     names = ("responses", "items", "subjects", "full-scores", "splits", "cut", "test", "screened",
              "training", "parameters", "fold-parameters", "abilities", "selection", "forms",
              "tested-forms", "train", "features", "terms", "linear", "predicted", "source",
-             "scores")  # fmt: skip
+             "scores", "process-train", "process-terms", "reference")  # fmt: skip
     file = {name: folder / f"{name}.parquet" for name in names}
     write_responses(data, file["source"])
     table = pd.DataFrame({"subject": data.subjects, "benchmark": "b", "full_score": score})
@@ -218,7 +217,13 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
           "--selection-record", record("selection"), "--benchmark", "b", "--out", file["train"],
           "--out-features", file["features"], "--out-terms", file["terms"], "--out-linear",
           file["linear"], "--record", record("readout"))  # fmt: skip
+    stage("fit-process", "--abilities", file["forms"],
+          *given("selection", "training", "parameters"),
+          "--selection-record", record("selection"), "--benchmark", "b",
+          "--out", file["process-train"], "--out-terms", file["process-terms"],
+          "--out-reference", file["reference"])  # fmt: skip
     stage("assess-readout", "--benchmarks", "b", *given("test", "parameters", "terms", "linear"),
+          *given("process-terms"), "--references", file["reference"],
           "--form-abilities", file["tested-forms"], "--selections", file["selection"],
           "--readout-records", record("readout"), "--out", file["predicted"],
           "--record", record("predicted"))  # fmt: skip
@@ -259,20 +264,20 @@ def new_models(file: dict[str, Path], data: Responses, score: np.ndarray, seed: 
         *(read_table(path, name) for path, name in (
             (file["parameters"], "parameters"), (paths["forms"], "abilities"),
             (file["selection"], "selection"), (file["terms"], "terms"),
-            (file["linear"], "linear_predictors"))),
+            (file["linear"], "linear_predictors"), (file["process-terms"], "terms"),
+            (file["reference"], "reference"))),
         pd.Series(score, index=data.subjects),
     )  # fmt: skip
-    table = assess(made, made.features("test"))
-    told = read_table(file["train"], "reconstructions")
+    table = pd.concat([assess(made, made.features("test")), assess_processes(made, "test")])
+    told = read_table(file["process-train"], "reconstructions")
     row = {}
-    for readout in ("form", "ability"):
+    for readout in READOUTS:
         main_form = table[(table["form"] == MAIN_FORM) & (table["readout"] == readout)]
         row |= {f"{name} {readout}": value for name, value in accuracy(main_form).items()}
-    own = told[(told["form"] == MAIN_FORM) & (told["readout"] == MAIN_READOUT)]
+    own = told[told["form"] == MAIN_FORM]
     optimism = read_record(file["selection"].with_suffix(".json"))["optimism"]
     stated = minimum_detectable_difference(own, optimism=optimism)
-    main_form = table[(table["form"] == MAIN_FORM) & (table["readout"] == MAIN_READOUT)]
-    row["left out"] = len(read_record(file["train"].with_name("readout.json"))["left_out"])
+    main_form = table[(table["form"] == MAIN_FORM) & (table["readout"] == PROCESS)]
     return row | {"stated": stated["difference"], "power": power(main_form, stated, seed)}
 
 

@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
+from agents import few_models
 from calibration import few_models_priors, optimum
 from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
@@ -29,6 +30,7 @@ from flow import draw
 from fresh import fresh_clone
 from kills import kills
 from prefix_sharing import prefix_sharing
+from process import process
 from profiling import suite_rows
 from pythia import pythia
 from real_inputs import real_inputs
@@ -259,6 +261,8 @@ PROOFS = {
     "pipeline": pipeline,
     "bank": bank,
     "random_baseline": random_baseline,
+    "process": process,
+    "few_models": few_models,
     "calibration_error": calibration_error,
     "adaptive_few": adaptive_few,
     "edge_runs": edge_runs,

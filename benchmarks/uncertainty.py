@@ -15,6 +15,7 @@ from distil import BENCHMARKS, CONFIG, calibrated, options, stage
 
 from itemwise.bank.folder import read_bank
 from itemwise.paths import ROOT
+from itemwise.readout.process_tables import PROCESS
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import read_record
 
@@ -68,8 +69,8 @@ def bank() -> None:
         {
             "benchmark": name, "calibrated items": len(held.pool_items(name)),
             "form A": len(held.form_items(name)),
-            "training RMSE, cross-fitted": f"{about['accuracy']['form']['train']['rmse']:.2f}",
-            "test RMSE": f"{about['accuracy']['form']['test']['rmse']:.2f}",
+            "training RMSE, cross-fitted": f"{about['accuracy'][PROCESS]['train']['rmse']:.2f}",
+            "test RMSE": f"{about['accuracy'][PROCESS]['test']['rmse']:.2f}",
         }
         for name, about in held.card["benchmarks"].items()
     ]  # fmt: skip

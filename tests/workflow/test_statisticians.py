@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from projects import TINY, Project
-from test_run import SMOOTHED, RESULTS
+from test_run import RESULTS, SMOOTHED
 
 from itemwise.paths import ROOT
 from itemwise.responses.matrix import read_responses

@@ -280,7 +280,7 @@ def test_data_that_cannot_be_had_says_how_to_do_without(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         data.load("bold", str(tmp_path / "none.jsonl"))
     (tmp_path / "b.jsonl").write_text('{"domain": "x"}\n')
-    with pytest.raises(UserError, match="lacks the column 'category' or 'group', 'prompts' or 'prompt'"):
+    with pytest.raises(UserError, match="'category' or 'group', 'prompts' or 'prompt'"):
         data.load("bold", str(tmp_path / "b.jsonl"))
     (tmp_path / "c.jsonl").write_text("not json\n")
     with pytest.raises(UserError, match="cannot be read"):
