@@ -28,7 +28,7 @@ MOST_ITEMS = 1500
 """Items of a benchmark that take part, at random where there are more."""
 SHARES = (0.05, 0.1, 0.2)
 FEWEST_ITEMS = 5
-SPLITS, FORMS = 10, 3
+SPLITS, FORMS = 6, 2
 """Splits of each size, and forms of each; what one form happens to hold moves all errors."""
 N_FOLDS = 5
 STRATA = 5

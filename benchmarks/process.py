@@ -143,9 +143,12 @@ def process() -> None:
             "organizations that no training model has; training models are predicted by those of "
             "other folds, which hold whole organizations. `smooths`: the read-out `form` of "
             "mgcv, by `R/fit_readout.R`; `process`: by `fit-process`; `implied`: the "
-            "model-implied score alone, with nothing fitted to full scores. RMSE in points; 90 % "
-            "intervals, in brackets 95 % intervals of the share (binomial, as if models were "
-            "independent). Goals: coverage of 88 to 92 % in every part, and an RMSE of "
+            "model-implied score alone, with nothing fitted to full scores: it is the score on the "
+            "pool, whose items metabench chose, not that on the whole benchmark. RMSE in points; "
+            "90 % intervals, with the optimism of the selection, which training models' intervals "
+            "hold too, so that they hold more than 90 % of those; in brackets 95 % intervals of "
+            "the share (binomial, as if models were independent). Seconds: wall clock of the "
+            "command. Goals: coverage of 88 to 92 % of every part of the test models, and an RMSE of "
             f"{ARC_GOAL:.2f} on ARC models that answered every item of the pool.",
             missed(tables),
             "## All models",
@@ -159,7 +162,7 @@ def process() -> None:
         text += [
             "## By size",
             "The first items of the form, which was chosen item by item, so that they are the "
-            "form of that size. Here `smooths` are the native ones "
+            "form of that size; intervals without the optimism. Here `smooths` are the native ones "
             "(`itemwise.readout.native`: mgcv would take minutes).",
             markdown(pd.DataFrame([row for study in studies for row in by_size(study)])),
             "## Both benchmarks together",
@@ -295,13 +298,13 @@ def missed(tables: dict[str, pd.DataFrame]) -> str:
                 where = f"{benchmark}, {label}, {name}"
                 if error[PROCESS] > 0.99 * error["smooths"]:
                     equal.append(f"{where} ({error[PROCESS]:.2f}, smooths {error['smooths']:.2f})")
-                if not COVERED[0] <= round(share, 3) <= COVERED[1]:
-                    outside.append(f"{where} ({share:.1%})")
+                if chosen_set == "test" and not COVERED[0] <= round(share, 3) <= COVERED[1]:
+                    outside.append(f"{benchmark}, {name} ({share:.1%})")
     reached = errors(parts(tables["arc"], "test")["every item of the pool"])[PROCESS]
     goal = "reached" if reached <= ARC_GOAL else "missed"
     lines = [
         f"- No gain of 1 % on the smooths: {'; '.join(equal) or 'in no part'}.",
-        f"- Coverage outside 88 to 92 %: {'; '.join(outside) or 'in no part'}.",
+        f"- Coverage of test models outside 88 to 92 %: {'; '.join(outside) or 'in no part'}.",
         f"- RMSE on ARC models that answered the whole pool: {reached:.2f}, goal {ARC_GOAL:.2f} "
         f"{goal}.",
     ]
