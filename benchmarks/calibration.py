@@ -43,7 +43,7 @@ GAIN = 0.1
 """Nats by which a random start must end higher to count as better."""
 
 
-def few_models_priors() -> None:
+def priors() -> None:
     """Known truth with few models by prior, and real matrices of few models."""
     rows = []
     for n_subjects, prior in [(n, p) for n in FEW for p in ("none", "weak", "estimated")]:
@@ -77,7 +77,7 @@ def few_models_priors() -> None:
         "errors, largest memory of the process. With the weak prior the items decide the scale of "
         "theta, whose standard deviation should be about 1.\n\n" + markdown(pd.DataFrame(real))
     )  # fmt: skip
-    write_evidence("few_models", "Calibration with few models, by prior", text, "make prove")
+    write_evidence("priors", "Calibration with few models, by prior", text, "make prove")
 
 
 def real_matrix(name: str) -> Responses:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from adaptive import cat_engines, cat_study, live
 from agents import few_models
-from calibration import few_models_priors, optimum
+from calibration import optimum, priors
 from choices import cat_choices, readout_choices, settings_search
 from collect import collect_leaderboard, collect_scale
 from common import EVIDENCE, MATRICES, data_folder, markdown, write_evidence
@@ -256,7 +256,7 @@ PROOFS = {
     "leaderboard": leaderboard,
     "build_scale": build_scale,
     "recovery": recovery,
-    "few_models": few_models_priors,
+    "priors": priors,
     "optimum": optimum,
     "pipeline": pipeline,
     "bank": bank,
