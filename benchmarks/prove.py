@@ -135,10 +135,10 @@ def recovery() -> None:
         "mirt": (["2PL"], ["none"], "10", ["500"]),
     }
     tables = []
-    for label, (models, priors, replications, subjects) in studies.items():
+    for label, (models, shapes, replications, subjects) in studies.items():
         out = EVIDENCE / f"recovery_{label.replace(' ', '_')}.parquet"
         command = [sys.executable, "-m", "itemwise", "recover-parameters", "--n-items", "20"]
-        command += ["--irt-models", *models, "--priors", *priors, "--n-subjects", *subjects]
+        command += ["--irt-models", *models, "--shapes", *shapes, "--n-subjects", *subjects]
         command += ["--missing", "0", "0.2"] if label == "native" else ["--missing", "0"]
         command += ["--replications", replications, "--engine", label.split()[0]]
         command += ["--out", str(out), "--figure", str(out.with_suffix(".png"))]
