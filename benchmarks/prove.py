@@ -138,7 +138,7 @@ def recovery() -> None:
     for label, (models, shapes, replications, subjects) in studies.items():
         out = EVIDENCE / f"recovery_{label.replace(' ', '_')}.parquet"
         command = [sys.executable, "-m", "itemwise", "recover-parameters", "--n-items", "20"]
-        command += ["--irt-models", *models, "--shapes", *shapes, "--n-subjects", *subjects]
+        command += ["--irt-models", *models, "--priors", *shapes, "--n-subjects", *subjects]
         command += ["--missing", "0", "0.2"] if label == "native" else ["--missing", "0"]
         command += ["--replications", replications, "--engine", label.split()[0]]
         command += ["--out", str(out), "--figure", str(out.with_suffix(".png"))]
