@@ -195,9 +195,10 @@ def score_warnings(bank: Bank, table: pd.DataFrame, form: str) -> list[str]:
             continue
         n_items = len(bank.form_items(row.benchmark, form))
         if row.n_items < n_items:
+            how = "scored by ability" if row.readout == "ability" else "they count as expected"
             found.append(
                 f"{row.subject}, {row.benchmark}: {n_items - row.n_items} of {n_items} items are "
-                "missing; scored by ability, with a wider interval"
+                f"missing; {how}, with a wider interval"
             )
     return found + aberrant_responses(bank, table)
 

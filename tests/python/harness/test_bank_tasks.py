@@ -118,7 +118,7 @@ def test_scores_from_the_results(results, bank, itemwise, tmp_path):
                     tmp_path / "s.parquet")  # fmt: skip
     assert done.status == 0, done.err
     scores = read_table(tmp_path / "s.parquet", "scores")
-    assert scores["readout"].tolist() == ["form", "form"]
+    assert scores["readout"].tolist() == ["process", "process"]
     assert scores["n_items"].tolist() == [10, 6]
     assert (scores["lower"] <= scores["predicted"]).all()
     record = json.loads((tmp_path / "s.json").read_text())
@@ -175,7 +175,7 @@ def test_other_prompts_metrics_and_missing_items_are_told(results, bank, itemwis
                  "1 of 6 items are missing"):  # fmt: skip
         assert told in re.sub(r"\s+", " ", done.err)
     after = read_table(tmp_path / "after.parquet", "scores").set_index("benchmark")
-    assert after.loc["sums", "readout"] == "ability"
+    assert after.loc["sums", "readout"] == "process"
 
 
 def test_any_other_metric_or_filter_is_told(results, bank, itemwise, tmp_path):
