@@ -148,8 +148,8 @@ def process() -> None:
             "90 % intervals, with the optimism of the selection, which training models' intervals "
             "hold too, so that they hold more than 90 % of those; in brackets 95 % intervals of "
             "the share (binomial, as if models were independent). Seconds: wall clock of the "
-            "command. Goals: coverage of 88 to 92 % of every part of the test models, and an RMSE of "
-            f"{ARC_GOAL:.2f} on ARC models that answered every item of the pool.",
+            "command. Goals: coverage of 88 to 92 % of every part of the test models, and an RMSE "
+            f"of {ARC_GOAL:.2f} on ARC models that answered every item of the pool.",
             missed(tables),
             "## All models",
             markdown(
