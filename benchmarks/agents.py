@@ -13,7 +13,7 @@ from itemwise import irt
 from itemwise.irt.cross_calibration import by_fold, calibrate_folds
 from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.native import predict_full_scores
-from itemwise.readout.process import fit_process
+from itemwise.readout.process import fit_process, implied_mean
 from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses, from_frame, read_responses
 from itemwise.tables.contract import open_parquet
@@ -129,7 +129,9 @@ class Split:
             for given, ability, table in zip(asked, theta, known, strict=True)
         )
         score, fold = percent(self.train), self.folds.to_numpy()
-        found = fit_process(train, score, fold)[0].predict(test)
+        alike = self.train.take(items=~np.isin(self.train.items, self.parameters["item"]))
+        implied = implied_mean(shares_right(alike), len(self.parameters))
+        found = fit_process(train, score, fold, implied=implied)[0].predict(test)
         smooths = predict_full_scores(
             (train.filled[0], theta[0]), score, fold, (test.filled[0], theta[1])
         )
@@ -157,6 +159,12 @@ def tried(responses: Responses, n: int, split: int) -> pd.DataFrame:
             size = max(FEWEST_ITEMS, round(share * len(responses.items)))
             parts.append(models.predict(items[:size]).assign(share=share))
     return pd.concat(parts).assign(split=split)
+
+
+def shares_right(responses: Responses) -> np.ndarray:
+    """Return the share of right answers to each item."""
+    given = responses.administered
+    return (responses.matrix * given).sum(axis=0) / np.maximum(given.sum(axis=0), 1)
 
 
 def percent(responses: Responses) -> np.ndarray:

@@ -116,6 +116,7 @@ rule fit_process:
         abilities=result("score_forms", "abilities"),
         selection=result("select_items", "selection"),
         selection_record=result("select_items", "record"),
+        item_table=calibrated("item_table"),
         code=stage_code("fit_process"),
     output:
         **results("fit_process"),
@@ -134,8 +135,8 @@ rule fit_process:
     shell:
         "itemwise fit-process --training {input.training:q} --parameters {input.parameters:q}"
         " --abilities {input.abilities:q} --selection {input.selection:q}"
-        " --selection-record {input.selection_record:q} --benchmark {wildcards.benchmark}"
-        " {params.level} --seed {params.seed} --out {output.reconstructions:q}"
+        " --selection-record {input.selection_record:q} --items {input.item_table:q}"
+        " --benchmark {wildcards.benchmark} {params.level} --seed {params.seed} --out {output.reconstructions:q}"
         " --out-terms {output.terms:q} --out-reference {output.reference:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 

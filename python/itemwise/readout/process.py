@@ -88,9 +88,9 @@ class Mean:
         return self.intercept + sum(np.interp(x, at, value) for x, at, value in parts)
 
     @property
-    def is_identity(self) -> bool:
-        """Whether the mean is the implied score itself."""
-        return self.intercept == 0 and np.array_equal(self.nodes, self.values)
+    def is_implied(self) -> bool:
+        """Whether the mean is the implied score of the whole benchmark, no spline."""
+        return self.nodes.shape[1] == 2
 
     def slope(self, implied: np.ndarray) -> np.ndarray:
         """Return its slope along each implied score, shape (n, n_benchmarks)."""
@@ -99,8 +99,18 @@ class Mean:
         return np.column_stack(slopes)
 
 
-IDENTITY = Mean(0.0, np.array([[0.0, 100.0]]), np.array([[0.0, 100.0]]))
-"""The model-implied score itself, where no spline of it predicts better."""
+def implied_mean(others: np.ndarray, n_pool: int) -> Mean:
+    """Return the score of the whole benchmark that the implied score of the pool stands for.
+
+    Parameters
+    ----------
+    others : array
+        Shares right, among training models, of the items that are not in the pool.
+    n_pool : int
+    """
+    n = n_pool + len(others)
+    ends = 100 * (np.sum(others) + np.array([0, n_pool])) / n
+    return Mean(0.0, np.array([[0.0, 100.0]]), ends[None])
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,7 @@ def fit_process(
     folds: np.ndarray,
     level: float = 0.9,
     optimism: float = 1.0,
+    implied: Mean | None = None,
     like: Process | None = None,
     seed: int = 0,
 ) -> tuple[Process, CrossFitted | None]:
@@ -193,6 +204,8 @@ def fit_process(
         cross-fitted |error| / SD (Lei et al. 2018, JASA 113:1094).
     optimism : float
         Factor of the quantile, for a form whose choice looked at the same scores.
+    implied : Mean, optional
+        Taken where no spline predicts models of other folds better (`implied_mean`).
     like : Process, optional
         Of another form of the same size, whose kernel and quantile are taken over; nothing is
         cross-fitted then.
@@ -205,7 +218,7 @@ def fit_process(
         The latter None where nothing is cross-fitted.
     """
     if like is not None:
-        mean = IDENTITY if like.mean.is_identity else _fit_mean(answers, full_score)
+        mean = like.mean if like.mean.is_implied else _fit_mean(answers, full_score)
         fitted = replace(like, mean=mean, answers=answers, full_score=full_score)
         return fitted, None
     names = np.unique(folds)
@@ -214,10 +227,11 @@ def fit_process(
     held_out = np.stack([full_score - means[fold](answers.implied) for fold in names])
     own = held_out[np.searchsorted(names, folds), np.arange(len(folds))]
     mean = _fit_mean(answers, full_score)
-    as_implied = full_score - answers.implied.mean(axis=1)
-    if len(answers.filled) == 1 and (as_implied**2).sum() <= (own**2).sum():
-        mean, own = IDENTITY, as_implied
-        means, held_out = dict.fromkeys(names, mean), np.tile(own, (len(names), 1))
+    if implied is not None:
+        as_implied = full_score - implied(answers.implied)
+        if (as_implied**2).sum() <= (own**2).sum():
+            mean, own = implied, as_implied
+            means, held_out = dict.fromkeys(names, mean), np.tile(own, (len(names), 1))
     base = _Base(answers, full_score)
 
     def residuals(rows: np.ndarray, near: np.ndarray) -> np.ndarray:

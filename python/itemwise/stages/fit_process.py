@@ -16,7 +16,7 @@ from itemwise.forms import RANDOM
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.interval import with_ends
-from itemwise.readout.process import CrossFitted, Process, fit_process
+from itemwise.readout.process import CrossFitted, Process, fit_process, implied_mean
 from itemwise.readout.process_tables import PROCESS, process_terms, reference_rows
 from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
 from itemwise.tables.contract import read_table, write_table
@@ -30,6 +30,8 @@ def add_options(parser) -> None:
                         "in --training, each by items that others calibrated")  # fmt: skip
     parser.add_argument("--selection", required=True, help="selection table")
     parser.add_argument("--selection-record", help="record of select_items")
+    parser.add_argument("--items", help="items table, after screening: how often the items that "
+                        "are not calibrated are answered right")  # fmt: skip
     add_section(parser, "readout", only=["level"])
     add(parser, "seed", "out", "record")
     parser.add_argument("--out-terms", required=True, help="terms table to write")
@@ -43,7 +45,7 @@ def run(options) -> None:
     abilities = dict(iter(read_table(options.abilities, "abilities").groupby("form")))
     selection = read_table(options.selection, "selection")
     selection = selection[selection["benchmark"] == options.benchmark]
-    pool = Pool.of(parameters)
+    pool, implied = Pool.of(parameters), implied_mean(others(options, parameters), len(parameters))
     optimism = 1.0
     if options.selection_record:
         optimism = read_record(options.selection_record)["optimism"]
@@ -62,7 +64,7 @@ def run(options) -> None:
         random = form.startswith(RANDOM)
         process, crossed = fit_process(
             answers, models.full_score, models.fold, options.level, 1.0 if random else optimism,
-            drawn.get(len(items)) if random else None, options.seed,
+            implied, drawn.get(len(items)) if random else None, options.seed,
         )  # fmt: skip
         if random:
             drawn[len(items)] = process
@@ -83,6 +85,14 @@ def run(options) -> None:
             options.record,
         )  # fmt: skip
     write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
+
+
+def others(options, parameters: pd.DataFrame) -> np.ndarray:
+    """Return the shares right of the items that the pool lacks, among training models."""
+    if options.items is None:
+        return np.empty(0)
+    items = read_table(options.items, "items")
+    return items.loc[~items["item"].isin(parameters["item"]), "mean"].dropna().to_numpy(float)
 
 
 def check_number(n: int, form: str, options) -> None:
@@ -128,7 +138,7 @@ def described(process: Process, table: pd.DataFrame, crossed: CrossFitted) -> di
         PROCESS: {
             "n_train": len(table),
             "variance": kernel.variance, "noise": kernel.noise, "decay": kernel.decay.tolist(),
-            "quantile": process.quantile, "mean_is_implied_score": process.mean.is_identity,
+            "quantile": process.quantile, "mean_is_implied_score": process.mean.is_implied,
             "cross_fitted": accuracy(table), "by_distance": quarters,
         }
     }  # fmt: skip

@@ -11,11 +11,12 @@ from itemwise.irt.scoring import score
 from itemwise.readout import process as module
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.implied import Pool, beside, form_answers
-from itemwise.readout.process import fit_process, nearest
+from itemwise.readout.process import fit_process, implied_mean, nearest
 from itemwise.readout.process_tables import process_terms, read_process, reference_rows
 from itemwise.responses.matrix import Responses
 
 FORM, POOL = 30, 200
+WHOLE = implied_mean(np.empty(0), POOL)  # the pool is the whole benchmark
 
 
 def world(n, seed=0, second=0.0, missing=0.0):
@@ -49,7 +50,8 @@ def fitted():
     parameters, matrix, y = world(600, second=0.8)
     answers, theta = answers_of(parameters, matrix)
     train, new = np.arange(200), np.arange(200, 600)
-    process, crossed = fit_process(answers.take(train), y[train], train % 5)
+    process, crossed = fit_process(answers.take(train), y[train], train % 5, implied=WHOLE)
+    assert process.mean.is_implied
     return {"parameters": parameters, "matrix": matrix, "y": y, "answers": answers,
             "theta": theta, "train": train, "new": new, "process": process,
             "crossed": crossed}  # fmt: skip
@@ -197,6 +199,23 @@ def test_copies_do_not_set_the_length_scale():
     assert 0.83 <= accuracy(found)["coverage"] <= 0.96
 
 
+def test_items_outside_the_pool_count_as_training_models_answered_them():
+    parameters, matrix, y = world(330, seed=13)
+    answers, _ = answers_of(parameters, matrix)
+    # Of 300 items 100 are no part of the pool: all models answer 60 right and 40 wrong.
+    full = (2 * y + 60) / 3
+    mean = implied_mean(np.repeat([1.0, 0.0], [60, 40]), POOL)
+    np.testing.assert_allclose(mean(answers.implied), (2 * answers.implied[:, 0] + 60) / 3)
+    np.testing.assert_allclose(mean.slope(answers.implied), 2 / 3)
+    train, new = np.arange(30), np.arange(30, 330)
+    errors = {}
+    for name, implied in (("with", mean), ("without", None)):
+        process, _ = fit_process(answers.take(train), full[train], train % 5, implied=implied)
+        found = process.predict(answers.take(new))
+        errors[name] = np.sqrt(((found["predicted"] - full[new]) ** 2).mean())
+    assert errors["with"] <= 1.02 * errors["without"]
+
+
 def test_permuted_scores_gain_nothing():
     covered = []
     for seed in range(4):
@@ -228,7 +247,9 @@ def test_twenty_models_are_enough_for_honest_intervals():
 def test_order_of_models_does_not_matter(fitted):
     train = fitted["train"]
     mixed = np.random.default_rng(4).permutation(train)
-    process, _ = fit_process(fitted["answers"].take(mixed), fitted["y"][mixed], mixed % 5)
+    process, _ = fit_process(
+        fitted["answers"].take(mixed), fitted["y"][mixed], mixed % 5, implied=WHOLE
+    )
     targets = fitted["answers"].take(fitted["new"])
     np.testing.assert_allclose(
         process.predict(targets)["predicted"],
