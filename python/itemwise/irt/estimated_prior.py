@@ -5,7 +5,7 @@ about what items are like. Each round climbs a little under the present prior, a
 b_i = (a_i, d_i) with location m and scatter S, and renews these from the estimates and their
 posterior covariances V_i,
 
-    m = sum_i w_i a_i b_i / sum_i w_i a_i,   S = mean_i w_i [(b_i - m)(b_i - m)' + V_i],
+    m = sum_i w_i |a_i| b_i / sum_i w_i |a_i|,   S = mean_i w_i [(b_i - m)(b_i - m)' + V_i],
 
 with the weights w_i of t. The second is the step of the EM algorithm for S (Lange, Little &
 Taylor 1989, JASA 84:881) with the items integrated out, or
@@ -16,7 +16,9 @@ Why means are weighted by slopes. Rescaling theta (a -> c a) and moving it (d ->
 likelihood nearly alone where items are many, so that a prior pulls all items along these two
 directions together: by sum_i w_i a_i S^-1 (b_i - m). With thousands of items that outweighs the
 N(0, 1) of a few thetas and would decide their mean and spread. With these means it vanishes: the
-prior shrinks items towards each other, and theta ~ N(0, 1) alone fixes the scale.
+prior shrinks items towards each other, and theta ~ N(0, 1) alone fixes the scale. Sizes of slopes
+stand for slopes since falling items are rare: where half of all items fall, slopes would sum to
+nothing and the mean would run off.
 """
 
 from __future__ import annotations
@@ -140,7 +142,7 @@ def item_moments(objective: Objective, beta: np.ndarray) -> Moments:
     if objective.common_slope:
         mean = np.array([prior.mean[0], beta[:, 1].mean()])
     else:
-        weights = (prior.shares(beta) * beta[:, 0])[:, None]
+        weights = (prior.shares(beta) * np.abs(beta[:, 0]))[:, None]
         mean = (weights * beta[:, :2]).sum(axis=0) / weights.sum()
     if beta.shape[1] == 2 and objective.likelihood.n_subjects <= FEW_SUBJECTS:
         points = _points(objective, beta, some, covariances)
@@ -219,7 +221,8 @@ def _first_moments(beta: np.ndarray, common_slope: bool) -> Moments:
     if common_slope:
         scatter = np.diag([WEAK.sd[0] ** 2, beta[:, 1].var()])
         return _moments([WEAK.mean[0], beta[:, 1].mean()], scatter, None)
-    mean = (beta[:, :1] * beta[:, :2]).sum(axis=0) / beta[:, 0].sum()
+    weights = np.abs(beta[:, :1])
+    mean = (weights * beta[:, :2]).sum(axis=0) / weights.sum()
     return _moments(mean, np.cov(beta[:, :2].T), FREEDOM)
 
 

@@ -11,6 +11,7 @@ from itemwise.irt.model import to_beta
 from itemwise.irt.prior import WEAK, Moments, Prior
 from itemwise.irt.recovery import Design, designs, draw_parameters, recover
 from itemwise.irt.simulation import simulate_responses
+from itemwise.responses.matrix import Responses
 
 T = Moments((1.2, 0.3, -3.0, 2.0), (0.5, 1.4, 4.0, 4.0), 0.4, 5.0)
 
@@ -116,3 +117,18 @@ def test_mirt_cannot_estimate_a_prior():
     data, _, _ = simulated(30, 10)
     with pytest.raises(UserError, match="prior: 'estimated' is not one of weak, none"):
         irt.fit(data, "2PL", "estimated", engine="mirt")
+
+
+def test_a_pool_of_which_half_falls_does_not_run_off():
+    """Models that answer by one of two habits: slopes would sum to nothing."""
+    rng = np.random.default_rng(8)
+    slopes = np.where(np.arange(100) % 2, 1.5, -1.5)
+    theta = rng.normal(size=60)
+    right = rng.random((60, 100)) < 1 / (1 + np.exp(-theta[:, None] * slopes))
+    names = np.array([f"m{i}" for i in range(60)], object)
+    items = np.array([f"i{j}" for j in range(100)], object)
+    parameters, record = irt.fit(Responses(names, items, right.astype(np.int8)), "2PL")
+    # Slopes are 1.5 in size; a location beyond 3 would be none of theirs.
+    assert abs(record["prior_values"]["a"][0]) < 3
+    assert np.abs(parameters["a"]).max() < 6
+    assert abs(np.corrcoef(parameters["a"], slopes)[0, 1]) > 0.9

@@ -293,7 +293,7 @@ def test_page_has_every_key_and_is_up_to_date():
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
     assert "| `evaluate.lms[].revision` | string |  |" in page
-    assert "| `zoo.checkpoints` | array | `[100, 135, 180, 230, 300, 400]` |" in page
+    assert "| `zoo.checkpoints` | array | `[100, 145, 205, 295, 420, 600]` |" in page
 
 
 def test_paths_that_are_no_list_are_explained():
