@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from itemwise.readout.implied import FormAnswers, Pool, form_answers
-from itemwise.readout.process import Kernel, Mean, Process
+from itemwise.readout.kriging import Kernel
+from itemwise.readout.process import Mean, Process
 
 PROCESS = "process"
 """Name of the reconstruction model."""

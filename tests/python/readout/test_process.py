@@ -8,10 +8,11 @@ import pytest
 
 from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.irt.scoring import score
-from itemwise.readout import process as module
+from itemwise.readout import kriging as module
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.implied import Pool, beside, form_answers
-from itemwise.readout.process import fit_process, implied_mean, nearest
+from itemwise.readout.kriging import nearest
+from itemwise.readout.process import fit_process, implied_mean
 from itemwise.readout.process_tables import process_terms, read_process, reference_rows
 from itemwise.responses.matrix import Responses
 
