@@ -11,11 +11,10 @@ import pandas as pd
 from itemwise.errors import UserError, listed, suggestion
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.calibration_error import calibration_error
-from itemwise.irt.model import item_information
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
-from itemwise.readout.implied import Pool, form_answers
+from itemwise.readout.implied import Pool, form_answers, missing_variance
 from itemwise.readout.interval import open_sides, opened
 from itemwise.readout.process import Process
 from itemwise.readout.process_tables import PROCESS, read_process
@@ -169,7 +168,7 @@ class Bank:
         if not answered.any():
             return None
         mine = Responses(responses.subjects[answered], items, matrix[answered])
-        parameters = self.parameters.set_index("item", drop=False).loc[items]
+        parameters = self._form_parameters(benchmark, form)
         method = self.card["benchmarks"][benchmark]["scoring"]
         table = score(mine, parameters, method=method)
         error = calibration_error(mine, parameters, table)
@@ -188,8 +187,8 @@ class Bank:
         made = form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
         return made.assign(n_right=(mine.matrix > 0).sum(axis=1))
 
-    def process(self, benchmark: str, form: str) -> Process | None:
-        """Return the Gaussian process of a form; None where the bank has none."""
+    def process(self, benchmark: str, form: str) -> tuple[Process, Pool] | None:
+        """Return the Gaussian process of a form, and what its pool implies; None without one."""
         if self.reference is None:
             return None
         terms, reference = (
@@ -198,8 +197,8 @@ class Bank:
         )
         if reference.empty:
             return None
-        return read_process(terms, reference, self._form_parameters(benchmark, form),
-                            self._pool(benchmark))  # fmt: skip
+        pool = Pool.of(self.pool_parameters(benchmark))
+        return read_process(terms, reference, self._form_parameters(benchmark, form), pool), pool
 
     def _score_benchmark(
         self, responses: Responses, benchmark: str, form: str
@@ -208,9 +207,9 @@ class Bank:
         features = self.features(responses, benchmark, form)
         if features is None:
             return None
-        process = self.process(benchmark, form)
-        if process is not None:
-            return self._by_process(process, responses, features, benchmark, form)
+        fitted = self.process(benchmark, form)
+        if fitted is not None:
+            return self._by_process(*fitted, responses, features, benchmark, form)
         parts = []
         for complete, name in ((True, "form"), (False, "ability")):
             part = features[features["complete"] == complete].reset_index(drop=True)
@@ -219,21 +218,24 @@ class Bank:
             readout = self.readout(benchmark, form, name)
             errors = calibration_errors(part)
             if not complete:
-                excess = self._missing_variance(part, benchmark, form)
+                excess = missing_variance(
+                    self._form_parameters(benchmark, form),
+                    part["theta"].to_numpy(), part["se"].to_numpy(),
+                )  # fmt: skip
                 errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
             predicted = readout.widen(readout.predict(part), part, errors)
             parts.append(_scores(part, predicted, benchmark, form, name, readout.level))
         return pd.concat(parts, ignore_index=True)
 
     def _by_process(
-        self, process: Process, responses: Responses, features: pd.DataFrame, benchmark: str,
-        form: str,
+        self, process: Process, pool: Pool, responses: Responses, features: pd.DataFrame,
+        benchmark: str, form: str,
     ) -> pd.DataFrame:  # fmt: skip
         """Score the subjects of `features`, whether they answered all of the form or not."""
         parameters = self._form_parameters(benchmark, form)
         matrix = _asked(responses.select_subjects(features["subject"]), parameters.index)
         answers = form_answers(
-            matrix, parameters, self._pool(benchmark), features["theta"].to_numpy(),
+            matrix, parameters, pool, features["theta"].to_numpy(),
             features["se"].to_numpy(), calibration_errors(features).get("theta", 0.0),
         )  # fmt: skip
         predicted = process.predict(answers).assign(extrapolated=False)
@@ -242,16 +244,6 @@ class Bank:
     def _form_parameters(self, benchmark: str, form: str) -> pd.DataFrame:
         """Return the parameters of a form's items, by item, in their rank."""
         return self.parameters.set_index("item", drop=False).loc[self.form_items(benchmark, form)]
-
-    def _pool(self, benchmark: str) -> Pool:
-        """Return what the calibrated pool of a benchmark implies."""
-        return Pool.of(self.pool_parameters(benchmark))
-
-    def _missing_variance(self, features: pd.DataFrame, benchmark: str, form: str) -> np.ndarray:
-        """Return how much the variance of theta exceeds that of the complete form there."""
-        parameters = self._form_parameters(benchmark, form)
-        whole = 1 + item_information(parameters, features["theta"].to_numpy()).sum(axis=0)
-        return np.maximum(features["se"].to_numpy() ** 2 - 1 / whole, 0)
 
     def _grand(self, responses: Responses, form: str) -> list[pd.DataFrame]:
         """Read the mean of all benchmarks out, for subjects with every form complete."""

@@ -123,8 +123,7 @@ def form_answers(
     right, spread, pool_slope = pool.at(theta)
     ability = np.square(se_calibration)
     if se is not None:
-        whole = 1 / (1 + item_information(form, theta).sum(axis=0))
-        ability = ability + np.maximum(se**2 - whole, 0) * ~given.all(axis=0)
+        ability = ability + missing_variance(form, theta, se) * ~given.all(axis=0)
     open_slope = pool_slope - (slope * given).sum(axis=0)
     unit = 100 / pool.n_items
     return FormAnswers(
@@ -134,6 +133,15 @@ def form_answers(
         (unit**2 * (open_slope**2 * ability + unsure))[:, None],
         spread,
     )
+
+
+def missing_variance(form: pd.DataFrame, theta: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Return how much the variance of theta exceeds that of the complete form there.
+
+    max(se^2 - 1 / (1 + I(theta)), 0), with I the information of the form.
+    """
+    whole = 1 + item_information(form, theta).sum(axis=0)
+    return np.maximum(se**2 - 1 / whole, 0)
 
 
 def beside(parts: list[FormAnswers]) -> FormAnswers:
