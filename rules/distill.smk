@@ -220,7 +220,7 @@ rule assess_readout:
         selections=of_each("select_items", "selection"),
         terms=of_each("fit_readout", "terms"),
         linear=of_each("fit_readout", "linear"),
-        records=of_each("fit_readout", "record"),
+        readout_records=of_each("fit_readout", "record"),
         process_terms=of_each("fit_process", "terms"),
         references=of_each("fit_process", "reference"),
         joint=list(JOINT.values()),
@@ -238,15 +238,12 @@ rule assess_readout:
         runtime=per_attempt(240),
     params:
         benchmarks=BENCHMARKS,
+        tables=lambda wildcards, input: options_from(input, ["joint"]),
         joint=as_options(JOINT),
     shell:
-        "itemwise assess-readout --benchmarks {params.benchmarks} --test {input.test:q}"
-        " --parameters {input.parameters:q} --form-abilities {input.form_abilities:q}"
-        " --selections {input.selections:q}"
-        " --terms {input.terms:q} --linear {input.linear:q} --readout-records {input.records:q}"
-        " --process-terms {input.process_terms:q} --references {input.references:q}"
-        " {params.joint} --out {output.reconstructions:q}"
-        " --out-features {output.features:q} --record {output.record:q} > {log:q} 2>&1"
+        "itemwise assess-readout --benchmarks {params.benchmarks} {params.tables} {params.joint}"
+        " --out {output.reconstructions:q} --out-features {output.features:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule draw_baseline:

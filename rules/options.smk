@@ -22,13 +22,7 @@ def options_of(section, only=(), leave_out=()):
 def options_from(files, leave_out):
     """Return a rule's inputs as options of their names, but its code and those left out."""
     apart = {"code", *leave_out}
-    return as_options(
-        {
-            name: list(files[name]) if not isinstance(files[name], str) else files[name]
-            for name in files.keys()
-            if name not in apart
-        }
-    )
+    return as_options({name: files[name] for name in files.keys() if name not in apart})
 
 
 def source_paths(wildcards):
