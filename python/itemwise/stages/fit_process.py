@@ -18,7 +18,7 @@ from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.interval import with_ends
 from itemwise.readout.process import CrossFitted, Process, fit_process, implied_mean
 from itemwise.readout.process_tables import PROCESS, process_terms, reference_rows
-from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
+from itemwise.responses.sets import FEWEST_SUBJECTS, Training, read_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 
@@ -52,11 +52,8 @@ def run(options) -> None:
     terms, reference, tables, records, drawn = [], [], [], {}, {}
     forms = selection.sort_values("rank").groupby("form", sort=False)["item"]
     for form, items in tqdm(forms, unit=" forms", disable=None):
-        known = abilities[form].dropna(subset=["theta", "se"])
-        place = pd.Index(training.responses.subjects).get_indexer(known["subject"])
-        known, place = known[place >= 0], place[place >= 0]
-        models = training.take(place)
-        check_number(len(place), form, options)
+        models, known = with_ability(training, abilities[form])
+        check_number(len(known), form, options)
         asked = models.responses.select_items(items.tolist(), options.training)
         theta = known["theta"].to_numpy()
         answers = form_answers(asked.matrix, parameters.loc[items], pool, theta,
@@ -87,6 +84,13 @@ def run(options) -> None:
     write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
 
 
+def with_ability(training: Training, abilities: pd.DataFrame) -> tuple[Training, pd.DataFrame]:
+    """Return the training models that have an ability, and these along them."""
+    known = abilities.dropna(subset=["theta", "se"])
+    place = pd.Index(training.responses.subjects).get_indexer(known["subject"])
+    return training.take(place[place >= 0]), known[place >= 0]
+
+
 def others(options, parameters: pd.DataFrame) -> np.ndarray:
     """Return the shares right of the items that the pool lacks, among training models."""
     if options.items is None:
@@ -107,7 +111,12 @@ def check_number(n: int, form: str, options) -> None:
 
 
 def reconstructions(
-    process: Process, crossed: CrossFitted, models, benchmark: str, form: str, n_items: int
+    process: Process,
+    crossed: CrossFitted,
+    models: Training,
+    benchmark: str,
+    form: str,
+    n_items: int,
 ) -> pd.DataFrame:
     """Return how training models are predicted by those of other folds."""
     half = process.quantile * crossed.sd
