@@ -117,14 +117,13 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * rate_factor(step, run.checkpoints[-1])
         drawn = np.random.default_rng([run.seed, step]).integers(len(codes), size=BATCH)
-        batch = codes[drawn]
-        batch = torch.from_numpy(batch[:, : (batch != 0).sum(axis=1).max()])
-        loss = model(batch, labels=batch.masked_fill(batch == 0, -100)).loss
+        lines = codes[drawn]
+        loss = model(**packed(lines), use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        tokens += int((batch != 0).sum())
+        tokens += int((lines != 0).sum())
         if step in run.checkpoints:
             save(folder, made_by, step, tokens, model, optimizer)
         progress(1)
@@ -171,6 +170,45 @@ def encode(lines: list[str]) -> np.ndarray:
     for row, known in zip(codes, rows, strict=True):
         row[: len(known)] = known
     return codes
+
+
+def packed(lines: np.ndarray) -> dict:
+    """Lay lines one behind the other into rows of `CONTEXT` words, as a model takes them.
+
+    A line sees itself alone, and counts its positions from 0: the loss is that of the lines
+    in rows of their own, half of which would be filled up.
+
+    Parameters
+    ----------
+    lines : array of int, shape (n_lines, longest)
+        Word numbers, filled up with 0.
+
+    Returns
+    -------
+    dict of tensors
+        `input_ids`, `position_ids`, `labels` and `attention_mask` (of pairs of words).
+    """
+    import torch
+
+    rows, starts = np.empty((2, len(lines)), dtype=np.int64)
+    row = end = 0
+    for number, length in enumerate((lines != 0).sum(axis=1)):
+        if end + length > CONTEXT:
+            row, end = row + 1, 0
+        rows[number], starts[number] = row, end
+        end += length
+    line, position = np.nonzero(lines)
+    ids, positions, of_line = np.full((3, row + 1, CONTEXT), [[[0]], [[0]], [[-1]]])
+    at = rows[line], starts[line] + position
+    ids[at], positions[at], of_line[at] = lines[line, position], position, line
+    sees = (of_line[:, :, None] == of_line[:, None, :]) & np.tri(CONTEXT, dtype=bool)
+    return {
+        "input_ids": torch.from_numpy(ids),
+        "position_ids": torch.from_numpy(positions),
+        # The first word of a line is nobody's to tell; nor is what fills up.
+        "labels": torch.from_numpy(np.where(positions > 0, ids, -100)),
+        "attention_mask": torch.from_numpy(sees[:, None]),
+    }
 
 
 def words() -> list[str]:

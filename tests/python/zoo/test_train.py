@@ -15,7 +15,17 @@ from itemwise.errors import UserError
 from itemwise.tables.contract import check_table, read_table
 from itemwise.tables.files import read_record
 from itemwise.zoo.tasks import write_suite
-from itemwise.zoo.train import BATCH, TrainingRun, checkpoint, encode, rate_factor, train, words
+from itemwise.zoo.train import (
+    BATCH,
+    TrainingRun,
+    checkpoint,
+    encode,
+    new_model,
+    packed,
+    rate_factor,
+    train,
+    words,
+)
 
 STEPS = (5, 20, 300)
 OTHERS = ("grammar", "sequences", "arithmetic", "sorting")
@@ -254,6 +264,32 @@ def test_text_becomes_the_numbers_of_its_words():
     assert codes.shape == (2, 6)
     known = words()
     assert [known[code] for code in codes[1]] == ["the", "cat", *["<pad>"] * 4]
+
+
+def test_packed_lines_have_the_loss_of_lines_in_rows_of_their_own(harness):
+    import torch
+
+    model = new_model(RUN)
+    rng = np.random.default_rng(1)
+    lines = rng.integers(2, len(words()), (11, 14)) * (np.arange(14) < rng.integers(2, 15, (11, 1)))
+    alone = torch.from_numpy(lines)
+    inputs = packed(lines)
+    assert inputs["input_ids"].shape[0] < 11
+    with torch.no_grad():
+        expected = model(alone, labels=alone.masked_fill(alone == 0, -100)).loss
+        assert torch.allclose(model(**inputs).loss, expected, atol=1e-5)
+
+
+def test_packed_lines_do_not_see_each_other(harness):
+    import torch
+
+    model = new_model(RUN)
+    lines = np.array([[5, 6, 7, 0], [8, 9, 10, 11]])
+    inputs, others = packed(lines), packed(lines[::-1])
+    with torch.no_grad():
+        logits, swapped = model(**inputs).logits, model(**others).logits
+    assert torch.allclose(logits[0, :3], swapped[0, 4:7], atol=1e-5)
+    assert torch.allclose(logits[0, 3:7], swapped[0, :4], atol=1e-5)
 
 
 def test_learning_rate_rises_then_falls_to_a_tenth():
