@@ -193,7 +193,7 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
     stage("R/split_subjects.R", *given("subjects", "full-scores"), "--method", "random",
           "--test", 0.1, "--folds", 5, "--seed", case.seed, "--out", file["splits"],
           "--record", record("splits"))  # fmt: skip
-    stage("cut-sets", *given("responses", "splits", "full-scores"), "--benchmark", "b",
+    stage("cut-sets", *given("responses", "splits", "full-scores"), "--benchmarks", "b",
           "--out-training", file["cut"], "--out-test", file["test"])  # fmt: skip
     stage("R/screen_items.R", "--training", file["cut"], *given("items"), "--out",
           file["screened"], "--out-training", file["training"],

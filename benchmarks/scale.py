@@ -121,7 +121,7 @@ def prepare(out: Path) -> dict[str, dict]:
     found["cut_sets"] = measured(
         [*ITEMWISE, "cut-sets", "--responses", out / "mmlu.parquet",
          "--splits", out / "splits.parquet", "--full-scores", out / "scores.parquet",
-         "--benchmark", "mmlu", "--out-training", out / "cut.parquet",
+         "--benchmarks", "mmlu", "--out-training", out / "cut.parquet",
          "--out-test", out / "test.parquet"]
     )  # fmt: skip
     found["screen_items"] = measured(

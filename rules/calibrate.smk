@@ -29,21 +29,24 @@ rule split_subjects:
 rule cut_sets:
     # The wall: test models are in `test/` from here on, and what chooses reads training tables.
     input:
-        responses=result("build_responses", "responses"),
-        full_scores=result("build_responses", "full_scores"),
+        responses=of_each("build_responses", "responses"),
+        full_scores=of_each("build_responses", "full_scores"),
         splits=result("split_subjects", "splits"),
         code=stage_code("cut_sets"),
     output:
-        **results("cut_sets"),
+        training=of_each("cut_sets", "training"),
+        test=of_each("cut_sets", "test"),
     log:
-        log_of("cut_sets"),
+        log_of("cut_sets", "sets"),
     benchmark:
-        time_of("cut_sets")
+        time_of("cut_sets", "sets")
     conda:
         "../envs/python.yaml"
+    params:
+        benchmarks=BENCHMARKS,
     shell:
-        "itemwise cut-sets --responses {input.responses:q} --splits {input.splits:q}"
-        " --full-scores {input.full_scores:q} --benchmark {wildcards.benchmark}"
+        "itemwise cut-sets --benchmarks {params.benchmarks} --responses {input.responses:q}"
+        " --splits {input.splits:q} --full-scores {input.full_scores:q}"
         " --out-training {output.training:q} --out-test {output.test:q} > {log:q} 2>&1"
 
 
@@ -96,24 +99,24 @@ rule check_budget:
     # Goes before calibration by priority, not as its input: another budget must not calibrate
     # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
     input:
-        item_table=calibrated("item_table"),
-        all_items=of_each("build_responses", "item_table"),
+        item_table=[result(chooser(b), "item_table").format(benchmark=b) for b in BENCHMARKS],
         code=stage_code("check_budget"),
     output:
         **results("check_budget"),
     log:
-        log_of("check_budget"),
+        log_of("check_budget", "budgets"),
     benchmark:
-        time_of("check_budget")
+        time_of("check_budget", "budgets")
     priority: 1
+    localrule: True
     conda:
         "../envs/python.yaml"
     params:
-        selection=options_of("selection", only=["budget", "threshold", "forms"]),
+        benchmarks=BENCHMARKS,
+        asked=as_options(budgets()),
     shell:
-        "itemwise check-budget --benchmark {wildcards.benchmark} --items {input.item_table:q}"
-        " {params.selection} --all-items {input.all_items:q}"
-        " --record {output.record:q} > {log:q} 2>&1"
+        "itemwise check-budget --benchmarks {params.benchmarks} --items {input.item_table:q}"
+        " {params.asked} --record {output.record:q} > {log:q} 2>&1"
 
 
 rule fit_irt:

@@ -68,12 +68,24 @@ def calibrated(name):
     That is screening, or preselection where it is set. `training` is the training table that
     calibration and everything after it reads, `item_table` what is known of the items.
     """
+    return lambda wildcards: result(chooser(wildcards.benchmark), name)
 
-    def of_benchmark(wildcards):
-        stage = "preselect_items" if wildcards.benchmark in PRESELECTED else "screen_items"
-        return result(stage, name)
 
-    return of_benchmark
+def chooser(benchmark):
+    """Return the stage that chose the items of a benchmark to calibrate."""
+    return "preselect_items" if benchmark in PRESELECTED else "screen_items"
+
+
+def budgets():
+    """Return the items of a form, and the forms, that each benchmark is asked for.
+
+    A threshold makes forms as large as it does: one item is enough.
+    """
+    asked = [CONFIG["benchmarks"][name]["selection"] for name in BENCHMARKS]
+    return {
+        "budgets": [1 if each["threshold"] is not None else each["budget"] for each in asked],
+        "forms": [each["forms"] for each in asked],
+    }
 
 
 def fit_code(wildcards):

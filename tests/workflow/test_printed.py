@@ -29,7 +29,7 @@ def test_finished_run_has_nothing_to_do_and_says_of_what(finished_run):
 
 
 def test_verbose_prints_what_snakemake_prints(finished_run):
-    target = "results/tiny/check_budget/sums.json"
+    target = "results/tiny/check_budget/budgets.json"
     made = finished_run.snakemake("--verbose", "--forcerun", "check_budget", "--", target)
     assert made.returncode == 0, made.stdout
     assert "Shell command: itemwise check-budget" in made.stdout

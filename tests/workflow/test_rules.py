@@ -70,7 +70,7 @@ def test_rule_asks_for_memory_and_time_together(name):
 @pytest.mark.parametrize("name", RULES)
 def test_results_lie_in_a_folder_of_the_rules_name(name):
     outputs = re.search(r"    output:\n(.*?)\n    \w+:\n", RULES[name], re.DOTALL)[1]
-    stages = set(re.findall(r'(?:results?|of_each_run)\(\s*"(\w+)"', outputs))
+    stages = set(re.findall(r'(?:results?|of_each|of_each_run)\(\s*"(\w+)"', outputs))
     products = ("report.html", "profile.html", "BANK", "TRAJECTORIES")  # what people take away
     assert stages == {name.removesuffix(ENGINE)} or any(place in outputs for place in products)
 

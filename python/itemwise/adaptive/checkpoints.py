@@ -23,12 +23,10 @@ def total_variation(values: np.ndarray) -> float:
 
 def monotonicity(values: np.ndarray) -> float:
     """Return Spearman's correlation with the order of checkpoints (against saturation)."""
-    from scipy.stats import spearmanr  # takes longer to import than many stages work
-
     values = np.asarray(values, float)
     if len(values) < 2 or np.ptp(values) == 0:
         return float("nan")
-    return float(spearmanr(np.arange(len(values)), values).statistic)
+    return float(np.corrcoef(np.arange(len(values)), pd.Series(values).rank())[0, 1])
 
 
 def rank_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -36,9 +34,7 @@ def rank_distance(first: np.ndarray, second: np.ndarray) -> float:
 
     (1 / N) sum |r_first - r_second|; smaller is more valid.
     """
-    from scipy.stats import rankdata
-
-    return float(np.abs(rankdata(first) - rankdata(second)).mean())
+    return float((pd.Series(first).rank() - pd.Series(second).rank()).abs().mean())
 
 
 def measures(scores: pd.DataFrame, order: list[str], value: str = "theta") -> pd.DataFrame:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,11 @@ class BenchmarkTest:
 
     def whole_form(self) -> bool:
         """Return whether every item of the form was asked."""
-        return set(self.bank.form_items(self.name, self.form)) <= set(self.asked)
+        return self._form_items <= set(self.asked)
+
+    @cached_property
+    def _form_items(self) -> frozenset[str]:
+        return frozenset(self.bank.form_items(self.name, self.form))
 
     def score(self) -> tuple[float, float]:
         """Return the reconstructed score and half its interval, in points."""

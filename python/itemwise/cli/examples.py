@@ -49,14 +49,14 @@ itemwise build-responses --benchmark arc --sources results/mine/build_responses/
     --out-full-scores arc.full-scores.parquet
 """,
     "cut-sets": """
-itemwise cut-sets --responses results/mine/build_responses/arc.parquet \\
+itemwise cut-sets --benchmarks arc --responses results/mine/build_responses/arc.parquet \\
     --splits results/mine/split_subjects/splits.parquet \\
-    --full-scores results/mine/build_responses/arc.full-scores.parquet --benchmark arc \\
+    --full-scores results/mine/build_responses/arc.full-scores.parquet \\
     --out-training training.parquet --out-test test.parquet
 """,
     "check-budget": """
-itemwise check-budget --benchmark arc --items results/mine/screen_items/arc.parquet \\
-    --budget 10 --record budget.json
+itemwise check-budget --benchmarks arc --items results/mine/screen_items/arc.parquet \\
+    --budgets 10 --forms 1 --record budget.json
 """,
     "preselect-items": """
 itemwise preselect-items --training results/mine/training/arc.parquet \\

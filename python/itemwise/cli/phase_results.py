@@ -124,7 +124,7 @@ def preselected(jobs: Jobs) -> str:
 
 def checked(jobs: Jobs) -> str:
     """Say that the short forms fit into their benchmarks."""
-    return "enough items for the short form" + ("s" if len(jobs) > 1 else "")
+    return "items enough for every short form"
 
 
 def convergence(fits: list[dict]) -> str:

@@ -1,4 +1,4 @@
-"""Cut the responses of a benchmark in two: training subjects, and those that judge in the end.
+"""Cut the responses of each benchmark in two: training subjects, and those that judge in the end.
 
 The training table holds nothing of anybody else. Stages that choose, calibrate or fit read it;
 test tables are read by `score-subjects`, to score the models in them, and by the stages that
@@ -10,36 +10,60 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from itemwise.cli.options import add
+from itemwise.cli.options import add_lists, check_lists
 from itemwise.errors import UserError, listed
 from itemwise.responses.inputs import answered_responses
 from itemwise.responses.sets import cut, write_test, write_training
 from itemwise.tables.contract import read_table
 
+LISTS = {
+    "responses": "responses tables",
+    "full-scores": "full_scores tables, in points",
+    "out-training": "training tables to write",
+    "out-test": "test tables to write",
+}
+"""Options that take one file a benchmark, in the order of --benchmarks."""
+
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add(parser, "responses")
+    add_lists(parser, LISTS)
     parser.add_argument("--splits", required=True, help="splits table: set and fold of everybody")
-    parser.add_argument("--full-scores", required=True, help="full_scores table, in points")
-    add(parser, "benchmark")
-    parser.add_argument("--out-training", required=True, help="training table to write")
-    parser.add_argument("--out-test", required=True, help="test table to write")
 
 
 def run(options) -> None:
-    """Cut and write."""
-    responses = answered_responses(options.responses)
+    """Cut and write, one benchmark after the other."""
+    check_lists(options, LISTS)
     splits = read_table(options.splits, "splits")
-    scores = benchmark_scores(options.full_scores, options.benchmark)
-    for subjects, source in (
-        (responses.subjects, options.responses),
-        (scores.index.to_numpy(object), options.full_scores),
-    ):
-        check_known(subjects, source, splits, options.splits)
-    training, test = cut(responses, splits, scores, options.splits)
-    write_training(training, options.out_training)
-    write_test(test, options.out_test)
+    known = pd.Series(dtype=object)
+    for name, *files in zip(
+        options.benchmarks, options.responses, options.full_scores, options.out_training,
+        options.out_test, strict=True,
+    ):  # fmt: skip
+        source, given, out_training, out_test = files
+        responses = answered_responses(source)
+        check_distinct(responses.items, name, source, known)
+        known = pd.concat([known, pd.Series(name, index=responses.items)])
+        scores = benchmark_scores(given, name)
+        check_known(responses.subjects, source, splits, options.splits)
+        check_known(scores.index.to_numpy(object), given, splits, options.splits)
+        training, test = cut(responses, splits, scores, options.splits)
+        write_training(training, out_training)
+        write_test(test, out_test)
+
+
+def check_distinct(items: np.ndarray, benchmark: str, source: str, known: pd.Series) -> None:
+    """Refuse items that another benchmark has too: a bank knows them by their ids alone.
+
+    `known` holds the benchmark of each item so far.
+    """
+    both = items[np.isin(items.astype(str), known.index.to_numpy(str))]
+    if both.size:
+        raise UserError(
+            f"{source}: {both.size} items of benchmark '{benchmark}' are called as items of "
+            f"'{known[both[0]]}': {listed(both)}; make item ids unique in the sources, such as "
+            f"'{benchmark}.{both[0]}'"
+        )
 
 
 def benchmark_scores(path: str, benchmark: str) -> pd.Series:

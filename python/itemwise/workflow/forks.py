@@ -61,7 +61,6 @@ def run_forked(
         Name, and result or `Failure`, in the order in which the tasks end.
     """
     waiting, running = list(tasks.items()), {}
-    gc.collect()
     gc.freeze()  # else each child's collector would copy all that it shares
     try:
         while waiting or running:

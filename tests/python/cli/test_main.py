@@ -129,7 +129,7 @@ def test_fit_reads_a_training_table_as_responses(stage, itemwise, small, tmp_pat
     inputs = [word for name, path in paths.items() for word in (f"--{name}", path)]
     training = tmp_path / "training.parquet"
     outputs = ("--out-training", training, "--out-test", tmp_path / "test.parquet")
-    finished = itemwise("cut-sets", *inputs, "--benchmark", "b", *outputs)
+    finished = itemwise("cut-sets", *inputs, "--benchmarks", "b", *outputs)
     assert (finished.status, finished.err) == (0, "")
     options = ("--no-standard-errors", "--record", tmp_path / "r.json")
     finished = stage(*FIT, options=options, responses=training)
@@ -309,10 +309,26 @@ def test_what_cannot_be_cut_is_refused(table, change, message, itemwise, small, 
     inputs = [word for name, path in paths.items() for word in (f"--{name}", path)]
     out = tmp_path / "out"
     outputs = ("--out-training", out / "training.parquet", "--out-test", out / "test.parquet")
-    finished = itemwise("cut-sets", *inputs, "--benchmark", "b", *outputs)
+    finished = itemwise("cut-sets", *inputs, "--benchmarks", "b", *outputs)
     assert (finished.status, finished.out) == (2, "")
     assert message in finished.err
     assert not out.exists()
+
+
+def test_items_of_two_benchmarks_must_be_called_differently(itemwise, small, tmp_path):
+    scores = read_table(small / "full-scores.parquet", "full_scores")
+    write_table(scores.assign(benchmark="c"), tmp_path / "c.parquet", "full_scores")
+    responses, out = small / "responses.parquet", tmp_path / "out"
+    finished = itemwise(
+        "cut-sets", "--benchmarks", "b", "c", "--responses", responses, responses,
+        "--splits", small / "splits.parquet",
+        "--full-scores", small / "full-scores.parquet", tmp_path / "c.parquet",
+        "--out-training", out / "b.parquet", out / "c.parquet",
+        "--out-test", out / "b.test.parquet", out / "c.test.parquet",
+    )  # fmt: skip
+    assert finished.status == 2
+    assert "items of benchmark 'c' are called as items of 'b': " in finished.err
+    assert "make item ids unique in the sources, such as 'c." in finished.err
 
 
 @pytest.mark.parametrize("which", [FIT, SCORE, SELECT], ids=lambda which: which[0])
