@@ -448,7 +448,7 @@ def with_runs(results, tmp_path_factory):
     for number, name in enumerate(("first", "second")):
         write_table(followed(name, number), folder / "follow_run" / f"{name}.parquet", "followed")
         about = {"width": 32, "layers": 2, "share": 0.3}
-        write_record(about, folder / "train_zoo" / f"{name}.json")
+        write_record(about, folder / "train_tiny_models" / f"{name}.json")
     return folder
 
 
@@ -471,7 +471,7 @@ def followed(name: str, number: int) -> pd.DataFrame:
 
 def test_held_out_runs_are_told_by_their_tables(with_runs):
     runs = {"a": {}, "first": {"held_out": True}, "second": {"held_out": True}}
-    page = report(with_runs, with_runs / "report.html", zoo={"runs": runs})
+    page = report(with_runs, with_runs / "report.html", tiny_models={"runs": runs})
     assert "Tiny models of a made-up world.</strong> 3 training runs" in page
     text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
     assert "The short form: 10 % of the items rebuild the mean score of 6 checkpoints" in text
