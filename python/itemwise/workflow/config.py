@@ -10,7 +10,7 @@ import jsonschema
 
 from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError, did_you_mean
-from itemwise.readout.formulas import check_formulas
+from itemwise.workflow.formulas import check_formulas
 from itemwise.workflow.schema import schema
 
 OVERRIDABLE = ("screening", "preselection", "irt", "scoring", "selection", "readout")
