@@ -15,7 +15,7 @@ if not workflow.overwrite_configfiles:
 
 include: "rules/common.smk"
 include: "rules/options.smk"
-include: "rules/zoo.smk"
+include: "rules/tiny_models.smk"
 include: "rules/collect.smk"
 include: "rules/calibrate.smk"
 include: "rules/distill.smk"

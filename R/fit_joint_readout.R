@@ -69,7 +69,12 @@ optimism <- joint_optimism(opts$selection_records, benchmarks)
 
 set.seed(opts$seed)
 targets <- c(benchmarks, "grand")
-formulas <- joint_formulas(opts$formula, opts$grand_formula, benchmarks)
+formulas <- joint_formulas(
+  opts$formula,
+  opts$grand_formula,
+  benchmarks,
+  formula_predictors("joint")
+)
 fits <- lapply(stats::setNames(targets, targets), \(target) {
   fit_joint(data, target, formulas[[target]], opts$level, optimism[[target]])
 })

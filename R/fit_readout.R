@@ -107,13 +107,10 @@ read_out_form <- function(form, n_items, inputs, opts) {
 }
 
 opts <- start_stage("fit_readout", spec, "Read full scores out.")
+known <- formula_predictors("readout")
 formulas <- list(
-  ability = parse_formula(opts$formula),
-  form = parse_formula(
-    opts$form_formula,
-    c("linear", "theta", "se", "sub_score"),
-    "--form-formula"
-  )
+  ability = parse_formula(opts$formula, known$formula),
+  form = parse_formula(opts$form_formula, known$form_formula, "--form-formula")
 )
 thetas <- read_table(opts$abilities, "abilities") |>
   one_method(opts$method) |>

@@ -30,15 +30,13 @@ opts <- start_stage("screen_items", spec, "Exclude uninformative items.")
 pool <- read_table(opts$items, "items")
 trained <- read_training(opts$training)
 
-thresholds <- opts[
-  c("min_sd", "max_mean", "min_item_total", "discrimination")
-]
-screened <- do.call(screen_items, c(list(pool, trained$responses), thresholds))
+limits <- opts[names(screening_rules())]
+screened <- screen_items(pool, trained$responses, limits, opts$discrimination)
 
 write_table(screened, opts$out, "items")
 trained |>
   keep_items(screened$item[screened$keep == 1]) |>
   write_training(opts$out_training)
-describe_screen(screened, nrow(trained$responses)) |>
-  append(thresholds, after = 0) |>
+screened |>
+  describe_screen(nrow(trained$responses), limits, opts$discrimination) |>
   write_record(opts$record)

@@ -65,8 +65,8 @@ def of_each(stage, name):
 
 
 def of_each_run(stage, name):
-    """Return a result of a stage for all training runs of the zoo."""
-    return expand(result(stage, name), training_run=CONFIG["zoo"]["runs"])
+    """Return a result of a stage for all training runs of tiny models."""
+    return expand(result(stage, name), training_run=TINY_RUNS)
 
 
 def log_of(stage, job="{benchmark}"):
@@ -114,11 +114,14 @@ COLLECTED = [b for b in BENCHMARKS if CONFIG["benchmarks"][b]["sources"] == "col
 LMS = list(CONFIG["language_models"])
 """Names of the language models to evaluate, as files are called."""
 
-ZOO = {name: run for name, run in CONFIG["zoo"]["runs"].items() if not run["held_out"]}
-"""Training runs of tiny models that calibrate the items."""
+TINY_RUNS = CONFIG["tiny_models"]["runs"]
+"""Training runs of tiny models, by name."""
 
-HELD_OUT = [name for name in CONFIG["zoo"]["runs"] if name not in ZOO]
-"""Training runs that are followed by what the others calibrated."""
+CALIBRATING = [name for name, run in TINY_RUNS.items() if not run["held_out"]]
+"""Those that calibrate the items."""
+
+HELD_OUT = [name for name in TINY_RUNS if name not in CALIBRATING]
+"""Those that are followed by what the others calibrated."""
 
 REFERENCE = [
     name
@@ -160,7 +163,7 @@ LITTLE_SPACE = 10_000_000
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS) or "none",
     lm="|".join(map(re.escape, LMS)) or "none",
-    training_run="|".join(map(re.escape, CONFIG["zoo"]["runs"])) or "none",
+    training_run="|".join(map(re.escape, TINY_RUNS)) or "none",
 
 
 def space_left():

@@ -34,7 +34,7 @@ def source_paths(wildcards):
         return result("scrape_leaderboard", "shards")
     if sources == "evaluated":
         models = expand(result("evaluate_model", "evaluations"), lm=LMS)
-        return models + expand(result("evaluate_run", "evaluations"), training_run=ZOO)
+        return models + expand(result("evaluate_run", "evaluations"), training_run=CALIBRATING)
     return [file for path in sources for file in SOURCES[path]]
 
 
@@ -51,7 +51,7 @@ def metadata(wildcards):
         if LMS:
             prompts = result("evaluate_model", "documents").format(lm=LMS[0])
         items = items or prompts
-    subjects = subjects or expand(result("train_zoo", "subjects"), training_run=ZOO)
+    subjects = subjects or expand(result("train_tiny_models", "subjects"), training_run=CALIBRATING)
     return {"item_metadata": items, "subject_metadata": subjects}
 
 
@@ -107,20 +107,22 @@ EVALUATED_TASKS = {
 
 
 def training_runs():
-    """Return the runs of the zoo as JSON, with what makes each differ."""
+    """Return the training runs as JSON, with what makes each differ."""
     keys = ("width", "layers", "learning_rate", "share", "left_out", "seed")
-    runs = CONFIG["zoo"]["runs"].items()
+    runs = TINY_RUNS.items()
     return [json.dumps({"name": name, **{key: run[key] for key in keys}}) for name, run in runs]
 
 
 def side_by_side():
-    """Return how many runs of the zoo one job takes on at once; no more than there are cores."""
-    return min(16, max(1, len(CONFIG["zoo"]["runs"])))
+    """Return how many training runs one job takes on at once; no more than there are cores."""
+    return min(16, max(1, len(TINY_RUNS)))
 
 
 def checkpoints(name):
     """Return the folders of a run's checkpoints, in the order of training."""
-    return [f"{RUN}/train_zoo/{name}/step-{n}" for n in CONFIG["zoo"]["checkpoints"]]
+    return [
+        f"{RUN}/train_tiny_models/{name}/step-{n}" for n in CONFIG["tiny_models"]["checkpoints"]
+    ]
 
 
 def checkpoint_options(wildcards):
@@ -171,5 +173,5 @@ def report_inputs(wildcards):
     files += [results(stage).values() for stage in ("split_subjects", "assess_readout")]
     files += [results("analyze_factors").values()] if FACTORS else []
     files += [expand(result("follow_run", "followed"), training_run=HELD_OUT)]
-    files += [of_each_run("train_zoo", "record")]
+    files += [of_each_run("train_tiny_models", "record")]
     return [file for group in files for file in group]

@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "forms", "paths"},
     {"tables"},
     {"harness"},
-    {"responses", "zoo"},
+    {"responses", "tiny_models"},
     {"collect", "r"},
     {"irt"},
     {"readout"},

@@ -18,7 +18,7 @@ def dry_run(project, *options: str):
 def test_demo_runs_when_no_file_is_given(project):
     planned = dry_run(project).stdout
     for path in (
-        "train_zoo/slow.parquet",
+        "train_tiny_models/slow.parquet",
         "fit_irt/numbers.parquet",
         "follow_run/held-out.parquet",
     ):
@@ -33,7 +33,7 @@ def test_simulated_demo_is_a_second_configuration(project):
     planned = dry_run(project, "--configfile", "config/simulated.yaml").stdout
     for path in ("simulate_population/arithmetic.parquet", "fit_irt/trivia.parquet"):
         assert f"results/simulated/{path}" in planned
-    assert "train_zoo" not in planned
+    assert "train_tiny_models" not in planned
 
 
 def test_single_keys_change_the_demo(project):
@@ -49,7 +49,7 @@ def test_file_inherits_nothing_from_the_demo(project):
     finished = dry_run(project, "--configfile", "mine.yaml", "--printshellcmds")
     assert finished.returncode == 0, finished.stdout
     assert "results/mine/fit_irt/sums.parquet" in finished.stdout
-    for trace in ("results/demo", "zoo", "numbers", "--budget 24", "--test 0.2"):
+    for trace in ("results/demo", "tiny_models", "numbers", "--budget 24", "--test 0.2"):
         assert trace not in finished.stdout
     assert "--budget 100" in finished.stdout  # the schema's default, where the demo has 24
 

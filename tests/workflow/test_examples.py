@@ -15,7 +15,7 @@ NOT_RUN = {
     "scrape-leaderboard": "asks the hub; run in tests/python/collect against a local one",
     "evaluate-model": "loads a language model",
     "evaluate-run": "loads language models",
-    "train-zoo": "trains a language model; run in tests/python/zoo",
+    "train-tiny-models": "trains a language model; run in tests/python/tiny_models",
     "follow-run": "needs a followed run; run in the demo",
     "list-checkpoints": "looks for a run of one's own; run in tests/python/analyses",
     "profile-checkpoints": "loads language models; run in tests/python/analyses",

@@ -9,7 +9,8 @@ from itemwise.paths import ROOT
 
 ENGINE = "_mirt"  # the rules of the reference engine write beside those of the native one
 LOADS_MODELS = (
-    "evaluate_model", "evaluate_run", "train_zoo", "adapt_checkpoints", "profile_checkpoints",
+    "evaluate_model", "evaluate_run", "train_tiny_models", "adapt_checkpoints",
+    "profile_checkpoints",
 )  # fmt: skip
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 RULES = {

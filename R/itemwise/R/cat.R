@@ -1,6 +1,6 @@
 # Adaptive tests by catR, the reference engine.
 
-#' What catR calls our criteria and estimators
+#' What catR calls our criteria, estimators and stops
 #' @noRd
 cat_criteria <- c(
   MFI = "MFI",
@@ -11,6 +11,12 @@ cat_criteria <- c(
   random = "random"
 )
 cat_estimators <- c(EAP = "EAP", MAP = "BM", ML = "ML")
+cat_stops <- c(
+  max_length = "length",
+  se = "precision",
+  cut = "classification",
+  information = "minInfo"
+)
 
 #' Bring item parameters into catR's form
 #'
@@ -44,16 +50,7 @@ cat_bank <- function(parameters) {
 cat_rule <- function(opts) {
   range <- c(-opts$limit, opts$limit)
   method <- unname(cat_estimators[[opts$estimator]])
-  stops <- c(length = opts$max_length)
-  if (!is.null(opts$se)) {
-    stops <- c(stops, precision = opts$se)
-  }
-  if (!is.null(opts$cut)) {
-    stops <- c(stops, classification = opts$cut)
-  }
-  if (!is.null(opts$information)) {
-    stops <- c(stops, minInfo = opts$information)
-  }
+  thresholds <- unlist(opts[intersect(names(cat_stops), names(opts))])
   test <- list(
     method = method,
     itemSelect = unname(cat_criteria[[opts$criterion]]),
@@ -72,8 +69,8 @@ cat_rule <- function(opts) {
     ),
     test = utils::modifyList(test, cat_extra(opts$cat_test)),
     stop = list(
-      rule = names(stops),
-      thr = unname(stops),
+      rule = unname(cat_stops[names(thresholds)]),
+      thr = unname(thresholds),
       alpha = 2 * stats::pnorm(-opts$z)
     )
   )

@@ -117,15 +117,13 @@ joint_optimism <- function(paths, benchmarks) {
 #' @param text,grand_text Formulas of a benchmark's full score and of the mean
 #'   of all, in mgcv's language with response `full_score`.
 #' @param benchmarks All benchmarks.
+#' @param known Predictors that each may use, as [formula_predictors()] of the
+#'   section `joint`; by default any.
 #' @return Named list of formulas, one a benchmark and `grand`.
 #' @noRd
-joint_formulas <- function(text, grand_text, benchmarks) {
-  features <- c("linear", "theta", "se", "sub_score")
-  each <- paste0("each.", features)
-  means <- c("grand.linear", "grand.sub_score", each)
-  known <- c(paste0(rep(c("own.", "other."), each = 4), features), means)
-  one <- parse_formula(text, known, "--formula")
-  all <- parse_formula(grand_text, means, "--grand-formula")
+joint_formulas <- function(text, grand_text, benchmarks, known = list()) {
+  one <- parse_formula(text, known$formula, "--formula")
+  all <- parse_formula(grand_text, known$grand_formula, "--grand-formula")
   names <- make.names(benchmarks)
   formulas <- lapply(seq_along(names), \(place) {
     expand_formula(

@@ -3,13 +3,14 @@
 #' Parse the formula of a read-out
 #'
 #' @param text Formula in mgcv's language with response `full_score`.
-#' @param known Names of the predictors that it may use.
+#' @param known Names of the predictors that it may use, such as those of
+#'   [formula_predictors()]; `NULL` for any.
 #' @param option Name of the option that gave it.
 #' @return Formula; a user error says what is wrong with the text.
 #' @noRd
 parse_formula <- function(
   text,
-  known = c("theta", "se"),
+  known = NULL,
   option = "--formula"
 ) {
   parsed <- tryCatch(str2lang(text), error = \(e) NULL)
@@ -28,7 +29,7 @@ parse_formula <- function(
     )
   }
   unknown <- setdiff(all.vars(parsed[[3]]), known)
-  if (length(unknown) > 0) {
+  if (!is.null(known) && length(unknown) > 0) {
     user_error(
       option,
       " '",
@@ -36,7 +37,7 @@ parse_formula <- function(
       "': unknown variable ",
       format_list(unknown),
       "; use ",
-      paste(known, collapse = " and ")
+      paste(known, collapse = ", ")
     )
   }
   formula <- stats::as.formula(parsed, globalenv())

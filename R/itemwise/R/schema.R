@@ -35,6 +35,16 @@ section_options <- function(section, keys = NULL, except = NULL) {
   lapply(keys, \(key) key_option(key, rules[[key]]))
 }
 
+#' Name the predictors that formulas may use
+#'
+#' @param section Name of a section with formulas.
+#' @return Named list: a character vector for each key that is a formula.
+#' @noRd
+formula_predictors <- function(section) {
+  rules <- config_schema()$properties[[section]]$properties
+  Filter(Negate(is.null), lapply(rules, `[[`, "predictors"))
+}
+
 #' Make an option of a key
 #'
 #' @param key Name of the key.

@@ -78,55 +78,107 @@ weighed_correlation <- function(statistics, discrimination) {
   if (discrimination == "discounted") r * (1 - statistics$mean) else r
 }
 
-#' Tell which rules exclude each item
+#' List the rules that exclude items
 #'
 #' An item is excluded when \eqn{s_j \le} `min_sd`, \eqn{\bar{x}_j >}
 #' `max_mean`, or \eqn{|r_j| <} `min_item_total`, with \eqn{r_j} as weighed by
-#' `weighed_correlation()`. A clearly negative
-#' correlation is kept: such an item still tells subjects apart.
+#' `weighed_correlation()`. A clearly negative correlation is kept: such an
+#' item still tells subjects apart. An undefined standard deviation excludes;
+#' an undefined correlation does where the item varies.
 #'
-#' @param statistics Data frame from [item_statistics()].
-#' @param min_sd,max_mean,min_item_total Thresholds, in units of a proportion
-#'   (standard deviation, mean) and of a correlation.
+#' This is the one place of a rule: its name is the configuration key of its
+#' limit, and reasons, record and report say what stands here.
+#'
 #' @param discrimination As for `weighed_correlation()`.
-#' @return Logical matrix, items x rules, named by the options. An undefined
-#'   standard deviation excludes; an undefined correlation does where the
-#'   standard deviation does not.
+#' @return Named list of rules: `figure` and `sign`, as reasons say them;
+#'   `value`, a function of the statistics from [item_statistics()];
+#'   `excludes`, a function of that value, the limit and the statistics.
 #' @references Kipnis A., Voudouris K., Schulze Buschoff L. M. & Schulz E.
 #'   (2025). metabench: a sparse benchmark of reasoning and knowledge in large
 #'   language models. ICLR 2025.
-#' @export
-screen_rules <- function(
-  statistics,
-  min_sd,
-  max_mean,
-  min_item_total,
-  discrimination = "correlation"
-) {
-  r <- weighed_correlation(statistics, discrimination)
-  flat <- is.na(statistics$sd) | statistics$sd <= min_sd
-  cbind(
-    "--min-sd" = flat,
-    "--max-mean" = !is.na(statistics$mean) & statistics$mean > max_mean,
-    "--min-item-total" = ifelse(is.na(r), !flat, abs(r) < min_item_total)
+#' @noRd
+screening_rules <- function(discrimination = "correlation") {
+  share <- if (discrimination == "discounted") " x share wrong"
+  list(
+    min_sd = list(
+      figure = "sd",
+      sign = "<=",
+      value = \(items) items$sd,
+      excludes = \(sd, limit, items) is.na(sd) | sd <= limit
+    ),
+    max_mean = list(
+      figure = "mean",
+      sign = ">",
+      value = \(items) items$mean,
+      excludes = \(mean, limit, items) !is.na(mean) & mean > limit
+    ),
+    min_item_total = list(
+      figure = paste0("|item-total correlation|", share),
+      sign = "<",
+      value = \(items) abs(weighed_correlation(items, discrimination)),
+      excludes = \(r, limit, items) {
+        ifelse(is.na(r), !is.na(items$sd) & items$sd > 0, r < limit)
+      }
+    )
   )
 }
+
+#' Apply rules to the statistics of items
+#'
+#' @param statistics Data frame from [item_statistics()].
+#' @param limits Named list: the limit of each rule that counts, by its name in
+#'   [screening_rules()].
+#' @param discrimination As for `weighed_correlation()`.
+#' @return List of `excluded` (logical matrix, items x rules), `reasons` (the
+#'   same in words, with the item's figures) and `rules` (each in words).
+#' @noRd
+apply_rules <- function(statistics, limits, discrimination = "correlation") {
+  rules <- screening_rules(discrimination)
+  stopifnot("no such rule" = all(names(limits) %in% names(rules)))
+  each <- Map(rules[names(limits)], limits, f = \(rule, limit) {
+    value <- rule$value(statistics)
+    list(
+      excluded = rule$excludes(value, limit, statistics),
+      reasons = sprintf("%s %.4g %s %g", rule$figure, value, rule$sign, limit),
+      words = sprintf("%s %s %g", rule$figure, rule$sign, limit)
+    )
+  })
+  list(
+    excluded = do.call(cbind, lapply(each, `[[`, "excluded")),
+    reasons = do.call(cbind, lapply(each, `[[`, "reasons")),
+    rules = vapply(each, `[[`, "", "words")
+  )
+}
+
+#' What is said of items that no training subject answered
+#' @noRd
+no_responses <- "no training responses"
 
 #' Screen the items of a benchmark
 #'
 #' @param items `items` table.
 #' @param responses Integer matrix, training subjects x items.
-#' @inheritParams screen_rules
+#' @param limits Named list of the limits: `min_sd`, `max_mean` (in units of a
+#'   proportion) and `min_item_total` (of a correlation). A rule without a
+#'   limit excludes nothing.
+#' @param discrimination `"correlation"`, or `"discounted"`: metabench's, the
+#'   correlation times the share of wrong answers.
 #' @return `items` with the columns `n`, `mean`, `sd`,
 #'   `item_total_correlation`, `keep` (1 or 0) and `reason`: every rule that
 #'   excludes the item with its figures, empty when kept.
+#' @references Kipnis A., Voudouris K., Schulze Buschoff L. M. & Schulz E.
+#'   (2025). metabench: a sparse benchmark of reasoning and knowledge in large
+#'   language models. ICLR 2025.
+#' @examples
+#' answers <- matrix(rbinom(200, 1, 0.6), 20)
+#' colnames(answers) <- paste0("i", 1:10)
+#' items <- data.frame(benchmark = "arc", item = colnames(answers))
+#' screen_items(items, answers, list(min_sd = 0.01, max_mean = 0.95))
 #' @export
 screen_items <- function(
   items,
   responses,
-  min_sd = 0.01,
-  max_mean = 0.95,
-  min_item_total = 0.05,
+  limits,
   discrimination = "correlation"
 ) {
   unknown <- setdiff(colnames(responses), items$item)
@@ -142,37 +194,16 @@ screen_items <- function(
   statistics <- item_statistics(responses)
   statistics <- statistics[match(items$item, statistics$item), -1]
   statistics$n[is.na(statistics$n)] <- 0L
-  excluded <- screen_rules(
-    statistics,
-    min_sd,
-    max_mean,
-    min_item_total,
-    discrimination
-  )
-  if (all(rowSums(excluded) > 0)) {
-    user_error(all_excluded(excluded))
+  found <- apply_rules(statistics, limits, discrimination)
+  if (all(rowSums(found$excluded) > 0)) {
+    user_error(all_excluded(found$excluded))
   }
-  why <- cbind(
-    sprintf("sd %.4g <= %g", statistics$sd, min_sd),
-    sprintf("mean %.4g > %g", statistics$mean, max_mean),
-    sprintf(
-      if (discrimination == "discounted") {
-        "|item-total correlation| x share wrong %.4g < %g"
-      } else {
-        "|item-total correlation| %.4g < %g"
-      },
-      abs(weighed_correlation(statistics, discrimination)),
-      min_item_total
-    )
-  )
   reason <- vapply(
-    seq_len(nrow(why)),
-    \(row) {
-      paste(why[row, excluded[row, ]], collapse = "; ")
-    },
-    character(1)
+    seq_len(nrow(items)),
+    \(row) paste(found$reasons[row, found$excluded[row, ]], collapse = "; "),
+    ""
   )
-  reason[statistics$n == 0] <- "no training responses"
+  reason[statistics$n == 0] <- no_responses
   items[names(statistics)] <- statistics
   items$keep <- as.integer(!nzchar(reason))
   items$reason <- reason
@@ -181,20 +212,21 @@ screen_items <- function(
 
 #' Say why no item is left
 #'
-#' @param excluded Logical matrix from [screen_rules()].
+#' @param excluded Logical matrix from [apply_rules()].
 #' @return Message that names the rule that excludes most items and the options.
 #' @noRd
 all_excluded <- function(excluded) {
   counts <- sort(colSums(excluded), decreasing = TRUE)
+  options <- paste0("--", gsub("_", "-", names(counts)))
   paste0(
     "all ",
     nrow(excluded),
     " items are excluded, most of them (",
     counts[1],
     ") by ",
-    names(counts)[1],
+    options[1],
     "; relax ",
-    paste(names(counts), collapse = ", "),
+    paste(options, collapse = ", "),
     ", or add training subjects"
   )
 }
@@ -203,22 +235,20 @@ all_excluded <- function(excluded) {
 #'
 #' @param items `items` table from [screen_items()].
 #' @param subjects Number of training subjects.
+#' @param limits,discrimination As for [screen_items()].
 #' @return Named list: training subjects, items, items kept, excluded, and
 #'   excluded by each rule (an item may break several).
 #' @noRd
-describe_screen <- function(items, subjects) {
-  begins <- list(
-    min_sd = "sd ",
-    max_mean = "mean ",
-    min_item_total = "|item-total",
-    no_training_responses = "no training responses"
-  )
-  reasons <- unlist(strsplit(items$reason, "; ", fixed = TRUE))
+describe_screen <- function(items, subjects, limits, discrimination) {
+  answered <- items[items$n > 0, ]
+  found <- apply_rules(answered, limits, discrimination)
+  counts <- stats::setNames(colSums(found$excluded), found$rules)
+  counts[[no_responses]] <- nrow(items) - nrow(answered)
   list(
     training_subjects = subjects,
     items = nrow(items),
     kept = sum(items$keep),
     excluded = sum(items$keep == 0),
-    excluded_by = lapply(begins, \(begin) sum(startsWith(reasons, begin)))
+    excluded_by = lapply(as.list(counts), as.integer)
   )
 }

@@ -20,7 +20,7 @@ from itemwise.adaptive.choice import Chooser
 from itemwise.adaptive.posterior import Items, Posterior
 from itemwise.adaptive.rules import Rule
 from itemwise.adaptive.simulate import ScoreScale
-from itemwise.adaptive.stopping import out_of_reach, stops
+from itemwise.adaptive.stopping import out_of_reach, short_of, stops
 from itemwise.bank.bank import Bank
 from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
@@ -111,22 +111,15 @@ class BenchmarkTest:
 
         A test of the whole form misses nothing, nor one of a rule that also stops otherwise.
         """
-        rule, wants = self.rule, []
-        other = rule.cut is not None or rule.information is not None
-        if self.failed is not None or not self.asked or self.whole_form() or other:
+        if self.failed is not None or not self.asked or self.whole_form():
             return None
-        se, half = float(self.posterior.se[0]), self.score()[1]
-        if rule.se is not None:
-            wants.append((se, rule.se, f"standard error {se:.2f}, wanted {rule.se:g}"))
-        if rule.points is not None:
-            text = f"half the interval {half:.1f} points, wanted {rule.points:g}"
-            wants.append((half, rule.points, text))
-        if not wants or any(reached <= wanted for reached, wanted, _ in wants):
+        reached = {"se": float(self.posterior.se[0]), "points": self.score()[1]}
+        lacking = short_of(self.rule, reached)
+        if lacking is None:
             return None
         why = "the budget" if self.free.any() else "the last item"
-        why = "its greatest length" if len(self.asked) >= rule.max_length else why
-        said = "; ".join(text for *_, text in wants)
-        return f"stopped by {why} after {len(self.asked)} items, short of its precision: {said}"
+        why = "its greatest length" if len(self.asked) >= self.rule.max_length else why
+        return f"stopped by {why} after {len(self.asked)} items, short of its precision: {lacking}"
 
     def next_items(self, at_most: int) -> list[str]:
         """Return the items to ask next."""

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 from itemwise.errors import UserError, suggestion
 
 CRITERIA = ("MFI", "MEPV", "MPLI", "KL", "KLP", "progressive", "random", "fixed")
 ESTIMATORS = ("EAP", "MAP", "ML")
 FEWEST_NODES = 11
-STOPS = ("se", "points", "information", "cut", "z")
+
+
+class Stop(NamedTuple):
+    """A way to end a test.
+
+    Attributes
+    ----------
+    words : str
+        When it ends the test, with a place for the limit.
+    precision : str, optional
+        How a test falls short of the limit, with a place for what it reached; None where the
+        limit is not a precision.
+    """
+
+    words: str
+    precision: str | None = None
+
+
+STOPS = {
+    "points": Stop("half the interval is at most {:g} points", "half the interval {:.1f} points"),
+    "se": Stop("the standard error of ability is at most {:g}", "standard error {:.2f}"),
+    "information": Stop("no item left has an information of {:g}"),
+    "cut": Stop("it is clear on which side of ability {:g} the model lies"),
+}
+"""The stops, by the setting that holds the limit; `stopping.stops` says when each holds."""
+
 LIVE_RULE = "live:min_length=8,batch=4,points=2"
 """The test of a live run where no other is named; every run corrects its scores."""
 
@@ -128,9 +154,15 @@ class Rule:
         size = self.start if done == 0 and self.start > 1 else self.batch
         return min(size, self.max_length - done)
 
+    @property
+    def stops(self) -> dict[str, float]:
+        """The limits of the stops that the rule has, by name."""
+        limits = {name: getattr(self, name) for name in STOPS}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
     def without_stops(self) -> Rule:
         """Return the rule that always goes on to its greatest length."""
-        return replace(self, se=None, points=None, information=None, cut=None)
+        return replace(self, **dict.fromkeys(STOPS))
 
     def settings(self) -> str:
         """Return what decides items and estimates, as text: all but name, stops and lengths.
@@ -138,7 +170,7 @@ class Rule:
         Tests of equal settings have the same scores after the same number of items; where
         a test starts (`theta0`) matters for its first items only and is left out too.
         """
-        left_out = {"name", "min_length", "max_length", "theta0", *STOPS}
+        left_out = {"name", "min_length", "max_length", "theta0", "z", *STOPS}
         kept = [f.name for f in fields(self) if f.name not in left_out]
         return ",".join(f"{name}={getattr(self, name)}" for name in kept)
 

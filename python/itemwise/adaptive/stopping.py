@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from itemwise.adaptive.posterior import Items
-from itemwise.adaptive.rules import Rule
+from itemwise.adaptive.rules import STOPS, Rule
 
 
 def stops(
@@ -55,22 +55,36 @@ def out_of_reach(rule: Rule, items: Items, scale=None) -> str | None:
     items : Items
     scale : ScoreScale, optional
     """
-    if rule.cut is not None or rule.information is not None:
-        return None
     longest = min(rule.max_length, len(items))
     information = np.sort(items.information, axis=0)[-longest:].sum(axis=0)
     spread = 1 / np.sqrt(1 + information)
-    short_of = []
-    if rule.se is not None:
-        text = f"a standard error of {spread.min():.2f} (the rule wants {rule.se:g})"
-        short_of.append((spread.min() > rule.se, text))
-    if rule.points is not None and scale is not None:
-        half = scale.half_widths(spread, longest).min()
-        text = f"half an interval of {half:.1f} points (the rule wants {rule.points:g})"
-        short_of.append((half > rule.points, text))
-    if not short_of or not all(out for out, _ in short_of):
+    best = {"se": spread.min()}
+    if scale is not None:
+        best["points"] = scale.half_widths(spread, longest).min()
+    lacking = short_of(rule, best)
+    if lacking is None:
         return None
-    return (
-        f"{longest} items bring at best {' and '.join(text for _, text in short_of)}; every test "
-        "will end at its greatest length"
-    )
+    return f"{longest} items reach at best {lacking}; every test will end at its greatest length"
+
+
+def short_of(rule: Rule, reached: dict[str, float]) -> str | None:
+    """Say by how much a test falls short of the precision that its rule wants.
+
+    Parameters
+    ----------
+    rule : Rule
+    reached : dict
+        What the test reached, by the name of the stop; stops that are missing do not count.
+
+    Returns
+    -------
+    str, optional
+        None where one of the stops was reached, and for rules that also stop otherwise.
+    """
+    wanted = {name: limit for name, limit in rule.stops.items() if name in reached}
+    other = any(STOPS[name].precision is None for name in rule.stops)
+    if other or not wanted or any(reached[name] <= wanted[name] for name in wanted):
+        return None
+    said = [STOPS[name].precision.format(reached[name]) for name in wanted]
+    pairs = zip(said, wanted.values(), strict=True)
+    return "; ".join(f"{text}, wanted {limit:g}" for text, limit in pairs)

@@ -23,8 +23,8 @@ itemwise evaluate-model --lm org/model --revision step1000 --tasks arc_challenge
 itemwise evaluate-run --lms runs/mine/step-100 runs/mine/step-200 --tasks arc_challenge \\
     --device cuda --ledger ledger --out run.parquet
 # two runs side by side
-itemwise evaluate-run --lms zoo/small/step-80 zoo/small/step-800 --lms zoo/slow/step-80 \\
-    --tasks zoo_facts --include-path tasks --device cpu --threads 2 --ledger ledger \\
+itemwise evaluate-run --lms tiny/small/step-80 tiny/small/step-800 --lms tiny/slow/step-80 \\
+    --tasks tiny_facts --include-path tasks --device cpu --threads 2 --ledger ledger \\
     --out small.parquet slow.parquet
 """,
     "import-samples": """
@@ -187,13 +187,13 @@ itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
     --evaluations run.parquet --form-scores run.form.parquet \\
     --adaptive-scores run.adaptive.parquet --out followed.parquet
 """,
-    "write-suite": """
-itemwise write-suite --items 120 --out tasks
+    "write-tiny-tasks": """
+itemwise write-tiny-tasks --items 120 --out tasks
 """,
-    "train-zoo": """
-itemwise train-zoo --runs '{"name": "small", "width": 32}' \\
+    "train-tiny-models": """
+itemwise train-tiny-models --runs '{"name": "small", "width": 32}' \\
     '{"name": "slow", "learning_rate": 0.002, "left_out": ["facts"]}' \\
-    --checkpoints 80 375 800 --threads 2 --out zoo
+    --checkpoints 80 375 800 --threads 2 --out tiny
 """,
     "summarize-run": """
 itemwise summarize-run --results results/mine

@@ -76,8 +76,8 @@ PHASES = {
         "write-report": "write one self-contained HTML report of a run",
     },
     "demo": {
-        "write-suite": "write the demo's benchmark suite of a made-up world",
-        "train-zoo": "train tiny language models of that world, with checkpoints",
+        "write-tiny-tasks": "write the demo's tasks of a made-up world",
+        "train-tiny-models": "train tiny language models of that world, with checkpoints",
     },
     "tools": {
         "init": "start a project: a folder with Snakefile, configuration and profile",

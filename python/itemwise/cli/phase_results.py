@@ -221,7 +221,7 @@ def followed(jobs: Jobs) -> str:
     return f"{counted(len(jobs), 'training run')} followed"
 
 
-def suite(jobs: Jobs) -> str:
+def written(jobs: Jobs) -> str:
     """Say how many tasks the harness can ask."""
     return counted(len(list(jobs[0][0].glob("*.yaml"))), "task")
 
@@ -266,8 +266,8 @@ def place(jobs: Jobs) -> str:
 RESULTS: dict[str, Callable[[Jobs], str]] = {
     "simulate_population": simulated,
     "scrape_leaderboard": collected,
-    "write_suite": suite,
-    "train_zoo": trained,
+    "write_tiny_tasks": written,
+    "train_tiny_models": trained,
     "evaluate_model": evaluated,
     "evaluate_run": evaluated,
     "build_responses": built,

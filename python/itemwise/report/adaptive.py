@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from itemwise.adaptive.rules import Rule, parse_rule
+from itemwise.adaptive.rules import STOPS, Rule, parse_rule
 from itemwise.adaptive.study import items_to_reach
 
 SHOWN_LENGTHS = (10, 20, 40, 80)
@@ -72,14 +72,6 @@ def in_words(rule: Rule) -> str:
     source = {"form": "from the form: ", "pool": "from the whole pool: "}[rule.items]
     source = "" if rule.criterion == "fixed" else source
     batch = f", {rule.batch} at a time" if rule.batch > 1 else ""
-    stops = (
-        ("points", "half the interval is at most {:g} points"),
-        ("se", "the standard error of ability is at most {:g}"),
-        ("information", "no item left has an information of {:g}"),
-        ("cut", "it is clear on which side of ability {:g} the model lies"),
-    )
-    ends = [
-        text.format(getattr(rule, name)) for name, text in stops if getattr(rule, name) is not None
-    ]
+    ends = [STOPS[name].words.format(limit) for name, limit in rule.stops.items()]
     until = f"; until {' or '.join(ends)}" if ends else ""
     return source + CHOICES[rule.criterion] + batch + until

@@ -24,6 +24,7 @@ class Benchmark:
     name: str
     build: dict
     screen: pd.DataFrame
+    excluded_by: dict[str, int]
     fit: dict
     parameters: pd.DataFrame
     abilities: pd.DataFrame
@@ -107,6 +108,7 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         name=name,
         build=read("build_responses", "record"),
         screen=read("screen_items", "item_table"),
+        excluded_by=read("screen_items", "record")["excluded_by"],
         fit=read("fit_irt", "record"),
         parameters=read("fit_irt", "parameters"),
         abilities=pool_abilities(
@@ -323,11 +325,9 @@ def recovery(benchmark: Benchmark) -> list[dict]:
 
 
 def screen_reasons(benchmark: Benchmark) -> list[tuple[str, int]]:
-    """Count the excluded items by rule (an item may break several)."""
-    rules = benchmark.excluded["reason"].str.split("; ").explode()
-    # "mean 0.98 > 0.95" counts under "mean > 0.95".
-    kinds = rules.str.replace(r" \S+ (?=[<>])", " ", regex=True)
-    return list(kinds.value_counts().items())
+    """Return how many items each rule excluded, most first (an item may break several)."""
+    counts = [(rule, n) for rule, n in benchmark.excluded_by.items() if n]
+    return sorted(counts, key=lambda count: -count[1])
 
 
 def _agreement(name: str, estimate: pd.Series, true: pd.Series) -> dict:

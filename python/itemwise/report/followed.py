@@ -36,7 +36,7 @@ def section(run: Path, names: list[str]) -> dict | None:
                 "name": name,
                 "checkpoints": checkpoints(table),
                 "figure": data_url(figure(table)),
-                "about": read_result(run, "train_zoo", "record", training_run=name),
+                "about": read_result(run, "train_tiny_models", "record", training_run=name),
             }
             for name, table in tables.items()
         ],

@@ -62,13 +62,13 @@ def render(
     threads : int
         Sections that are drawn side by side.
     """
-    benchmarks, zoo = config["benchmarks"], config["zoo"]["runs"]
+    benchmarks, tiny_models = config["benchmarks"], config["tiny_models"]["runs"]
     simulated = [name for name, each in benchmarks.items() if each["sources"] == "simulated"]
     loaded = [
         load_benchmark(run, name, name in simulated, name in reference) for name in benchmarks
     ]
     rows = [summary(benchmark) for benchmark in loaded]
-    held_out = [name for name, trained in zoo.items() if trained["held_out"]]
+    held_out = [name for name, trained in tiny_models.items() if trained["held_out"]]
     tasks = {
         benchmark.name: partial(_section, benchmark, row, config["cat"]["rules"])
         for benchmark, row in zip(loaded, rows, strict=True)
@@ -95,7 +95,7 @@ def render(
         not_compared=not_compared(benchmarks, reference),
         glossary=GLOSSARY,
         simulated=simulated,
-        zoo=list(zoo),
+        tiny_models=list(tiny_models),
         followed=sections[HELD_OUT],
         base="" if beside is None else os.path.relpath(run, beside) + "/",
     )

@@ -10,7 +10,7 @@ import jsonschema
 
 from itemwise.collect.leaderboard import LEADERBOARDS
 from itemwise.errors import UserError, did_you_mean
-from itemwise.readout.formulas import check_formulas
+from itemwise.workflow.formulas import check_formulas
 from itemwise.workflow.schema import schema
 
 OVERRIDABLE = ("screening", "preselection", "irt", "scoring", "selection", "readout")
@@ -121,12 +121,12 @@ def _resolve_evaluations(resolved: dict) -> None:
             )
         named[name] = entry
     resolved["language_models"] = named
-    runs = resolved["zoo"]["runs"]
+    runs = resolved["tiny_models"]["runs"]
     if runs and (named or evaluate["include_path"]):
         key = "evaluate.lms" if named else "evaluate.include_path"
         raise UserError(
-            f"config: keys 'zoo.runs' and '{key}' are both given; a zoo has models and tasks of "
-            "its own: leave one of them out"
+            f"config: keys 'tiny_models.runs' and '{key}' are both given; tiny models have "
+            "tasks of their own: leave one of them out"
         )
     calibrating = named or [name for name, run in runs.items() if not run["held_out"]]
     for name, benchmark in resolved["benchmarks"].items():

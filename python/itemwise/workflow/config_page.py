@@ -22,7 +22,7 @@ def describe() -> str:
     ]
     for key, value in _walk(schema()):
         default = "required" if value.get("required_here") else _shown(value)
-        lines.append(f"| `{key}` | {_values(value)} | {default} | {value['description']} |")
+        lines.append(f"| `{key}` | {_values(value)} | {default} | {_meaning(value)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -39,6 +39,13 @@ def _walk(rules: dict, prefix: str = ""):
             yield from _walk(value["additionalProperties"], f"{prefix}{key}.<name>.")
         for entry in _entries(value):
             yield from _walk(entry, f"{prefix}{key}[].")
+
+
+def _meaning(rules: dict) -> str:
+    """Say what a key means; of a formula also what it may use."""
+    if "predictors" not in rules:
+        return rules["description"]
+    return f"{rules['description']} Predictors: `{'`, `'.join(rules['predictors'])}`."
 
 
 def _entries(rules: dict) -> list[dict]:

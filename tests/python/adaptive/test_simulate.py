@@ -293,10 +293,10 @@ def test_batches_keep_limits_and_shares_and_draw_among_the_best(population):
 
 def test_a_precision_out_of_reach_is_said_before_the_test(population, scale, caplog):
     run(population, parse_rule("r:se=0.01,items=pool,max_length=40"))
-    assert "40 items bring at best a standard error of" in caplog.text
+    assert "40 items reach at best standard error" in caplog.text
     caplog.clear()
     run(population, parse_rule("r:points=0.5,items=pool,max_length=3"), scale=scale)
-    assert "half an interval of" in caplog.text
+    assert "half the interval" in caplog.text
     caplog.clear()
     run(population, parse_rule("r:se=0.6,items=pool,max_length=30"))
     assert not caplog.text

@@ -62,6 +62,8 @@ def results(tmp_path_factory):
     screen = screen.assign(n=80, mean=0.5, sd=0.5, item_total_correlation=0.4, keep=1, reason="")
     screen.loc[:3, "keep"], screen.loc[:3, "reason"] = 0, reasons
     write_table(screen, run / "screen_items" / "sums.parquet", "items")
+    counts = {"sd <= 0.01": 1, "mean > 0.95": 4, "no training responses": 0}
+    write_record({"excluded_by": counts}, run / "screen_items" / "sums.json")
     responses = population.responses
     kept = np.arange(30) > 3
     unknown = Subjects(responses.take(items=kept), np.full(100, np.nan))
@@ -319,7 +321,7 @@ def test_simulated_data_are_labelled_and_real_data_are_not(page, results, tmp_pa
 
 def test_reasons_are_counted_by_rule(results):
     benchmark = load_benchmark(results, "sums", True, False)
-    assert dict(screen_reasons(benchmark)) == {"mean > 0.95": 4, "sd <= 0.01": 1}
+    assert screen_reasons(benchmark) == [("mean > 0.95", 4), ("sd <= 0.01", 1)]
     assert summary(benchmark)["kept"] == 26
 
 
@@ -448,7 +450,7 @@ def with_runs(results, tmp_path_factory):
     for number, name in enumerate(("first", "second")):
         write_table(followed(name, number), folder / "follow_run" / f"{name}.parquet", "followed")
         about = {"width": 32, "layers": 2, "share": 0.3}
-        write_record(about, folder / "train_zoo" / f"{name}.json")
+        write_record(about, folder / "train_tiny_models" / f"{name}.json")
     return folder
 
 
@@ -471,7 +473,7 @@ def followed(name: str, number: int) -> pd.DataFrame:
 
 def test_held_out_runs_are_told_by_their_tables(with_runs):
     runs = {"a": {}, "first": {"held_out": True}, "second": {"held_out": True}}
-    page = report(with_runs, with_runs / "report.html", zoo={"runs": runs})
+    page = report(with_runs, with_runs / "report.html", tiny_models={"runs": runs})
     assert "Tiny models of a made-up world.</strong> 3 training runs" in page
     text = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
     assert "The short form: 10 % of the items rebuild the mean score of 6 checkpoints" in text

@@ -293,7 +293,7 @@ def test_page_has_every_key_and_is_up_to_date():
         assert f"| `{path}` |" in page
     assert "| `benchmarks.<name>.sources` |" in page
     assert "| `evaluate.lms[].revision` | string |  |" in page
-    assert "| `zoo.checkpoints` | array | `[100, 145, 205, 295, 420, 600]` |" in page
+    assert "| `tiny_models.checkpoints` | array | `[100, 145, 205, 295, 420, 600]` |" in page
 
 
 def test_paths_that_are_no_list_are_explained():
@@ -336,11 +336,14 @@ def test_evaluations_that_cannot_be_made_are_refused(evaluate, benchmark, messag
         resolve(config)
 
 
-ZOO = {**EVALUATED, "zoo": {"runs": {"a": {}, "b": {"width": 32, "held_out": True}}}}
+TINY_MODELS = {
+    **EVALUATED,
+    "tiny_models": {"runs": {"a": {}, "b": {"width": 32, "held_out": True}}},
+}
 
 
-def test_runs_of_a_zoo_take_its_defaults():
-    runs = resolve(ZOO)["zoo"]["runs"]
+def test_runs_of_tiny_models_take_their_defaults():
+    runs = resolve(TINY_MODELS)["tiny_models"]["runs"]
     assert runs["a"] == {"width": 48, "layers": 2, "learning_rate": 0.015, "share": 1.0,
                          "left_out": [], "seed": 1, "held_out": False}  # fmt: skip
     assert (runs["b"]["width"], runs["b"]["held_out"]) == (32, True)
@@ -349,14 +352,17 @@ def test_runs_of_a_zoo_take_its_defaults():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"evaluate": {"lms": ["a/b"]}}, "'zoo.runs' and 'evaluate.lms' are both given"),
-        ({"evaluate": {"include_path": "x"}}, "'zoo.runs' and 'evaluate.include_path'"),
-        ({"zoo": {"runs": {"b": {"held_out": True}}}}, "key 'evaluate.lms' is empty"),
-        ({"zoo": {"runs": {"a": {"width": 40}}}}, "key 'zoo.runs.a.width'"),
-        ({"zoo": {"runs": {"a": {"left_out": ["poetry"]}}}}, "'poetry' is not one of facts"),
-        ({"zoo": {"runs": {"a": {"depth": 2}}}}, "unknown key 'zoo.runs.a.depth'"),
+        ({"evaluate": {"lms": ["a/b"]}}, "'tiny_models.runs' and 'evaluate.lms' are both given"),
+        ({"evaluate": {"include_path": "x"}}, "'tiny_models.runs' and 'evaluate.include_path'"),
+        ({"tiny_models": {"runs": {"b": {"held_out": True}}}}, "key 'evaluate.lms' is empty"),
+        ({"tiny_models": {"runs": {"a": {"width": 40}}}}, "key 'tiny_models.runs.a.width'"),
+        (
+            {"tiny_models": {"runs": {"a": {"left_out": ["poetry"]}}}},
+            "'poetry' is not one of facts",
+        ),
+        ({"tiny_models": {"runs": {"a": {"depth": 2}}}}, "unknown key 'tiny_models.runs.a.depth'"),
     ],
 )
-def test_zoo_that_cannot_be_is_refused(change, message):
+def test_tiny_models_that_cannot_be_are_refused(change, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        resolve({**ZOO, **change})
+        resolve({**TINY_MODELS, **change})

@@ -23,16 +23,16 @@ def job(run, phase: str, name: str, start: float, seconds: float, load="50", mem
 @pytest.fixture
 def run(tmp_path):
     """Return a run of three jobs, two of them at once, and a pause before the third."""
-    job(tmp_path, "train_zoo", "a", start=1000, seconds=10)
-    job(tmp_path, "train_zoo", "b", start=1002, seconds=10, load="80", memory="300")
+    job(tmp_path, "train_tiny_models", "a", start=1000, seconds=10)
+    job(tmp_path, "train_tiny_models", "b", start=1002, seconds=10, load="80", memory="300")
     job(tmp_path, "fit_irt", "arc", start=2000, seconds=4)
     return tmp_path
 
 
 def test_jobs_are_summed_by_phase_in_their_order(run):
     phases = by_phase(read_jobs(run))
-    assert phases.index.tolist() == ["train_zoo", "fit_irt"]
-    first = phases.loc["train_zoo"]
+    assert phases.index.tolist() == ["train_tiny_models", "fit_irt"]
+    first = phases.loc["train_tiny_models"]
     assert (first["jobs"], first["busy"], first["longest"], first["memory"]) == (2, 20, 10, 300)
     assert first["cpu"] == pytest.approx(10 * 0.5 + 10 * 0.8)
 

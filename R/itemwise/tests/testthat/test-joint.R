@@ -159,12 +159,15 @@ test_that("a formula stands for every target", {
     full_score ~ a.linear + b.linear + c.linear,
     ignore_formula_env = TRUE
   )
+  skip_without_clone()
+  known <- formula_predictors("joint")
+  own <- "full_score ~ own.theta"
   expect_user_error(
-    joint_formulas("full_score ~ theta", "full_score ~ each.theta", "a"),
+    joint_formulas("full_score ~ theta", own, "a", known),
     "--formula 'full_score ~ theta': unknown variable theta; use own.linear"
   )
   expect_user_error(
-    joint_formulas("full_score ~ own.theta", "full_score ~ own.theta", "a"),
+    joint_formulas(own, own, "a", known),
     "--grand-formula .* unknown variable own.theta"
   )
 })

@@ -152,8 +152,8 @@ test_that("formulas are checked before anything is fitted", {
   expect_user_error(parse_formula("~ theta"), "is not a formula full_score ~")
   expect_user_error(parse_formula("theta ~ se"), "is not a formula full_score")
   expect_user_error(
-    parse_formula("full_score ~ s(theta) + size"),
-    "unknown variable size; use"
+    parse_formula("full_score ~ s(theta) + size", c("theta", "se")),
+    "unknown variable size; use theta, se"
   )
   adaptive <- parse_formula("full_score ~ s(theta, bs = 'ad', k = 40)")
   few <- simulate(120, 1, rep_len(1:5, 120))

@@ -1,3 +1,5 @@
+limits <- list(min_sd = 0.01, max_mean = 0.95, min_item_total = 0.05)
+
 make_items <- \(item) data.frame(benchmark = "arc", item = item)
 
 # Answers of subjects with a common ability, some cells not administered.
@@ -69,7 +71,8 @@ test_that("each rule excludes as metabench does, and says why", {
   x[, "i2"] <- as.integer(seq_len(200) > 4)
   x[, "i3"] <- as.integer(total < median(total))
   x[, "i4"] <- NA
-  items <- screen_items(make_items(colnames(x)), x, min_item_total = 0.2)
+  limits$min_item_total <- 0.2
+  items <- screen_items(make_items(colnames(x)), x, limits)
   row <- \(item) items[items$item == item, ]
   expect_identical(
     row("i1")$reason,
@@ -88,10 +91,16 @@ test_that("each rule excludes as metabench does, and says why", {
   expect_identical(items$keep, as.integer(items$reason == ""))
   expect_silent(check_table(items, "items", "f"))
 
-  about <- describe_screen(items, 200)
+  about <- describe_screen(items, 200, limits, "correlation")
   expect_identical(about$kept + about$excluded, 20L)
-  expect_identical(about$excluded_by$max_mean, 2L)
-  expect_identical(about$excluded_by$no_training_responses, 1L)
+  expect_identical(
+    about$excluded_by[c("sd <= 0.01", "mean > 0.95", "no training responses")],
+    list(
+      "sd <= 0.01" = 1L,
+      "mean > 0.95" = 2L,
+      "no training responses" = 1L
+    )
+  )
 })
 
 test_that("thresholds are strict or not as stated", {
@@ -101,7 +110,7 @@ test_that("thresholds are strict or not as stated", {
     item_total_correlation = c(0.3, -0.05, NA, NA)
   )
   expect_identical(
-    unname(screen_rules(statistics, 0.01, 0.95, 0.05)),
+    unname(apply_rules(statistics, limits)$excluded),
     rbind(
       c(TRUE, FALSE, FALSE),
       FALSE,
@@ -136,26 +145,30 @@ test_that("the discounted correlation is metabench's, computed by hand", {
   items <- screen_items(
     make_items(colnames(x)),
     x,
-    min_item_total = 0.3,
+    list(min_item_total = 0.3),
     discrimination = "discounted"
   )
   expect_identical(
     items$reason,
     c("|item-total correlation| x share wrong 0.1306 < 0.3", "", "", "")
   )
-  plain <- screen_items(make_items(colnames(x)), x, min_item_total = 0.3)
+  plain <- screen_items(
+    make_items(colnames(x)),
+    x,
+    list(min_item_total = 0.3)
+  )
   expect_identical(plain$keep, rep(1L, 4))
 })
 
 test_that("what cannot be screened is a user error with a remedy", {
   x <- draw_responses(20, 4)
   expect_user_error(
-    screen_items(make_items("i1"), x),
+    screen_items(make_items("i1"), x, limits),
     "3 items .* have no row: i2, i3, i4"
   )
   x[] <- 1L
   expect_user_error(
-    screen_items(make_items(colnames(x)), x),
+    screen_items(make_items(colnames(x)), x, limits),
     "all 4 items are excluded, most of them \\(4\\) by --min-sd; relax --min-sd"
   )
 })
@@ -195,7 +208,7 @@ test_that("the stage keeps the items that passed, with all else of training", {
     "1 subjects that answered screened-out items only: s7"
   )
   items <- read_table(path("out"), "items")
-  expect_equal(items, screen_items(make_items(colnames(x)), x))
+  expect_equal(items, screen_items(make_items(colnames(x)), x, limits))
   expect_identical(items$keep[3], 0L)
   kept <- read_training(path("kept"))
   expect_identical(kept$responses, x[-7, items$item[items$keep == 1]])

@@ -13,13 +13,13 @@ pytestmark = pytest.mark.slow
 
 CONFIG = {
     "run": "mini",
-    "zoo": {
+    "tiny_models": {
         "items": 10, "lines": 1000, "checkpoints": [3, 12],
         "runs": {"one": {"width": 16, "layers": 1}, "two": {"width": 16, "held_out": True}},
     },
     "benchmarks": {
-        "knowledge": {"sources": "evaluated", "tasks": ["zoo_facts"]},
-        "numbers": {"sources": "evaluated", "tasks": ["zoo_arithmetic", "zoo_sorting"]},
+        "knowledge": {"sources": "evaluated", "tasks": ["tiny_facts"]},
+        "numbers": {"sources": "evaluated", "tasks": ["tiny_arithmetic", "tiny_sorting"]},
     },
     "evaluate": {"device": "cpu", "batch_size": 64},
     "irt": {"reference": "never"},
@@ -55,21 +55,25 @@ def test_checkpoints_are_subjects_of_one_group(project):
 
 
 def test_records_are_as_described(project):
-    assert {"train_zoo", "evaluate_run"} <= check_run(project.folder / "results" / "mini")
+    assert {"train_tiny_models", "evaluate_run"} <= check_run(project.folder / "results" / "mini")
 
 
 def test_held_out_run_calibrates_nothing_and_is_followed(project):
     planned = project.planned(*OPTIONS)
     assert {rule: planned.get(rule) for rule in FOLLOWED} == dict.fromkeys(FOLLOWED, 1)
-    assert not planned.keys() & {"train_zoo", "evaluate_run", "build_responses"}  # done for all
+    assert not planned.keys() & {
+        "train_tiny_models",
+        "evaluate_run",
+        "build_responses",
+    }  # done for all
 
 
 def test_a_further_run_is_trained_alone(project):
     """The others are kept, and so are their answers: what was made of them is not made again."""
     config = yaml.safe_load((project.folder / "mini.yaml").read_text())
-    config["zoo"]["runs"]["three"] = {"width": 16, "layers": 1, "held_out": True, "seed": 2}
+    config["tiny_models"]["runs"]["three"] = {"width": 16, "layers": 1, "held_out": True, "seed": 2}
     (project.folder / "more.yaml").write_text(yaml.safe_dump(config))
-    state = project.folder / "results/mini/train_zoo/one/state.pt"
+    state = project.folder / "results/mini/train_tiny_models/one/state.pt"
     written = state.stat().st_mtime_ns
     options = ["--configfile", "more.yaml"]
     finished = project.snakemake(*options, "--", "results/mini/evaluate_run/three.parquet")
@@ -88,6 +92,6 @@ def test_every_job_lists_the_code_that_it_runs(project):
     printed = project.snakemake("--dry-run", "--forceall", "--printshellcmds", *OPTIONS).stdout
     jobs = shell_jobs(printed)
     commands = [command.split()[1] for _, command, _ in jobs]
-    assert commands.count("train-zoo") == commands.count("evaluate-run") == 1
+    assert commands.count("train-tiny-models") == commands.count("evaluate-run") == 1
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.zoo.world import END, training_text, vocabulary
+from itemwise.tiny_models.world import END, training_text, vocabulary
 
 BATCH = 48
 """Lines a step."""
@@ -70,7 +70,7 @@ class TrainingRun:
         if not steps or steps != sorted(set(steps)) or steps[0] < 1:
             raise UserError(
                 f"run '{self.name}': checkpoints {steps} are not increasing steps from 1 on; "
-                "change config key 'zoo.checkpoints'"
+                "change config key 'tiny_models.checkpoints'"
             )
 
 
@@ -240,7 +240,7 @@ def new_model(run: TrainingRun):
     if run.width % (2 * heads):
         raise UserError(
             f"run '{run.name}': width {run.width} does not divide into {heads} heads of even "
-            "size; choose a multiple of 16 for config key 'zoo.runs.<name>.width'"
+            "size; choose a multiple of 16 for config key 'tiny_models.runs.<name>.width'"
         )
     config = LlamaConfig(
         vocab_size=len(known), hidden_size=run.width, intermediate_size=2 * run.width,

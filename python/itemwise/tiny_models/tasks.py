@@ -1,4 +1,4 @@
-"""The zoo's benchmark suite: one harness task a topic."""
+"""The tiny models' benchmarks: one harness task a topic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from itemwise.tables.files import write_text
-from itemwise.zoo.world import END, TOPICS, Example, benchmark_items
+from itemwise.tiny_models.world import END, TOPICS, Example, benchmark_items
 
 LONGEST_ANSWER = 6
 """Words that a model may write at most: four numbers, the end, and one to spare."""
@@ -17,10 +17,10 @@ LONGEST_ANSWER = 6
 
 def task_name(topic: str) -> str:
     """Name the harness task of a topic."""
-    return f"zoo_{topic}"
+    return f"tiny_{topic}"
 
 
-def write_suite(folder: Path, n_items: int, seed: int) -> None:
+def write_tasks(folder: Path, n_items: int, seed: int) -> None:
     """Write the tasks of all topics: documents as JSON lines, settings as YAML.
 
     Prompts are the bare questions, without drawn shots. Task files name the documents by their

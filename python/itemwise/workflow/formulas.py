@@ -5,17 +5,8 @@ from __future__ import annotations
 import re
 
 from itemwise.errors import UserError
+from itemwise.workflow.schema import schema
 
-FEATURES = ("linear", "theta", "se", "sub_score")
-MEANS = ("grand.linear", "grand.sub_score", *(f"each.{name}" for name in FEATURES))
-OWN = tuple(f"{whose}.{name}" for whose in ("own", "other") for name in FEATURES)
-PREDICTORS = {
-    ("readout", "formula"): ("theta", "se"),
-    ("readout", "form_formula"): FEATURES,
-    ("joint", "formula"): (*OWN, *MEANS),
-    ("joint", "grand_formula"): MEANS,
-}
-"""What the formula of each key may use; the R stages refuse the same names."""
 CONSTANTS = {"TRUE", "FALSE", "NULL", "NA", "NaN", "Inf"}
 STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
 # Neither part of a number such as 1e5, nor a function, nor the name of an argument.
@@ -23,7 +14,7 @@ VARIABLE = re.compile(r"(?<![\w.])(?:[A-Za-z]|\.(?!\d))[\w.]*(?![\w.]|\s*\(|\s*=
 
 
 def check_formulas(resolved: dict) -> None:
-    """Check that the formulas use predictors that there are.
+    """Check that the formulas use predictors that the schema lists; R stages do by the same list.
 
     Parameters
     ----------
@@ -35,7 +26,7 @@ def check_formulas(resolved: dict) -> None:
     UserError
         Names the key, the variable and the predictors.
     """
-    for (section, key), known in PREDICTORS.items():
+    for section, key, known in formulas():
         _check_formula(f"{section}.{key}", resolved[section][key], known)
         for name, benchmark in resolved["benchmarks"].items():
             if section in benchmark:
@@ -43,7 +34,17 @@ def check_formulas(resolved: dict) -> None:
                 _check_formula(where, benchmark[section][key], known)
 
 
-def _check_formula(where: str, text: str, known: tuple[str, ...]) -> None:
+def formulas() -> list[tuple[str, str, list[str]]]:
+    """Return the keys that are formulas: section, key and the predictors that it may use."""
+    return [
+        (section, key, rule["predictors"])
+        for section, rules in schema()["properties"].items()
+        for key, rule in rules.get("properties", {}).items()
+        if "predictors" in rule
+    ]
+
+
+def _check_formula(where: str, text: str, known: list[str]) -> None:
     """Check one formula."""
     response, tilde, terms = text.partition("~")
     if not tilde or response.strip() != "full_score":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from itemwise.errors import UserError
-from itemwise.zoo.world import (
+from itemwise.tiny_models.world import (
     ENDINGS,
     LARGEST,
     NOUNS,
@@ -104,5 +104,5 @@ def test_topics_can_be_left_out():
 
 
 def test_more_items_than_there_are_questions_are_refused():
-    with pytest.raises(UserError, match=r"topic 'facts' has 144 questions.*'zoo.items'"):
+    with pytest.raises(UserError, match=r"topic 'facts' has 144 questions.*'tiny_models.items'"):
         benchmark_items("facts", 145, seed=1)

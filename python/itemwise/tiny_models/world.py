@@ -228,6 +228,6 @@ def benchmark_items(topic: str, n_items: int, seed: int) -> list[Example]:
     if len(items) < n_items:
         raise UserError(
             f"topic '{topic}' has {len(items)} questions for the benchmark, {n_items} are asked "
-            "for; lower config key 'zoo.items'"
+            "for; lower config key 'tiny_models.items'"
         )
     return items[:n_items]

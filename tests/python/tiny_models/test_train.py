@@ -14,8 +14,8 @@ import pytest
 from itemwise.errors import UserError
 from itemwise.tables.contract import check_table, read_table
 from itemwise.tables.files import read_record
-from itemwise.zoo.tasks import write_suite
-from itemwise.zoo.train import (
+from itemwise.tiny_models.tasks import write_tasks
+from itemwise.tiny_models.train import (
     BATCH,
     TrainingRun,
     checkpoint,
@@ -36,7 +36,7 @@ RUN = TrainingRun("little", STEPS, width=32, layers=1, lines=600, left_out=OTHER
 @pytest.fixture(scope="module")
 def trained(harness, tmp_path_factory):
     """Return the folder of a finished run and its table."""
-    folder = tmp_path_factory.mktemp("zoo") / "little"
+    folder = tmp_path_factory.mktemp("tiny_models") / "little"
     return folder, train(RUN, folder, world_seed=1)
 
 
@@ -91,11 +91,11 @@ def test_finished_run_is_kept_and_changed_settings_begin_anew(trained, tmp_path)
 
 def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise, tmp_path):
     folder, _ = trained
-    write_suite(tmp_path / "suite", 24, seed=1)
-    tasks = [f"zoo_{topic}" for topic in ("facts", "sorting")]
+    write_tasks(tmp_path / "tasks", 24, seed=1)
+    tasks = [f"tiny_{topic}" for topic in ("facts", "sorting")]
     finished = itemwise(
         "evaluate-run", "--lms", *(checkpoint(folder, step) for step in STEPS), "--tasks", *tasks,
-        "--benchmark-of", "zoo_facts=knowledge", "--include-path", tmp_path / "suite",
+        "--benchmark-of", "tiny_facts=knowledge", "--include-path", tmp_path / "tasks",
         "--device", "cpu", "--batch-size", 64, "--ledger", tmp_path / "ledger",
         "--out", tmp_path / "e.parquet", "--out-documents", tmp_path / "d.parquet",
         "--record", tmp_path / "e.json",
@@ -105,7 +105,7 @@ def test_harness_asks_the_checkpoints_and_later_ones_know_more(trained, itemwise
     assert table.groupby(["subject", "benchmark"]).size().to_dict() == {
         (f"little/step-{step}", benchmark): 24
         for step in STEPS
-        for benchmark in ("knowledge", "zoo_sorting")
+        for benchmark in ("knowledge", "tiny_sorting")
     }
     assert set(table["response"]) <= {0.0, 1.0}
     # Chance is a quarter; of 144 facts, 600 lines tell nearly all.
@@ -143,9 +143,9 @@ def asked_for_gpus(monkeypatch):
 
 def test_several_runs_are_evaluated_as_each_alone(trained, asked_for_gpus, itemwise, tmp_path):
     folder, _ = trained
-    write_suite(tmp_path / "suite", 12, seed=1)
+    write_tasks(tmp_path / "tasks", 12, seed=1)
     runs = [[checkpoint(folder, 5), checkpoint(folder, 300)], [checkpoint(folder, 20)]]
-    given = ["--tasks", "zoo_facts", "zoo_sorting", "--include-path", tmp_path / "suite"]
+    given = ["--tasks", "tiny_facts", "tiny_sorting", "--include-path", tmp_path / "tasks"]
 
     def evaluate(name: str, *options):
         return itemwise("evaluate-run", *options, *given, "--device", "cpu", "--batch-size", 64,
@@ -178,11 +178,11 @@ def test_several_runs_are_evaluated_as_each_alone(trained, asked_for_gpus, itemw
 def test_a_run_that_cannot_be_evaluated_is_named_and_the_others_are_kept(
     trained, itemwise, tmp_path
 ):
-    write_suite(tmp_path / "suite", 12, seed=1)
+    write_tasks(tmp_path / "tasks", 12, seed=1)
     (tmp_path / "broken").mkdir()
     done = itemwise(
         "evaluate-run", "--lms", tmp_path / "broken", "--lms", checkpoint(trained[0], 5),
-        "--tasks", "zoo_facts", "--include-path", tmp_path / "suite", "--device", "cpu",
+        "--tasks", "tiny_facts", "--include-path", tmp_path / "tasks", "--device", "cpu",
         "--ledger", tmp_path / "ledger", "--out", tmp_path / "a.parquet", tmp_path / "b.parquet",
     )  # fmt: skip
     assert done.status == 2
@@ -203,7 +203,7 @@ def test_runs_are_trained_as_each_alone_however_many_at_once(
 ):
     runs = [json.dumps(run) for run in RUNS]
     for name, threads in (("one", 1), ("two", 2)):
-        done = itemwise("train-zoo", "--runs", *runs, *SHORT, "--threads", threads,
+        done = itemwise("train-tiny-models", "--runs", *runs, *SHORT, "--threads", threads,
                         "--out", tmp_path / name)  # fmt: skip
         assert done.status == 0, done.err
         assert "little: 300 steps" in done.out
@@ -215,8 +215,8 @@ def test_runs_are_trained_as_each_alone_however_many_at_once(
     assert (record["share"], record["width"], record["checkpoints"]) == (0.5, 16, [5, 20, 300])
 
 
-def test_killed_zoo_goes_on_and_ends_with_the_same_weights(trained, itemwise, tmp_path):
-    command = [sys.executable, "-m", "itemwise", "train-zoo", "--runs", json.dumps(RUNS[0]),
+def test_a_killed_command_goes_on_and_ends_with_the_same_weights(trained, itemwise, tmp_path):
+    command = [sys.executable, "-m", "itemwise", "train-tiny-models", "--runs", json.dumps(RUNS[0]),
                *map(str, SHORT), "--out", str(tmp_path)]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         while not (tmp_path / "little" / "state.pt").exists():
@@ -225,7 +225,7 @@ def test_killed_zoo_goes_on_and_ends_with_the_same_weights(trained, itemwise, tm
         running.kill()
         running.stdout.read()  # until the child has ended too
     assert not (tmp_path / "little.parquet").exists()
-    done = itemwise("train-zoo", "--runs", json.dumps(RUNS[0]), *SHORT, "--out", tmp_path)
+    done = itemwise("train-tiny-models", "--runs", json.dumps(RUNS[0]), *SHORT, "--out", tmp_path)
     assert done.status == 0, done.err
     assert weights(tmp_path / "little", 300) == weights(trained[0], 300)
 
@@ -233,7 +233,7 @@ def test_killed_zoo_goes_on_and_ends_with_the_same_weights(trained, itemwise, tm
 def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise, tmp_path):
     runs = ['{"name": "odd", "width": 50}', '{"name": "even", "width": 16}']
     done = itemwise(
-        "train-zoo", "--runs", *runs, "--checkpoints", 1, "--lines", 100, "--out", tmp_path
+        "train-tiny-models", "--runs", *runs, "--checkpoints", 1, "--lines", 100, "--out", tmp_path
     )
     assert done.status == 2
     assert "run 'odd': width 50 does not divide" in done.err
@@ -253,7 +253,9 @@ def test_a_run_that_fails_is_named_and_the_others_are_trained(harness, itemwise,
     ],
 )
 def test_mistakes_in_runs_are_told_before_anything_is_trained(runs, message, itemwise, tmp_path):
-    done = itemwise("train-zoo", "--runs", *runs, "--checkpoints", 1, "--out", tmp_path / "out")
+    done = itemwise(
+        "train-tiny-models", "--runs", *runs, "--checkpoints", 1, "--out", tmp_path / "out"
+    )
     assert done.status == 2
     assert message in done.err
     assert not (tmp_path / "out").exists()
@@ -302,7 +304,7 @@ def test_learning_rate_rises_then_falls_to_a_tenth():
 @pytest.mark.parametrize("steps", [(), (0, 5), (10, 5), (5, 5)])
 def test_steps_that_do_not_increase_are_refused(steps):
     with pytest.raises(
-        UserError, match=r"run 'r': checkpoints .* not increasing.*'zoo.checkpoints'"
+        UserError, match=r"run 'r': checkpoints .* not increasing.*'tiny_models.checkpoints'"
     ):
         TrainingRun("r", steps)
 

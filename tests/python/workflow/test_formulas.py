@@ -1,6 +1,6 @@
 """Variables of R formulas, read without R: the same ones that R finds."""
 
-from itemwise.readout.formulas import CONSTANTS, FEATURES, MEANS, OWN, PREDICTORS, variables
+from itemwise.workflow.formulas import CONSTANTS, formulas, variables
 
 FORMULAS = [
     "s(Theta)",
@@ -21,6 +21,6 @@ def test_variables_are_those_that_r_finds(rscript, tmp_path):
 
 
 def test_every_predictor_is_a_variable():
-    for known in PREDICTORS.values():
-        assert variables(" + ".join(f"s({name}, k = 5)" for name in known)) == list(known)
-    assert not CONSTANTS & {*FEATURES, *MEANS, *OWN}
+    for _, _, known in formulas():
+        assert variables(" + ".join(f"s({name}, k = 5)" for name in known)) == known
+        assert not CONSTANTS & set(known)

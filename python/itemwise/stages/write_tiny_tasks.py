@@ -1,4 +1,4 @@
-"""Write the zoo's benchmark suite: one harness task a topic of the made-up world."""
+"""Write the tiny models' benchmarks: one harness task a topic of the made-up world."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
-from itemwise.zoo.tasks import write_suite
+from itemwise.tiny_models.tasks import write_tasks
 
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add_section(parser, "zoo", only=["items"])
+    add_section(parser, "tiny_models", only=["items"])
     add(parser, "seed")
     add(parser, "out", help="folder to write")
 
 
 def run(options) -> None:
     """Write the tasks."""
-    write_suite(Path(options.out), options.items, options.seed)
+    write_tasks(Path(options.out), options.items, options.seed)

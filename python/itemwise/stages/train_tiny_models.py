@@ -21,8 +21,8 @@ from itemwise.cli.section import add_section
 from itemwise.errors import UserError, did_you_mean
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
+from itemwise.tiny_models.train import TrainingRun, prepare, train
 from itemwise.workflow.forks import Failure, raise_failures, run_forked
-from itemwise.zoo.train import TrainingRun, prepare, train
 
 DEFAULTS = TrainingRun("default", (1,))
 SHARED = {"checkpoints", "lines"}
@@ -40,7 +40,7 @@ def add_options(parser) -> None:
         "--runs", nargs="+", required=True, metavar="JSON",
         help=f"runs to train: objects with a name, and with (defaults) {settings}",
     )  # fmt: skip
-    add_section(parser, "zoo", only=["lines", "checkpoints"])
+    add_section(parser, "tiny_models", only=["lines", "checkpoints"])
     parser.add_argument(
         "--world-seed",
         type=whole_number(0),
@@ -73,7 +73,7 @@ def run(options) -> None:
             said = f"{options.checkpoints[-1]} steps, {record['seconds']:.1f} s"
         names.remove(name)
         print(f"{name}: {said}; {len(names)} of {len(made)} runs to go", flush=True)
-    raise_failures(failures, "train-zoo", "run")
+    raise_failures(failures, "train-tiny-models", "run")
 
 
 def run_of(text: str, options) -> TrainingRun:

@@ -1,1 +1,0 @@
-"""A zoo of tiny language models of a made-up world, trained on the spot: the demo."""
