@@ -10,10 +10,11 @@
 # `other.x` or `each.x` is repeated for every other, or every, benchmark, and
 # `grand.linear` and `grand.sub_score` are means over the benchmarks.
 # Cross-fitting and intervals are those of fit_readout.R; test subjects are left
-# out as there.
+# out as there. The workflow's own joint read-out is the Gaussian process of
+# `itemwise fit-joint-process`; this one runs where `joint.smooths` is set.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
-# Outputs. reconstructions (readout = "joint"); terms; record (JSON). Where
+# Outputs. reconstructions (readout = "joint-smooths"); terms; record (JSON). Where
 #          benchmarks share too few models: tables without rows, and the
 #          record says why (`left_out`).
 #
@@ -29,7 +30,7 @@ spec <- c(
   table_options("features", selections = "selection", type = "files"),
   table_options(out = "reconstructions", type = "output"),
   table_options(out_terms = "terms", type = "output", required = FALSE),
-  section_options("joint"),
+  section_options("joint", c("formula", "grand_formula")),
   section_options("readout", "level"),
   section_options(NULL, "seed"),
   list(
@@ -83,7 +84,7 @@ tables <- lapply(targets, \(target) {
     fits[[target]]$predictions,
     target,
     opts$form,
-    "joint",
+    "joint-smooths",
     sum(n_items),
     opts$level
   )

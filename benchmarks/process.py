@@ -28,7 +28,7 @@ from itemwise.irt.scoring import score
 from itemwise.readout import process as gaussian
 from itemwise.readout.accuracy import rmse
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
-from itemwise.readout.kriging import nearest
+from itemwise.readout.kriging import Base, nearest
 from itemwise.readout.native import predict_full_scores
 from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses
@@ -217,7 +217,9 @@ def reconstructions(study: Study) -> pd.DataFrame:
     for models, subjects in zip((train, test), study.sets, strict=True):
         apart = None if models is test else (train.fold, train.fold)
         implied = models.answers.implied[:, 0]
-        _, distance = nearest(models.answers, train.answers, np.ones(1), apart)
+        _, distance = nearest(
+            models.answers, Base(train.answers, train.full_score), np.ones(1), apart
+        )
         whole = subjects.responses.select_items(list(study.parameters.index), "the pool")
         complete = pd.Series(whole.administered.all(axis=1), whole.subjects)[models.subjects]
         told.append(pd.DataFrame({

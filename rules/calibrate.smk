@@ -99,7 +99,7 @@ rule check_budget:
     # Goes before calibration by priority, not as its input: another budget must not calibrate
     # again. (As an `ancient` input it would hide changed settings of later rules from Snakemake.)
     input:
-        item_table=[result(chooser(b), "item_table").format(benchmark=b) for b in BENCHMARKS],
+        item_table=calibrated_of_each("item_table"),
         code=stage_code("check_budget"),
     output:
         **results("check_budget"),

@@ -80,9 +80,13 @@ def time_of(stage, job="{benchmark}"):
 
 
 JOINT = {}
-"""Results of the joint read-out as options of what reads them, where there are benchmarks to join."""
+"""Results of joint read-outs as options of what reads them, where there are benchmarks to join."""
 if len(BENCHMARKS) > 1:
-    JOINT = {f"joint_{name}": result("fit_joint_readout", name) for name in ("terms", "record")}
+    JOINT = {f"joint_{name}": result("fit_joint_process", name) for name in ("terms", "record")}
+if len(BENCHMARKS) > 1 and CONFIG["joint"]["smooths"]:
+    JOINT |= {
+        f"joint_smooths_{name}": result("fit_joint_readout", name) for name in ("terms", "record")
+    }
 
 MEASURES = [
     result("profile_checkpoints", "measures").format(lm=lm, revision=revision, analysis=analysis)

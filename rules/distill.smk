@@ -141,6 +141,38 @@ rule fit_process:
         " --record {output.record:q} > {log:q} 2>&1"
 
 
+rule fit_joint_process:
+    # Each benchmark with the help of the others, and the mean of all.
+    input:
+        training=calibrated_of_each("training"),
+        parameters=of_each("fit_irt", "parameters"),
+        abilities=of_each("score_forms", "abilities"),
+        selections=of_each("select_items", "selection"),
+        selection_records=of_each("select_items", "record"),
+        items=calibrated_of_each("item_table"),
+        code=stage_code("fit_joint_process"),
+    output:
+        **results("fit_joint_process"),
+    log:
+        log_of("fit_joint_process", "joint"),
+    benchmark:
+        time_of("fit_joint_process", "joint")
+    conda:
+        "../envs/python.yaml"
+    resources:
+        mem_mb=per_attempt(6000),
+        runtime=per_attempt(240),
+    params:
+        benchmarks=BENCHMARKS,
+        tables=lambda wildcards, input: options_from(input, []),
+        level=CONFIG["readout"]["level"],
+        seed=CONFIG["seed"],
+    shell:
+        "itemwise fit-joint-process --benchmarks {params.benchmarks} {params.tables}"
+        " --level {params.level} --seed {params.seed} --out {output.reconstructions:q}"
+        " --out-terms {output.terms:q} --record {output.record:q} > {log:q} 2>&1"
+
+
 rule fit_readout:
     # The additive models of the chosen forms; random forms are read out by the process alone.
     input:
@@ -178,7 +210,7 @@ rule fit_readout:
 
 
 rule fit_joint_readout:
-    # Each benchmark with the help of the others, and the mean of all.
+    # The same by additive models, for statisticians and the reproduction of metabench.
     input:
         features=of_each("fit_readout", "features"),
         selections=of_each("select_items", "selection"),
@@ -199,7 +231,7 @@ rule fit_joint_readout:
         features=lambda wildcards, input: ",".join(input.features),
         selections=lambda wildcards, input: ",".join(input.selections),
         selection_records=lambda wildcards, input: ",".join(input.selection_records),
-        joint=options_of("joint"),
+        joint=options_of("joint", leave_out=["smooths"]),
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:

@@ -76,6 +76,11 @@ def chooser(benchmark):
     return "preselect_items" if benchmark in PRESELECTED else "screen_items"
 
 
+def calibrated_of_each(name):
+    """Return such a result of all benchmarks."""
+    return [result(chooser(b), name).format(benchmark=b) for b in BENCHMARKS]
+
+
 def budgets():
     """Return the items of a form, and the forms, that each benchmark is asked for.
 

@@ -75,11 +75,11 @@ joint_obstacle <- function(features, form) {
     return(NULL)
   }
   paste0(
-    "The joint read-out is left out: ",
+    "Joint smooths are left out: ",
     n,
     " training models have every benchmark (",
     paste(names(each), lengths(each), collapse = ", "),
-    "), and it needs at least 50."
+    "), and they need at least 50."
   )
 }
 
@@ -205,7 +205,7 @@ fit_joint <- function(data, target, formula, level, optimism = 1) {
 #' @return `terms` table.
 #' @noRd
 joint_terms <- function(fit, target, form, benchmarks) {
-  rows <- as_terms(fit, target, form, "joint")
+  rows <- as_terms(fit, target, form, "joint-smooths")
   for (benchmark in benchmarks) {
     prefix <- paste0(make.names(benchmark), ".")
     for (column in c("variable", "variable2")) {

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from itemwise.bank.joint import grand_scores
 from itemwise.errors import UserError, listed, suggestion
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.calibration_error import calibration_error
 from itemwise.irt.person_fit import standardized_log_likelihood
 from itemwise.irt.scoring import score
-from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
-from itemwise.readout.implied import Pool, form_answers, missing_variance
+from itemwise.readout.features import calibration_errors, form_features
+from itemwise.readout.implied import FormAnswers, Pool, form_answers, missing_variance
 from itemwise.readout.interval import open_sides, opened
 from itemwise.readout.process import Process
-from itemwise.readout.process_tables import PROCESS, read_process
+from itemwise.readout.process_tables import PROCESS, read_process, reference_answers
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
 
@@ -111,21 +113,24 @@ class Bank:
             Table `scores`: one row a subject and benchmark. `readout` is `process` where the
             bank has one (answers that are missing count by their expectation, and widen the
             interval); else `form` where the form is complete, and `ability` with an interval
-            widened by the precision that is missing. Where every form of the bank is
-            complete, a row `grand` for the mean of all benchmarks. Intervals of models beyond
-            the calibration's, and of answers that are all right or all wrong, are open on that
-            side (`open_sides`).
+            widened by the precision that is missing. Where items of every benchmark are
+            answered, a row `grand` for the mean of all (`itemwise.bank.joint`). Intervals of
+            models beyond the calibration's, and of answers that are all right or all wrong, are
+            open on that side (`open_sides`).
 
         Raises
         ------
         UserError
             No response to an item of the form, or no such form.
         """
-        parts = [self._score_benchmark(responses, name, form) for name in self.benchmarks]
-        parts = [part for part in parts if part is not None]
-        if not parts:
+        known = {name: self.features(responses, name, form) for name in self.benchmarks}
+        known = {name: features for name, features in known.items() if features is not None}
+        if not known:
             raise UserError(f"the responses hold no item of form '{form}' of the bank")
-        table = pd.concat([*parts, *self._grand(responses, form)], ignore_index=True)
+        parts = [self._score_benchmark(responses, known[name], name, form) for name in known]
+        if self.card.get("joint") and len(known) == len(self.benchmarks):
+            parts += grand_scores(self, responses, known, form)
+        table = pd.concat(parts, ignore_index=True)
         table["extrapolated"] = table["extrapolated"].astype(int)
         return table.astype({"n_right": "Int64"})  # null for the mean of all
 
@@ -168,7 +173,7 @@ class Bank:
         if not answered.any():
             return None
         mine = Responses(responses.subjects[answered], items, matrix[answered])
-        parameters = self._form_parameters(benchmark, form)
+        parameters = self.form_parameters(benchmark, form)
         method = self.card["benchmarks"][benchmark]["scoring"]
         table = score(mine, parameters, method=method)
         error = calibration_error(mine, parameters, table)
@@ -187,8 +192,8 @@ class Bank:
         made = form_features(table, mine, parameters, linear.set_index("item")["coefficient"])
         return made.assign(n_right=(mine.matrix > 0).sum(axis=1))
 
-    def process(self, benchmark: str, form: str) -> tuple[Process, Pool] | None:
-        """Return the Gaussian process of a form, and what its pool implies; None without one."""
+    def process(self, benchmark: str, form: str) -> Process | None:
+        """Return the Gaussian process of a form; None without one."""
         if self.reference is None:
             return None
         terms, reference = (
@@ -197,19 +202,47 @@ class Bank:
         )
         if reference.empty:
             return None
-        pool = Pool.of(self.pool_parameters(benchmark))
-        return read_process(terms, reference, self._form_parameters(benchmark, form), pool), pool
+        trained = reference_answers(
+            reference, self.form_parameters(benchmark, form), self.pool(benchmark)
+        )
+        return read_process(terms, trained, reference["full_score"].to_numpy())
+
+    def pool(self, benchmark: str) -> Pool:
+        """Return what the calibrated items of a benchmark imply; tabulated once."""
+        if benchmark not in self._pools:
+            self._pools[benchmark] = Pool.of(self.pool_parameters(benchmark))
+        return self._pools[benchmark]
+
+    @cached_property
+    def _pools(self) -> dict[str, Pool]:
+        """Pools that are tabulated already."""
+        return {}
+
+    def answers(
+        self, responses: Responses, features: pd.DataFrame, benchmark: str, form: str
+    ) -> FormAnswers:
+        """Return the answers to a form as a process takes them, along the rows of `features`."""
+        parameters = self.form_parameters(benchmark, form)
+        matrix = _asked(responses.select_subjects(features["subject"]), parameters.index)
+        return form_answers(
+            matrix, parameters, self.pool(benchmark), features["theta"].to_numpy(),
+            features["se"].to_numpy(), calibration_errors(features).get("theta", 0.0),
+        )  # fmt: skip
+
+    def form_parameters(self, benchmark: str, form: str) -> pd.DataFrame:
+        """Return the parameters of a form's items, by item, in their rank."""
+        return self.parameters.set_index("item", drop=False).loc[self.form_items(benchmark, form)]
 
     def _score_benchmark(
-        self, responses: Responses, benchmark: str, form: str
-    ) -> pd.DataFrame | None:
+        self, responses: Responses, features: pd.DataFrame, benchmark: str, form: str
+    ) -> pd.DataFrame:
         """Score one benchmark: by its process, else by smooths of what is complete."""
-        features = self.features(responses, benchmark, form)
-        if features is None:
-            return None
-        fitted = self.process(benchmark, form)
-        if fitted is not None:
-            return self._by_process(*fitted, responses, features, benchmark, form)
+        process = self.process(benchmark, form)
+        if process is not None:
+            # Incomplete forms too.
+            answers = self.answers(responses, features, benchmark, form)
+            predicted = process.predict(answers).assign(extrapolated=False)
+            return _scores(features, predicted, benchmark, form, PROCESS, process.level)
         parts = []
         for complete, name in ((True, "form"), (False, "ability")):
             part = features[features["complete"] == complete].reset_index(drop=True)
@@ -219,59 +252,13 @@ class Bank:
             errors = calibration_errors(part)
             if not complete:
                 excess = missing_variance(
-                    self._form_parameters(benchmark, form),
+                    self.form_parameters(benchmark, form),
                     part["theta"].to_numpy(), part["se"].to_numpy(),
                 )  # fmt: skip
                 errors["theta"] = np.sqrt(excess + errors.get("theta", 0) ** 2)
             predicted = readout.widen(readout.predict(part), part, errors)
             parts.append(_scores(part, predicted, benchmark, form, name, readout.level))
         return pd.concat(parts, ignore_index=True)
-
-    def _by_process(
-        self, process: Process, pool: Pool, responses: Responses, features: pd.DataFrame,
-        benchmark: str, form: str,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Score the subjects of `features`, whether they answered all of the form or not."""
-        parameters = self._form_parameters(benchmark, form)
-        matrix = _asked(responses.select_subjects(features["subject"]), parameters.index)
-        answers = form_answers(
-            matrix, parameters, pool, features["theta"].to_numpy(),
-            features["se"].to_numpy(), calibration_errors(features).get("theta", 0.0),
-        )  # fmt: skip
-        predicted = process.predict(answers).assign(extrapolated=False)
-        return _scores(features, predicted, benchmark, form, PROCESS, process.level)
-
-    def _form_parameters(self, benchmark: str, form: str) -> pd.DataFrame:
-        """Return the parameters of a form's items, by item, in their rank."""
-        return self.parameters.set_index("item", drop=False).loc[self.form_items(benchmark, form)]
-
-    def _grand(self, responses: Responses, form: str) -> list[pd.DataFrame]:
-        """Read the mean of all benchmarks out, for subjects with every form complete."""
-        if not self.card.get("joint"):
-            return []
-        parts, errors = {}, {}
-        for name in self.benchmarks:
-            part = self.features(responses, name, form)
-            if part is None:
-                return []
-            parts[name] = part[part["complete"]]
-        wide = joined_features(parts)
-        if wide.empty:
-            return []
-        for name in parts:
-            errors |= calibration_errors(wide, f"{name}.")
-        n_items = sum(len(self.form_items(name, form)) for name in parts)
-        readout = self.readout(GRAND, form, "joint")
-        about = wide[["subject"]].assign(
-            theta=np.nan, se=np.nan, n_items=n_items, person_fit=np.nan,
-            benchmark=GRAND, form=form, readout="joint", level=readout.level,
-        )  # fmt: skip
-        sides = [
-            np.mean([part.set_index("subject")[side].loc[wide["subject"]] for part in
-                     parts.values()], axis=0) for side in ("open_lower", "open_upper")
-        ]  # fmt: skip
-        predicted = opened(readout.widen(readout.predict(wide), wide, errors), *sides)
-        return [pd.concat([about, predicted], axis=1)]
 
 
 def _asked(responses: Responses, items) -> np.ndarray:

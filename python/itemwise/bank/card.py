@@ -6,7 +6,8 @@ import pandas as pd
 
 from itemwise.errors import listed
 from itemwise.forms import MAIN_FORM
-from itemwise.readout.process_tables import PROCESS
+from itemwise.readout.features import GRAND
+from itemwise.readout.process_tables import JOINT, PROCESS
 
 
 def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
@@ -38,6 +39,7 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
             else "`form` for complete forms, `ability` for incomplete ones."
         ),
         "",
+        *joint_text(card, tables["terms"]),
         *[calibration_text(name, about) for name, about in card["benchmarks"].items()],
         "",
         *evaluation_text(tables["items"], forms),
@@ -57,6 +59,16 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
         ]
     lines += [f"- no harness task for {reason}" for reason in without]
     return "\n".join(lines) + "\n"
+
+
+def joint_text(card: dict, terms: pd.DataFrame) -> list[str]:
+    """Say what the mean of all benchmarks is rebuilt by; nothing where there is one benchmark."""
+    if card.get("joint"):
+        by = sorted(set(terms.loc[terms["benchmark"] == GRAND, "readout"]))[0]
+        what = {JOINT: "items of every benchmark, complete or not"}.get(by, "every form completely")
+        return [f"The mean of all benchmarks (`{GRAND}`) is rebuilt by `{by}`, for models that "
+                f"answered {what}.", ""]  # fmt: skip
+    return [card["joint_left_out"], ""] if card.get("joint_left_out") else []
 
 
 def evaluation_text(items: pd.DataFrame, forms: pd.DataFrame) -> list[str]:

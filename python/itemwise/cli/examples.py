@@ -77,6 +77,14 @@ itemwise fit-process --training results/mine/training/arc.parquet \\
     --out process.parquet --out-terms process.terms.parquet \\
     --out-reference process.reference.parquet
 """,
+    "fit-joint-process": """
+itemwise fit-joint-process --benchmarks arc gsm8k \\
+    --training results/mine/training/arc.parquet results/mine/training/gsm8k.parquet \\
+    --parameters results/mine/fit_irt/arc.parquet results/mine/fit_irt/gsm8k.parquet \\
+    --abilities results/mine/score_forms/arc.parquet results/mine/score_forms/gsm8k.parquet \\
+    --selections results/mine/select_items/arc.parquet results/mine/select_items/gsm8k.parquet \\
+    --out joint.parquet --out-terms joint.terms.parquet --record joint.json
+""",
     "fit-folds": """
 itemwise fit-folds --training results/mine/training/arc.parquet \\
     --parameters results/mine/fit_irt/arc.parquet --fit results/mine/fit_irt/arc.json \\

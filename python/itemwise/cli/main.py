@@ -47,6 +47,7 @@ PHASES = {
         "search-selection": "search for the best model, scoring, selector and size",
         "select-items": "choose the items that carry the information",
         "fit-process": "learn to rebuild full scores from the answers, by a Gaussian process",
+        "fit-joint-process": "the same with the forms of all benchmarks together",
         "R/fit_readout.R": "learn to read full scores out of the form, by smooth regression",
         "R/fit_joint_readout.R": "the same with the forms of all benchmarks together",
         "assess-readout": "predict the test subjects, once: what is all that was chosen worth",

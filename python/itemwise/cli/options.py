@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
@@ -61,22 +61,33 @@ def add(parser: argparse.ArgumentParser, *names: str, **changes) -> None:
             parser.add_argument(f"--{name}", **{**OPTIONS[name], **changes})
 
 
-def add_lists(parser: argparse.ArgumentParser, lists: dict[str, str]) -> None:
+def add_lists(
+    parser: argparse.ArgumentParser, lists: dict[str, str], optional: Iterable[str] = ()
+) -> None:
     """Add --benchmarks, and options that take one value a benchmark, with their help."""
     parser.add_argument("--benchmarks", nargs="+", required=True, help="names of the benchmarks")
     for name, text in lists.items():
-        parser.add_argument(f"--{name}", nargs="+", required=True, help=f"{text}, one a benchmark")
+        parser.add_argument(
+            f"--{name}", nargs="+", required=name not in optional, help=f"{text}, one a benchmark"
+        )
 
 
 def check_lists(options: argparse.Namespace, lists: dict[str, str]) -> None:
     """Refuse options of `add_lists` that do not hold one value a benchmark."""
     for name in lists:
         given = getattr(options, name.replace("-", "_"))
-        if len(given) != len(options.benchmarks):
+        if given is not None and len(given) != len(options.benchmarks):
             raise UserError(
                 f"--{name}: {len(given)} given for {len(options.benchmarks)} benchmarks; "
                 "give one a benchmark, in the order of --benchmarks"
             )
+
+
+def add_joint(parser: argparse.ArgumentParser) -> None:
+    """Add what was fitted to the forms of all benchmarks, where there are several."""
+    for name, what in (("joint", "fit_joint_process"), ("joint-smooths", "fit_joint_readout")):
+        parser.add_argument(f"--{name}-terms", help=f"terms table of {what}")
+        parser.add_argument(f"--{name}-record", help=f"record of {what}")
 
 
 def key_values(texts: list[str], option: str) -> dict[str, str]:

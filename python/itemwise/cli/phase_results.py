@@ -286,6 +286,7 @@ RESULTS: dict[str, Callable[[Jobs], str]] = {
     "score_forms": scored,
     "score_test": scored,
     "fit_process": fitted,
+    "fit_joint_process": joined,
     "fit_readout": smoothed,
     "fit_joint_readout": joined,
     "assess_readout": assessed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,17 @@ import pandas as pd
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
-from itemwise.readout.implied import Pool, form_answers
-from itemwise.readout.process_tables import PROCESS, read_process
+from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
+from itemwise.readout.process import Process
+from itemwise.readout.process_tables import (
+    JOINT,
+    JOINT_SMOOTHS,
+    PROCESS,
+    read_joint_processes,
+    read_process,
+    reference_answers,
+    shares,
+)
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses
 
@@ -61,6 +71,25 @@ class FittedForms:
             complete=table["complete"].astype(int),
         )
 
+    @cached_property
+    def pool(self) -> Pool:
+        """What the calibrated items imply."""
+        return Pool.of(self.parameters)
+
+    def form(self, name: str) -> pd.DataFrame:
+        """Return the parameters of a form's items, by item, in their rank."""
+        items = self.selection[self.selection["form"] == name].sort_values("rank")["item"]
+        return self.parameters.set_index("item", drop=False).loc[items]
+
+    def answers(self, form: str, chosen_set: str) -> tuple[np.ndarray, FormAnswers]:
+        """Return who can be predicted by a form, and their answers as a process takes them."""
+        chosen, parameters, known = self.asked(form, chosen_set)
+        answers = form_answers(
+            chosen.matrix, parameters, self.pool, known["theta"].to_numpy(),
+            known["se"].to_numpy(), calibration_errors(known).get("theta", 0.0),
+        )  # fmt: skip
+        return chosen.subjects, answers
+
     def asked(self, form: str, chosen_set: str) -> tuple[Responses, pd.DataFrame, pd.DataFrame]:
         """Return who can be predicted by a form: responses, item parameters, abilities.
 
@@ -69,10 +98,10 @@ class FittedForms:
         UserError
             Nobody can.
         """
-        items = self.selection[self.selection["form"] == form].sort_values("rank")["item"].tolist()
+        parameters = self.form(form)
         known = self.abilities[self.abilities["form"] == form].set_index("subject")
         known = known.dropna(subset=["theta", "se"])
-        chosen = self.responses.select_items(items, "responses")
+        chosen = self.responses.select_items(parameters.index, "responses")
         chosen = chosen.select_subjects(known.index.intersection(self.full_score.index))
         if not len(chosen.subjects):
             raise UserError(
@@ -81,7 +110,6 @@ class FittedForms:
                 "scores"
             )
         columns = [c for c in ("theta", "se", "se_calibration") if c in known]
-        parameters = self.parameters.set_index("item", drop=False).loc[items]
         return chosen, parameters, known.loc[chosen.subjects, columns].reset_index()
 
 
@@ -125,34 +153,78 @@ def assess_processes(fitted: FittedForms, chosen_set: str) -> pd.DataFrame:
     data frame
         Table `reconstructions`.
     """
-    pool = Pool.of(fitted.parameters)
     references = dict(iter(fitted.reference.groupby("form", sort=False)))
     parts = []
     for form, terms in fitted.process_terms.groupby("form", sort=False):
-        chosen, parameters, known = fitted.asked(form, chosen_set)
-        process = read_process(terms, references[form], parameters, pool)
-        answers = form_answers(
-            chosen.matrix, parameters, pool, known["theta"].to_numpy(), known["se"].to_numpy(),
-            calibration_errors(known).get("theta", 0.0),
-        )  # fmt: skip
-        predicted = process.predict(answers)[["predicted", "lower", "upper"]]
-        parts.append(predicted.assign(
-            subject=chosen.subjects, benchmark=fitted.name, set=chosen_set, readout=PROCESS,
-            form=form, n_items=len(parameters), level=process.level,
-            full_score=fitted.full_score[chosen.subjects].to_numpy(),
+        parameters, reference = fitted.form(form), references[form]
+        subjects, answers = fitted.answers(form, chosen_set)
+        trained = reference_answers(reference, parameters, fitted.pool)
+        process = read_process(terms, trained, reference["full_score"].to_numpy())
+        parts.append(_rebuilt(process, answers).assign(
+            subject=subjects, benchmark=fitted.name, set=chosen_set, readout=PROCESS,
+            form=form, n_items=len(parameters), full_score=fitted.full_score[subjects].to_numpy(),
         ))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
-def assess_jointly(
-    terms: pd.DataFrame, features: dict[str, pd.DataFrame], n_items: int, form: str = MAIN_FORM
+def assess_joint_process(
+    terms: pd.DataFrame, fitted: list[FittedForms], chosen_set: str, form: str = MAIN_FORM
 ) -> pd.DataFrame:
-    """Predict each benchmark, and the mean of all, with the help of the others.
+    """Predict each benchmark, and the mean of all, from the answers to all benchmarks' forms.
 
     Parameters
     ----------
     terms : data frame
-        Table `terms` of the joint read-out.
+        Table `terms` of the joint process.
+    fitted : list of FittedForms
+        In the order in which it was fitted.
+    chosen_set, form : str
+
+    Returns
+    -------
+    data frame
+        Table `reconstructions` of the subjects that every benchmark has, without rows where
+        there are none; the mean of all is benchmark `grand`.
+    """
+    seen = {one.name: one.answers(form, chosen_set) for one in fitted}
+    shared = reduce(np.intersect1d, [subjects for subjects, _ in seen.values()])
+    if not len(shared):
+        return pd.DataFrame()
+    answers = beside(
+        [of.take(pd.Index(subjects).get_indexer(shared)) for subjects, of in seen.values()]
+    )
+    forms = {one.name: one.form(form) for one in fitted}
+    processes = read_joint_processes(
+        terms, {one.name: one.reference[one.reference["form"] == form] for one in fitted},
+        forms, {one.name: one.pool for one in fitted},
+    )  # fmt: skip
+    scores, weights = np.stack([one.full_score[shared] for one in fitted]), shares(list(seen))
+    known = {"subject": shared, "set": chosen_set, "readout": JOINT, "form": form,
+             "n_items": sum(map(len, forms.values()))}  # fmt: skip
+    tables = [
+        _rebuilt(process, answers).assign(
+            benchmark=target, full_score=weights[target] @ scores, **known
+        )
+        for target, process in processes.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _rebuilt(process: Process, answers: FormAnswers) -> pd.DataFrame:
+    """Return what a process predicts, less what the caller knows."""
+    predicted = process.predict(answers)[["predicted", "lower", "upper"]]
+    return predicted.assign(level=process.level)
+
+
+def assess_joint_smooths(
+    terms: pd.DataFrame, features: dict[str, pd.DataFrame], n_items: int, form: str = MAIN_FORM
+) -> pd.DataFrame:
+    """Predict each benchmark, and the mean of all, by smooths with the help of the others.
+
+    Parameters
+    ----------
+    terms : data frame
+        Table `terms` of the joint smooths.
     features : dict
         Benchmark to its table `features`.
     n_items : int
@@ -180,9 +252,9 @@ def assess_jointly(
     for target, rows in terms.groupby("benchmark", sort=False):
         wide["full_score"] = scores[target].to_numpy()
         wide["set"] = next(iter(parts.values()))["set"].iloc[0]
-        readout = Readout(f"{target}, form {form}, joint", rows)
+        readout = Readout(f"{target}, form {form}, {JOINT_SMOOTHS}", rows)
         tables.append(_reconstructed(readout, wide, errors).assign(
-            benchmark=target, readout="joint", form=form, n_items=n_items
+            benchmark=target, readout=JOINT_SMOOTHS, form=form, n_items=n_items
         ))  # fmt: skip
     return pd.concat(tables, ignore_index=True)
 

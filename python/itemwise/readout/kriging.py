@@ -7,6 +7,7 @@ systems of equations, one a prediction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,9 @@ CHUNK = 256
 """Predictions at once: their systems stay within some ten megabytes."""
 TIE_BREAK = 0.03
 """Distance of implied scores that are a standard deviation apart; below that of one answer."""
+TIE = 1e-9
+"""Distances that differ by less are equal: the last digits depend on how a product is computed."""
+GOLDEN = (5**0.5 - 1) / 2
 JITTER = 1e-9
 """Least noise, relative to the variance of the scores: duplicates keep systems regular."""
 
@@ -47,67 +51,32 @@ class Kernel:
         return cls(float(values[0]), values[2:], float(values[1]))
 
 
-def nearest(
-    targets: FormAnswers,
-    answers: FormAnswers,
-    decay: np.ndarray,
-    apart: tuple[np.ndarray, np.ndarray] | None = None,
-    n: int = N_NEIGHBOURS,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the training models that answer most nearly as each target does.
-
-    Parameters
-    ----------
-    targets, answers : FormAnswers
-    decay : array, shape (n_benchmarks,)
-        Weights of the benchmarks.
-    apart : pair of arrays, shapes (n_targets,) and (n_training,), optional
-        Folds of both, where targets are training models: those of the own fold are left out.
-    n : int
-        How many; all where there are no more.
-
-    Returns
-    -------
-    array of int, shape (n_targets, n)
-        By increasing distance.
-    array, shape (n_targets,)
-        Share of answers in which the nearest differs, over all benchmarks.
-    """
-    widths = np.array([block.shape[1] for block in answers.filled])
-    scale = np.sqrt(decay / decay.sum() / widths)
-    implied = answers.implied.mean(axis=1)
-    unit = TIE_BREAK / max(implied.std(), 1e-9)
-
-    def flat(of: FormAnswers) -> np.ndarray:
-        blocks = [block * weight for block, weight in zip(of.filled, scale, strict=True)]
-        score = unit * (of.implied.mean(axis=1) - implied.mean())
-        return np.column_stack([*blocks, score]).astype(np.float32)
-
-    all_rows, others = flat(targets), flat(answers)
-    size = (others**2).sum(axis=1) + (answers.unsure * scale**2).sum(axis=1).astype(np.float32)
-    largest = 0 if apart is None else int(np.unique(apart[1], return_counts=True)[1].max())
-    n = min(n, len(answers) - largest)
-    found = np.empty((len(targets), n), dtype=int)
-    for rows in chunks(len(targets)):
-        distance = size - 2 * all_rows[rows] @ others.T
-        if apart is not None:
-            distance[apart[0][rows, None] == apart[1]] = np.inf
-        part = np.argpartition(distance, n - 1, axis=1)[:, :n]
-        order = np.argsort(np.take_along_axis(distance, part, axis=1), axis=1, kind="stable")
-        found[rows] = np.take_along_axis(part, order, axis=1)
-    share = sum(
-        ((mine - other[found[:, 0]]) ** 2).sum(axis=1)
-        for mine, other in zip(targets.filled, answers.filled, strict=True)
-    )
-    return found, share / widths.sum()
-
-
 @dataclass(frozen=True)
 class Base:
-    """Training models as covariances take them."""
+    """Training models as covariances take them.
+
+    Attributes
+    ----------
+    answers : FormAnswers
+    full_score : array, shape (n,)
+        Points.
+    """
 
     answers: FormAnswers
     full_score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.full_score)
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Place of each model in an order that knows no rows, within [0, 1).
+
+        Models are ranked by their scores, and the multiples of the golden ratio spread the ranks:
+        of models that tie, those taken have the scores of all of them.
+        """
+        rank = np.argsort(np.lexsort((*self.answers.implied.T, self.full_score)))
+        return rank * GOLDEN % 1
 
     @property
     def mean_variance(self) -> float:
@@ -123,6 +92,68 @@ class Base:
         """Return the variance of the errors, points squared."""
         least = JITTER * self.full_score.var() + 1e-12
         return kernel.noise * shape / self.answers.shape.mean() + least
+
+
+def nearest(
+    targets: FormAnswers,
+    base: Base,
+    decay: np.ndarray,
+    apart: tuple[np.ndarray, np.ndarray] | None = None,
+    n: int = N_NEIGHBOURS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the training models that answer most nearly as each target does.
+
+    Parameters
+    ----------
+    targets : FormAnswers
+    base : Base
+        Training models. Which of them are taken depends neither on the order of their rows, nor
+        on how many targets there are: distances are rounded, and ties have an order.
+    decay : array, shape (n_benchmarks,)
+        Weights of the benchmarks.
+    apart : pair of arrays, shapes (n_targets,) and (n_training,), optional
+        Folds of both, where targets are training models: those of the own fold are left out.
+    n : int
+        How many; all where there are no more.
+
+    Returns
+    -------
+    array of int, shape (n_targets, n)
+        By increasing distance.
+    array, shape (n_targets,)
+        Share of answers in which the nearest differs, over all benchmarks.
+    """
+    answers = base.answers
+    widths = np.array([block.shape[1] for block in answers.filled])
+    scale = np.sqrt(decay / decay.sum() / widths)
+    implied = answers.implied.mean(axis=1)
+    unit = TIE_BREAK / max(implied.std(), 1e-9)
+
+    def flat(of: FormAnswers) -> np.ndarray:
+        blocks = [block * weight for block, weight in zip(of.filled, scale, strict=True)]
+        score = unit * (of.implied.mean(axis=1) - implied.mean())
+        return np.column_stack([*blocks, score])
+
+    all_rows, others = flat(targets), flat(answers)
+    size = (others**2).sum(axis=1) + (answers.unsure * scale**2).sum(axis=1)
+    ties = TIE * base.place
+    largest = 0 if apart is None else int(np.unique(apart[1], return_counts=True)[1].max())
+    n = min(n, len(base) - largest)
+    found = np.empty((len(targets), n), dtype=int)
+    for rows in chunks(len(targets)):
+        mine = all_rows[rows]
+        distance = size - 2 * mine @ others.T + (mine**2).sum(axis=1, keepdims=True)
+        distance = np.round(distance / TIE) * TIE + ties
+        if apart is not None:
+            distance[apart[0][rows, None] == apart[1]] = np.inf
+        part = np.argpartition(distance, n - 1, axis=1)[:, :n]
+        order = np.argsort(np.take_along_axis(distance, part, axis=1), axis=1, kind="stable")
+        found[rows] = np.take_along_axis(part, order, axis=1)
+    share = sum(
+        ((mine - other[found[:, 0]]) ** 2).sum(axis=1)
+        for mine, other in zip(targets.filled, answers.filled, strict=True)
+    )
+    return found, share / widths.sum()
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from *other folds*, so that near-duplicates, which no fold divides, do not set t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from itemwise.readout.implied import FormAnswers
 from itemwise.readout.interval import with_ends
@@ -34,6 +36,9 @@ N_NODES = 201
 """Nodes of the tabulated spline."""
 LOG_PRIOR_SD = 1.0
 """Standard deviation of the logarithms of kernel parameters: few models leave them open."""
+
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""With several threads the last digits of sums depend on their number."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,15 @@ def implied_mean(others: np.ndarray, n_pool: int) -> Mean:
     return Mean(0.0, np.array([[0.0, 100.0]]), ends[None])
 
 
+def weighted(means: Sequence[Mean], weights: np.ndarray) -> Mean:
+    """Return the weighted sum of means, each of one benchmark, over the scores of all."""
+    return Mean(
+        float(np.dot([mean.intercept for mean in means], weights)),
+        np.vstack([mean.nodes for mean in means]),
+        np.vstack([mean.values * weight for mean, weight in zip(means, weights, strict=True)]),
+    )
+
+
 @dataclass(frozen=True)
 class Process:
     """A fitted process with the training models that it predicts from.
@@ -104,6 +118,7 @@ class Process:
     quantile: float
     level: float
 
+    @one_thread
     def predict(self, answers: FormAnswers) -> pd.DataFrame:
         """Predict full scores.
 
@@ -119,9 +134,9 @@ class Process:
             (points, before the ends are cut), and `distance`, the share of answers in which
             the nearest training model differs.
         """
-        near, distance = nearest(answers, self.answers, self.kernel.decay)
-        residual = self.full_score - self.mean(self.answers.implied)
         base = Base(self.answers, self.full_score)
+        near, distance = nearest(answers, base, self.kernel.decay)
+        residual = self.full_score - self.mean(self.answers.implied)
         error, variance = krige(self.kernel, base, answers, near, residual[near])
         variance += _excess(self.mean, answers)
         predicted = np.clip(self.mean(answers.implied) + error, 0, 100)
@@ -148,6 +163,7 @@ class CrossFitted:
     distance: np.ndarray
 
 
+@one_thread
 def fit_process(
     answers: FormAnswers,
     full_score: np.ndarray,
@@ -207,7 +223,7 @@ def fit_process(
         return held_out[np.searchsorted(names, folds[rows])[:, None], near]
 
     kernel = _tune(base, own, folds, residuals, seed)
-    near, distance = nearest(answers, answers, kernel.decay, (folds, folds))
+    near, distance = nearest(answers, base, kernel.decay, (folds, folds))
     rows = np.arange(len(folds))
     error, variance = krige(kernel, base, answers, near, residuals(rows, near))
     for fold in names:
@@ -253,7 +269,7 @@ def _tune(base: Base, own: np.ndarray, folds: np.ndarray, residuals, seed: int) 
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), TUNED_ON, replace=False))
     # By benchmarks of equal weight: the kernel that weighs them is not known yet.
     equal = np.ones(n_benchmarks)
-    near, _ = nearest(answers.take(rows), answers, equal, (folds[rows], folds))
+    near, _ = nearest(answers.take(rows), base, equal, (folds[rows], folds))
     systems = [
         (Systems.of(base, answers.take(part), near[at]), residuals(part, near[at]), own[part])
         for at in chunks(len(rows))

@@ -192,14 +192,16 @@ def check_record(record: dict) -> None:
 
 
 def read_joint_terms(
-    terms: str | None, record: str | None
+    terms: str | None, record: str | None, readout: str = "joint"
 ) -> tuple[pd.DataFrame | None, str | None]:
-    """Read the joint read-out, where there is one.
+    """Read a joint read-out, where there is one.
 
     Parameters
     ----------
     terms, record : path, optional
-        Table and record of fit_joint_readout.
+        Table and record of fit_joint_process, or of fit_joint_readout.
+    readout : str
+        Its name, as the options of both begin.
 
     Returns
     -------
@@ -216,12 +218,15 @@ def read_joint_terms(
     if terms is None:
         return None, None
     if record is None:
-        raise UserError("--joint-terms needs --joint-record, which says what is not in them")
+        raise UserError(
+            f"--{readout}-terms needs --{readout}-record, which says what is not in them"
+        )
     said = read_record(record)
     if said.get("left_out"):
         return None, said["left_out"]
     for target, about in said["targets"].items():
-        check_tabulated(f"joint read-out of '{target}'", dict(about["unsupported_terms"]))
+        unsupported = about.get("unsupported_terms", {})  # a process has none
+        check_tabulated(f"joint read-out of '{target}'", dict(unsupported))
     return read_table(terms, "terms"), None
 
 

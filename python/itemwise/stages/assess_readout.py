@@ -1,8 +1,8 @@
 """Predict the full scores of the test subjects, once, to measure the error of all choices.
 
-Every form, the random ones too, by its Gaussian process; chosen forms by smooths as well, and
-by the joint ones, as they are tabulated for the bank. No stage that selects, searches or fits
-reads what this one writes.
+Every form, the random ones too, by its Gaussian process, and the forms of all benchmarks by the
+joint one; chosen forms by smooths as well, as they are tabulated for the bank. No stage that
+selects, searches or fits reads what this one writes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from itemwise.cli.options import add, add_lists, check_lists
+from itemwise.cli.options import add, add_joint, add_lists, check_lists
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.assessment import FittedForms, assess, assess_jointly, assess_processes
+from itemwise.readout.assessment import (
+    FittedForms,
+    assess,
+    assess_joint_process,
+    assess_joint_smooths,
+    assess_processes,
+)
+from itemwise.readout.process_tables import JOINT_SMOOTHS
 from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.sets import read_test
 from itemwise.tables.contract import read_table, write_table
@@ -37,12 +44,11 @@ LISTS = {
 def add_options(parser) -> None:
     """Declare the options."""
     add_lists(parser, LISTS)
-    parser.add_argument("--joint-terms", help="terms of the joint read-out")
-    parser.add_argument("--joint-record", help="record of the joint read-out")
+    add_joint(parser)
     parser.add_argument(
         "--form",
         default=MAIN_FORM,
-        help=f"form of the joint read-out and the record (default: {MAIN_FORM})",
+        help=f"form of joint read-outs and the record (default: {MAIN_FORM})",
     )
     parser.add_argument(
         "--split-set",
@@ -58,19 +64,27 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """Predict and write."""
     check_lists(options, LISTS)
-    features, tables, n_items = {}, [], 0
+    chosen_set, form = options.split_set, options.form
+    features, tables, fitted = {}, [], []
     for place, name in enumerate(options.benchmarks):
         check_record(read_record(options.readout_records[place]))
-        fitted = read_fitted(options, place)
-        features[name] = fitted.features(options.split_set)
-        tables.append(assess_processes(fitted, options.split_set))
-        tables.append(assess(fitted, features[name]))
-        n_items += int((fitted.selection["form"] == options.form).sum())
+        one = read_fitted(options, place)
+        fitted.append(one)
+        features[name] = one.features(chosen_set)
+        tables.append(assess_processes(one, chosen_set))
+        tables.append(assess(one, features[name]))
     terms, left_out = read_joint_terms(options.joint_terms, options.joint_record)
     if terms is not None:
-        tables.append(assess_jointly(terms, features, n_items, options.form))
+        tables.append(assess_joint_process(terms, fitted, chosen_set, form))
         if tables[-1].empty:
-            left_out = f"The joint read-out has no {options.split_set} model with every benchmark."
+            left_out = f"The joint read-out has no {chosen_set} model with every benchmark."
+    smooths, no_smooths = read_joint_terms(
+        options.joint_smooths_terms, options.joint_smooths_record, JOINT_SMOOTHS
+    )
+    left_out = left_out or no_smooths
+    if smooths is not None:
+        n_items = sum(len(one.form(form)) for one in fitted)
+        tables.append(assess_joint_smooths(smooths, features, n_items, form))
     table = pd.concat(tables, ignore_index=True)
     if options.out_features:
         write_table(pd.concat(features.values(), ignore_index=True), options.out_features,

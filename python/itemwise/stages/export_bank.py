@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from itemwise.bank.folder import write_bank
-from itemwise.cli.options import add_lists, check_lists
+from itemwise.cli.options import add_joint, add_lists, check_lists
 from itemwise.cli.section import add_section
 from itemwise.forms import MAIN_FORM, RANDOM
 from itemwise.irt.person_fit import UNBELIEVABLE
 from itemwise.readout.accuracy import accuracy, calibration_share
-from itemwise.readout.process_tables import PROCESS
+from itemwise.readout.process_tables import JOINT_SMOOTHS, PROCESS, without_names
 from itemwise.readout.tabulated import check_record, read_joint_terms
 from itemwise.responses.item_facts import RUN_CONDITIONS
 from itemwise.tables.contract import read_table
@@ -34,6 +34,11 @@ LISTS = {
     "process-reconstructions": "reconstructions tables of fit_process",
 }
 """Options that take one value a benchmark, in the order of --benchmarks."""
+NO_ANSWERS = (
+    "The mean of all benchmarks is rebuilt from what the calibration's models answered, which this "
+    "bank leaves out; config key 'joint.smooths' fits smooths that do without."
+)
+"""Why a bank without answers has no joint read-out."""
 
 
 def add_options(parser) -> None:
@@ -45,8 +50,7 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--adaptive", nargs="+", default=[], help="cat_calibration tables of simulate_cat"
     )
-    parser.add_argument("--joint-terms", help="terms of the joint read-out")
-    parser.add_argument("--joint-record", help="record of the joint read-out")
+    add_joint(parser)
     add_section(parser, "bank")
     parser.add_argument("--out", required=True, help="folder to write")
 
@@ -59,12 +63,16 @@ def run(options) -> None:
     parameters = stacked(options.parameters, "parameters")
     items = stacked(options.items, "items")
     terms = chosen(stacked(options.terms + options.process_terms, "terms"))
-    reference = chosen(stacked(options.references, "reference"))
+    reference = without_names(chosen(stacked(options.references, "reference")))
+    joint, left_out = read_joint_terms(options.joint_terms, options.joint_record)
     if options.without_answers:
         terms, reference = terms[terms["readout"] != PROCESS], None
-    joint, _ = read_joint_terms(options.joint_terms, options.joint_record)
-    if joint is not None:
-        terms = pd.concat([terms, joint], ignore_index=True)
+        joint, left_out = None, NO_ANSWERS if len(options.benchmarks) > 1 else None
+    smooths, _ = read_joint_terms(
+        options.joint_smooths_terms, options.joint_smooths_record, JOINT_SMOOTHS
+    )
+    joined = [table for table in (joint, smooths) if table is not None]
+    terms = pd.concat([terms, *joined], ignore_index=True)
     tables = {
         "items": items[items["item"].isin(parameters["item"])].reset_index(drop=True),
         "parameters": parameters,
@@ -81,7 +89,8 @@ def run(options) -> None:
         "source": options.source,
         "licence": options.licence,
         "written": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "joint": joint is not None,
+        "joint": bool(joined),
+        "joint_left_out": None if joined else left_out,
         "benchmarks": {
             name: describe(place, options, assessed)
             for place, name in enumerate(options.benchmarks)

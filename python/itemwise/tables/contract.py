@@ -151,6 +151,12 @@ def write_table(frame: pd.DataFrame, path: str | Path, table: str) -> None:
     write_arrow(pa.table(arrays), path)
 
 
+def write_no_rows(path: str | Path, table: str) -> None:
+    """Write a table without rows, of what a stage left out; `read_table` refuses it."""
+    columns = [c for c in contract()[table].columns.values() if c.required]
+    write_arrow(pa.table({c.name: pa.array([], ARROW_TYPES[c.type]) for c in columns}), path)
+
+
 def arrow_type(table: str, column: str) -> pa.DataType | None:
     """Return the type of a column in files; None where the contract does not know it."""
     columns = contract()[table].columns

@@ -1,48 +1,28 @@
 """The Gaussian process: against a dense one, against simulated truth, and through its tables."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from answered import FORM, POOL, WHOLE, answers_of, world
 
 from itemwise.irt.model import parameters_beta, probabilities
-from itemwise.irt.scoring import score
+from itemwise.paths import ROOT
 from itemwise.readout import kriging as module
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.implied import Pool, beside, form_answers
-from itemwise.readout.kriging import nearest
+from itemwise.readout.implied import Pool
+from itemwise.readout.kriging import Base, nearest
 from itemwise.readout.process import fit_process, implied_mean
-from itemwise.readout.process_tables import process_terms, read_process, reference_rows
-from itemwise.responses.matrix import Responses
-
-FORM, POOL = 30, 200
-WHOLE = implied_mean(np.empty(0), POOL)  # the pool is the whole benchmark
-
-
-def world(n, seed=0, second=0.0, missing=0.0):
-    """Simulate models: answers to a form, full scores in points; `second` an ability beside."""
-    rng = np.random.default_rng(seed)
-    parameters = pd.DataFrame(
-        {"item": [f"i.{j}" for j in range(POOL)], "a": rng.lognormal(0.2, 0.3, POOL),
-         "d": rng.normal(0, 1.2, POOL), "g": 0.0, "u": 1.0}
-    )  # fmt: skip
-    theta, other = rng.normal(size=(2, n))
-    logit = parameters["a"].to_numpy() * theta[:, None] + parameters["d"].to_numpy()
-    logit = logit + second * (np.arange(POOL) % 2) * other[:, None]
-    right = (rng.random((n, POOL)) < 1 / (1 + np.exp(-logit))).astype(np.int8)
-    asked = right[:, :FORM].copy()
-    asked[rng.random(asked.shape) < missing] = -1
-    return parameters, asked, 100 * right.mean(axis=1)
-
-
-def answers_of(parameters, matrix):
-    """Return the answers with abilities from the form; items are known exactly."""
-    form = parameters.iloc[:FORM]
-    subjects = np.array([f"m{i}" for i in range(len(matrix))], object)
-    known = score(Responses(subjects, form["item"].to_numpy(object), matrix), form)
-    theta, se = known["theta"].to_numpy(), known["se"].to_numpy()
-    return form_answers(matrix, form, Pool.of(parameters), theta, se), theta
+from itemwise.readout.process_tables import (
+    process_terms,
+    read_process,
+    reference_answers,
+    reference_rows,
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +91,8 @@ def test_equals_a_dense_process_where_all_models_are_neighbours(fitted):
 def test_neighbours_are_enough(fitted, monkeypatch):
     few = fitted["process"].predict(fitted["answers"].take(fitted["new"]))
     monkeypatch.setattr(module.nearest, "__defaults__", (None, 200))
-    near, _ = nearest(fitted["answers"], fitted["process"].answers, np.ones(1))
+    base = Base(fitted["process"].answers, fitted["process"].full_score)
+    near, _ = nearest(fitted["answers"], base, np.ones(1))
     assert near.shape[1] == 200
     everybody = fitted["process"].predict(fitted["answers"].take(fitted["new"]))
     difference = np.sqrt(((few["predicted"] - everybody["predicted"]) ** 2).mean())
@@ -159,10 +140,10 @@ def test_cross_fitted_error_is_that_of_new_models(fitted):
 def test_tables_hold_all_of_it(fitted):
     train, form = fitted["train"], fitted["parameters"].iloc[:FORM]
     terms = process_terms(fitted["process"], "b", "A")
-    rows = reference_rows(
-        fitted["matrix"][train], fitted["theta"][train], fitted["y"][train], "b", "A"
-    )
-    again = read_process(terms, rows, form, Pool.of(fitted["parameters"]))
+    rows = reference_rows(fitted["matrix"][train], fitted["theta"][train], fitted["y"][train],
+                          "b", "A", train)  # fmt: skip
+    trained = reference_answers(rows, form, Pool.of(fitted["parameters"]))
+    again = read_process(terms, trained, rows["full_score"].to_numpy())
     targets = fitted["answers"].take(fitted["new"])
     pd.testing.assert_frame_equal(
         again.predict(targets), fitted["process"].predict(targets), rtol=1e-9
@@ -248,10 +229,14 @@ def test_twenty_models_are_enough_for_honest_intervals():
 def test_order_of_models_does_not_matter(fitted):
     train = fitted["train"]
     mixed = np.random.default_rng(4).permutation(train)
-    process, _ = fit_process(
-        fitted["answers"].take(mixed), fitted["y"][mixed], mixed % 5, implied=WHOLE
-    )
+    answers, y = fitted["answers"].take(mixed), fitted["y"][mixed]
+    process, _ = fit_process(answers, y, mixed % 5, implied=WHOLE)
     targets = fitted["answers"].take(fitted["new"])
+    same = replace(fitted["process"], answers=answers, full_score=y)
+    # Models that tie have an order of their own: only sums are rounded otherwise.
+    pd.testing.assert_frame_equal(
+        same.predict(targets), fitted["process"].predict(targets), atol=1e-9
+    )
     np.testing.assert_allclose(
         process.predict(targets)["predicted"],
         fitted["process"].predict(targets)["predicted"],
@@ -270,20 +255,33 @@ def test_form_of_the_same_size_takes_over_the_kernel(fitted):
     assert process.quantile == 1.5
 
 
-def test_several_benchmarks_help_each_other():
-    rng = np.random.default_rng(11)
-    theta = rng.normal(size=600)
-    parts, scores = [], []
-    for seed in (1, 2):
-        parameters, _, _ = world(2, seed=seed)
-        logit = parameters["a"].to_numpy() * theta[:, None] + parameters["d"].to_numpy()
-        right = (rng.random((600, POOL)) < 1 / (1 + np.exp(-logit))).astype(np.int8)
-        parts.append(answers_of(parameters, right[:, :FORM])[0])
-        scores.append(100 * right.mean(axis=1))
-    train, new = np.arange(300), np.arange(300, 600)
-    errors = {}
-    for name, answers in (("alone", parts[0]), ("together", beside(parts))):
-        process, _ = fit_process(answers.take(train), scores[0][train], train % 5)
-        found = process.predict(answers.take(new))
-        errors[name] = np.sqrt(((found["predicted"] - scores[0][new]) ** 2).mean())
-    assert errors["together"] < 0.92 * errors["alone"]  # one ability: twice the answers
+THREADED = """
+import sys
+import numpy as np
+from answered import answers_of, world
+from itemwise.readout.process import fit_process
+parameters, matrix, y = world(900, seed=2)
+answers, _ = answers_of(parameters, matrix)
+train = np.arange(800)
+process, crossed = fit_process(answers.take(train), y[train], train % 5)
+found = process.predict(answers.take(np.arange(800, 900)))
+sys.stdout.buffer.write(np.concatenate([found.to_numpy().ravel(), crossed.predicted]).tobytes())
+"""
+
+
+def test_results_do_not_depend_on_threads():
+    found = []
+    for threads in ("1", "2"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        done = subprocess.run([sys.executable, "-c", THREADED], cwd=ROOT / "tests" / "support",
+                              env=environment, capture_output=True, check=True)  # fmt: skip
+        found.append(done.stdout)
+    assert len(found[0]) > 1000
+    assert found[0] == found[1]
+
+
+def test_a_model_is_predicted_alike_alone_and_among_others(fitted):
+    targets = fitted["answers"].take(fitted["new"])
+    together = fitted["process"].predict(targets)
+    alone = pd.concat([fitted["process"].predict(targets.take(np.array([i]))) for i in range(20)])
+    np.testing.assert_allclose(alone["predicted"], together["predicted"][:20], atol=1e-9)

@@ -1,0 +1,133 @@
+"""Fit the Gaussian process that rebuilds each full score from the answers to all benchmarks' forms.
+
+And the mean of all full scores. The kernel weighs the answers to each benchmark by a decay of its
+own, and the mean is a sum of splines of the scores that each form implies. It predicts from the
+training models that every benchmark has; where these are too few, the tables are without rows, and
+the record says why.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from itemwise.cli.options import add, add_lists, check_lists
+from itemwise.cli.section import add_section
+from itemwise.errors import UserError
+from itemwise.forms import MAIN_FORM
+from itemwise.readout.answered import Answered, Calibrated
+from itemwise.readout.implied import beside
+from itemwise.readout.process import fit_process, weighted
+from itemwise.readout.process_tables import (
+    JOINT,
+    cross_fitted_rows,
+    described,
+    process_terms,
+    shares,
+)
+from itemwise.responses.sets import FEWEST_SUBJECTS
+from itemwise.tables.contract import read_table, write_no_rows, write_table
+from itemwise.tables.files import read_record, write_record
+
+LISTS = {
+    "training": "training tables",
+    "parameters": "parameters tables",
+    "abilities": "abilities tables by form, of the models in the training tables",
+    "selections": "selection tables",
+    "selection-records": "records of select_items",
+    "items": "items tables, after screening",
+}
+"""Options that take one file a benchmark, in the order of --benchmarks."""
+
+
+def add_options(parser) -> None:
+    """Declare the options."""
+    add_lists(parser, LISTS, optional=("selection-records", "items"))
+    parser.add_argument(
+        "--form", default=MAIN_FORM, help=f"form to read out (default: {MAIN_FORM})"
+    )
+    add_section(parser, "readout", only=["level"])
+    add(parser, "seed", "out", "record")
+    parser.add_argument("--out-terms", required=True, help="terms table to write")
+
+
+def run(options) -> None:
+    """Fit every target, and write."""
+    check_lists(options, LISTS)
+    if len(options.benchmarks) < 2:
+        raise UserError("--benchmarks: a joint process needs two or more; fit-process reads one")
+    calibrated, parts = read_answered(options)
+    shared = reduce(np.intersect1d, [part.subjects for part in parts])
+    head = {"benchmarks": options.benchmarks, "form": options.form, "level": options.level,
+            "seed": options.seed}  # fmt: skip
+    if len(shared) < FEWEST_SUBJECTS:
+        reason = left_out(options.benchmarks, parts, len(shared))
+        write_no_rows(options.out_terms, "terms")
+        write_no_rows(options.out, "reconstructions")
+        if options.record:
+            none = {"optimism": {}, "targets": {}, "left_out": reason}
+            write_record({**head, **none}, options.record)
+        return
+    n_items = sum(part.answers.filled[0].shape[1] for part in parts)
+    parts = [part.of(shared) for part in parts]
+    answers = beside([part.answers for part in parts])
+    scores = np.stack([part.models.full_score for part in parts])
+    optimism = optimism_of_each(options)
+    terms, tables, records = [], [], {}
+    implied = [one.implied for one in calibrated]
+    for target, share in tqdm(shares(options.benchmarks).items(), unit=" targets", disable=None):
+        process, crossed = fit_process(
+            answers, share @ scores, parts[0].models.fold, options.level, share @ optimism,
+            weighted(implied, share), seed=options.seed,
+        )  # fmt: skip
+        known = {"benchmark": target, "form": options.form, "readout": JOINT,
+                 "n_items": n_items, "subject": shared}  # fmt: skip
+        tables.append(cross_fitted_rows(process, crossed, known))
+        records[target] = described(process, tables[-1], crossed)
+        terms.append(process_terms(process, target, options.form, options.benchmarks))
+    write_table(pd.concat(terms, ignore_index=True), options.out_terms, "terms")
+    if options.record:
+        told = dict(zip(options.benchmarks, optimism.tolist(), strict=True))
+        write_record({**head, "optimism": told, "targets": records}, options.record)
+    write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
+
+
+def read_answered(options) -> tuple[list[Calibrated], list[Answered]]:
+    """Return the training models of each benchmark, and those with an ability by the form."""
+    calibrated, parts = [], []
+    for place, name in enumerate(options.benchmarks):
+        items = options.items[place] if options.items else None
+        one = Calibrated.read(options.training[place], options.parameters[place], items)
+        form = read_table(options.selections[place], "selection").sort_values("rank")
+        form = form[(form["benchmark"] == name) & (form["form"] == options.form)]
+        if form.empty:
+            raise UserError(
+                f"{options.selections[place]}: no form '{options.form}' of benchmark '{name}'; "
+                "choose another --form"
+            )
+        abilities = read_table(options.abilities[place], "abilities")
+        abilities = abilities[abilities["form"] == options.form]
+        calibrated.append(one)
+        parts.append(one.answered(form["item"].tolist(), abilities))
+    return calibrated, parts
+
+
+def left_out(benchmarks: list[str], parts: list[Answered], n_shared: int) -> str:
+    """Say why nothing is read out jointly."""
+    each = ", ".join(
+        f"{name} {len(part.subjects)}" for name, part in zip(benchmarks, parts, strict=True)
+    )
+    return (
+        f"The joint read-out is left out: {n_shared} training models have every benchmark "
+        f"({each}), and it needs at least {FEWEST_SUBJECTS}."
+    )
+
+
+def optimism_of_each(options) -> np.ndarray:
+    """Return how optimistic the errors of each benchmark's form are; that of the mean is theirs."""
+    if not options.selection_records:
+        return np.ones(len(options.benchmarks))
+    return np.array([read_record(path)["optimism"] for path in options.selection_records])
