@@ -149,7 +149,7 @@ rule fit_joint_process:
         abilities=of_each("score_forms", "abilities"),
         selections=of_each("select_items", "selection"),
         selection_records=of_each("select_items", "record"),
-        items=calibrated_of_each("item_table"),
+        item_table=calibrated_of_each("item_table"),
         code=stage_code("fit_joint_process"),
     output:
         **results("fit_joint_process"),
@@ -164,11 +164,12 @@ rule fit_joint_process:
         runtime=per_attempt(240),
     params:
         benchmarks=BENCHMARKS,
-        tables=lambda wildcards, input: options_from(input, []),
+        tables=lambda wildcards, input: options_from(input, ["item_table"]),
         level=CONFIG["readout"]["level"],
         seed=CONFIG["seed"],
     shell:
         "itemwise fit-joint-process --benchmarks {params.benchmarks} {params.tables}"
+        " --items {input.item_table:q}"
         " --level {params.level} --seed {params.seed} --out {output.reconstructions:q}"
         " --out-terms {output.terms:q} --record {output.record:q} > {log:q} 2>&1"
 

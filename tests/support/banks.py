@@ -80,6 +80,27 @@ FORMULAS = {
 }
 
 
+def join(made, names) -> None:
+    """Fit the joint process."""
+    files = {"training": "training", "parameters": "parameters", "abilities": "forms",
+             "selections": "selection"}  # fmt: skip
+    words = ["fit-joint-process", "--benchmarks", *names]
+    for option, file in files.items():
+        words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]
+    words += ["--out", made / "joint.parquet", "--out-terms", made / "joint.terms.parquet"]
+    assert main([str(word) for word in [*words, "--record", made / "joint.json"]]) == 0
+
+
+def joint_options(made, names) -> list[str]:
+    """Return where the joint process lies, as options, where there are several benchmarks."""
+    if len(names) < 2:
+        return []
+    if not (made / "joint.json").exists():
+        join(made, names)
+    terms, record = (str(made / name) for name in ("joint.terms.parquet", "joint.json"))
+    return ["--joint-terms", terms, "--joint-record", record]
+
+
 def assess(made, names) -> None:
     """Predict the test subjects."""
     files = {"test": "test", "parameters": "parameters", "form-abilities": "tested",
@@ -89,7 +110,7 @@ def assess(made, names) -> None:
     words += [made / f"{name}.readout.json" for name in names]
     for option, file in files.items():
         words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]
-    words += ["--out", made / "test.parquet"]
+    words += [*joint_options(made, names), "--out", made / "test.parquet"]
     words += ["--out-features", made / "test.features.parquet", "--record", made / "test.json"]
     assert main([str(word) for word in words]) == 0
 
@@ -109,6 +130,8 @@ def export(made, out, names=("one", "two"), more=(), **changed) -> int:
     words = ["export-bank", "--benchmarks", *names]
     words += ["--assessment", str(made / "test.parquet"), "--out", str(out)]
     words += ["--source", "made up", "--licence", "none", *more]
+    if "joint-terms" not in changed:
+        words += joint_options(made, names)
     for option, file in files.items():
         paths = [str(made / f"{name}.{file}") for name in names]
         words += [f"--{option}", *changed.pop(option, paths)]

@@ -159,11 +159,11 @@ def test_report_sets_published_numbers_beside_ours(results):
     by_name = {(row[0], row[1]): row for row in rows}
     assert len(rows) == 9
     joint = read_table(results / "assess_readout/test.parquet", "reconstructions")
-    joint = joint[joint["readout"] == "joint"]
+    joint = joint[joint["readout"] == "joint-smooths"]
     for name, published in (("grand", "0.58"), ("arc", "1.17"), ("winogrande", "1.20")):
         test = joint[joint["benchmark"] == name]
         error = test["predicted"] - test["full_score"]
-        row = by_name[name, "joint"]
+        row = by_name[name, "joint-smooths"]
         assert row[2] == f"{np.sqrt((error**2).mean()):.2f}"
         assert row[3] == published
         assert row[5] == f"{error.abs().mean():.2f}"
@@ -176,13 +176,14 @@ def test_report_sets_published_numbers_beside_ours(results):
 
 
 def test_joint_readout_and_factors_are_the_papers(results):
-    assert {"fit_joint_readout", "analyze_factors"} <= check_run(results)
+    assert {"fit_joint_process", "fit_joint_readout", "analyze_factors"} <= check_run(results)
     record = read_record(results / "fit_joint_readout/joint.json")
     formula = record["targets"]["arc"]["formula"]
     assert formula.count(".theta") == 6
     for name in ("arc.linear", "arc.sub_score", "grand.linear", "grand.sub_score"):
         assert f"s({name}, k = 4)" in formula
     paper = yaml.safe_load((ROOT / "config/metabench.yaml").read_text())["joint"]
+    assert paper.pop("smooths")
     assert all(formula.count("bs = 'ad', k = 40") >= 3 for formula in paper.values())
     if not r_has("psych"):
         pytest.skip("R package psych is not installed")

@@ -317,6 +317,29 @@ def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
         assert set(code) <= inputs, command
 
 
+TWO = "benchmarks: {more: {sources: simulated, items: 40}}\n"
+
+
+@pytest.mark.parametrize("smooths", [False, True])
+def test_several_benchmarks_are_joined_by_one_process_and_by_smooths_on_demand(
+    smooths, finished_run
+):
+    joint = f"joint: {{smooths: {str(smooths).lower()}}}\n"
+    (finished_run.folder / "two.yaml").write_text(TWO + joint)
+    files = ("--configfile", TINY, "two.yaml")
+    planned = finished_run.planned(*files)
+    assert planned["fit_joint_process"] == planned["assess_readout"] == 1
+    assert planned.get("fit_joint_readout", 0) == int(smooths)
+    printed = finished_run.snakemake("--dry-run", "--printshellcmds", *files).stdout
+    inputs, command = re.search(
+        r"^rule fit_joint_process:\n    input: (.*?)\n.*?^Shell command: (.*?)$",
+        printed,
+        re.M | re.S,
+    ).groups()
+    for text in (inputs, command):  # the wall
+        assert not re.search(rf"{RESULTS}/(test|score_test|assess_readout)/", text)
+
+
 def test_another_budget_calibrates_nothing_again(finished_run):
     (finished_run.folder / "larger.yaml").write_text("selection: {budget: 12}\n")
     planned = finished_run.planned("--configfile", TINY, "larger.yaml")

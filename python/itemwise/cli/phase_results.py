@@ -203,7 +203,7 @@ def smoothed(jobs: Jobs) -> str:
 def assessed(jobs: Jobs) -> str:
     """Say how far predictions are off on test models."""
     (record,) = records(jobs)
-    readouts = record["benchmarks"].values()  # the mean of all benchmarks has the joint one alone
+    readouts = record["benchmarks"].values()  # the mean of all benchmarks has joint ones alone
     errors = [each[PROCESS]["rmse"] for each in readouts if PROCESS in each]
     return f"error {span(errors)} points on {counted(record['n_subjects'], 'test model')}"
 

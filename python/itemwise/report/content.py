@@ -12,7 +12,8 @@ from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM, RANDOM, WHOLE_POOL
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
-from itemwise.readout.process_tables import PROCESS
+from itemwise.readout.features import GRAND
+from itemwise.readout.process_tables import JOINT, JOINT_SMOOTHS, PROCESS
 from itemwise.report.conclusions import plausible, spread
 from itemwise.tables.results import optional_result, read_result
 
@@ -36,7 +37,6 @@ class Benchmark:
     baseline: pd.DataFrame
     cluster: pd.Series
     calibration_share: float | None = None
-    joint: pd.DataFrame | None = None
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
     agreement: dict | None = None
     search: dict | None = None
@@ -122,7 +122,6 @@ def load_benchmark(run: Path, name: str, simulated: bool, reference: bool) -> Be
         calibration_share=calibration_share(read("score_forms", "abilities")),
         baseline=read("draw_baseline", "baseline"),
         cluster=clusters(read("build_responses", "subjects")),
-        joint=read_joint(run, name),
         truth=truth,
         agreement=read("compare_engines", "record") if reference else None,
         adaptive=optional("simulate_cat", "study"),
@@ -155,11 +154,10 @@ def read_test(run: Path, name: str, table: str = "reconstructions") -> pd.DataFr
     return rows[rows["benchmark"] == name]
 
 
-def read_joint(run: Path, name: str) -> pd.DataFrame | None:
-    """Return the joint reconstructions of a benchmark, None where nothing was joined."""
-    table = read_test(run, name)
-    table = table[table["readout"] == "joint"]
-    return None if table.empty else table
+def read_grand(run: Path, readout: str = JOINT) -> pd.DataFrame:
+    """Return the reconstructions of the mean of all benchmarks; no rows where there are none."""
+    table = read_test(run, GRAND)
+    return table[table["readout"] == readout]
 
 
 def summary(benchmark: Benchmark) -> dict:
@@ -236,8 +234,11 @@ def gains(benchmark: Benchmark) -> list[dict]:
         _gain("Gaussian process over the answers", benchmark.test,
               benchmark.random_accuracy(PROCESS)["rmse"]),
     ]  # fmt: skip
-    if benchmark.joint is not None:
-        rows.append(_gain("smooths with the other benchmarks", benchmark.joint, none))
+    joint = {"Gaussian process over the answers to all benchmarks": JOINT,
+             "smooths with the other benchmarks": JOINT_SMOOTHS}  # fmt: skip
+    for name, readout in joint.items():
+        table = of_form(MAIN_FORM, readout)
+        rows += [] if table.empty else [_gain(name, table, none)]
     return rows
 
 

@@ -21,7 +21,7 @@ from itemwise.report.content import (
     gains,
     left_out,
     load_benchmark,
-    read_joint,
+    read_grand,
     recovery,
     screen_reasons,
     summary,
@@ -124,8 +124,8 @@ def not_compared(benchmarks: Mapping, reference: Sequence[str]) -> dict[str, str
 
 def grand_row(run: Path) -> dict | None:
     """Return how well the mean of all benchmarks is rebuilt; None with a single benchmark."""
-    table = read_joint(run, "grand")
-    if table is None:
+    table = read_grand(run)
+    if table.empty:
         return None
     return {"n": len(table), "n_items": int(table["n_items"].iloc[0]), **accuracy(table)}
 

@@ -9,10 +9,9 @@ import pandas as pd
 
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
-from itemwise.report.content import Benchmark, read_joint
+from itemwise.readout.features import GRAND
+from itemwise.report.content import Benchmark, read_grand
 
-GRAND = "grand"
-"""Name of the mean of all benchmarks."""
 COMPARED = ("n_items", "n_test", "rmse", "mae", "spearman", "random_rmse")
 
 
@@ -55,15 +54,9 @@ def published_rows(run: Path, benchmarks: list[Benchmark], config: Mapping) -> l
 
 def _ours(run: Path, benchmark: Benchmark | None, readout: str) -> dict:
     """Return what this run reached with a read-out; nothing where it has none."""
-    if benchmark is None:
-        table = read_joint(run, GRAND)
-    elif readout == "joint":
-        table = benchmark.joint
-    else:
-        table = benchmark.tested(MAIN_FORM, readout)
-    if table is None or not (table["set"] == "test").any():
+    test = benchmark.tested(MAIN_FORM, readout) if benchmark else read_grand(run, readout)
+    if test.empty:
         return {}
-    test = table[table["set"] == "test"]
     found = accuracy(test)
     return {
         "n_items": int(test["n_items"].iloc[0]),

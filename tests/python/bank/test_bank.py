@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from banks import FORMULAS, build, export
 from itemwise.bank import folder as on_disk
 from itemwise.bank.card import evaluation_text
 from itemwise.errors import UserError
+from itemwise.paths import ROOT
 from itemwise.readout.tabulated import Readout
 from itemwise.responses.matrix import Responses, read_responses
 from itemwise.tables.contract import read_table
@@ -262,6 +264,109 @@ def test_the_process_scores_complete_and_incomplete_forms(made, folder):
         bought.score(stranger)
 
 
+def both(made):
+    """Return the answers to both benchmarks."""
+    first, second = (read_responses(made / f"{name}.responses.parquet") for name in ("one", "two"))
+    assert list(first.subjects) == list(second.subjects)
+    return Responses(first.subjects, np.concatenate([first.items, second.items]),
+                     np.hstack([first.matrix, second.matrix]))  # fmt: skip
+
+
+def test_the_mean_of_all_is_what_the_joint_process_says(made, folder):
+    bought = on_disk.read_bank(folder)
+    assert bought.card["joint"]
+    assert bought.card["joint_left_out"] is None
+    assert (
+        "is rebuilt by `joint`, for models that answered items"
+        in (folder / "README.md").read_text()
+    )
+    rows = dict(iter(bought.reference[bought.reference["form"] == "A"].groupby("benchmark")))
+    known = read_table(made / "one.training.parquet", "training")[["subject", "full_score"]]
+    other = read_table(made / "two.training.parquet", "training")[["subject", "full_score"]]
+    # Who is the same in both is known by number alone.
+    pairs = rows["one"].merge(rows["two"], on="row")[["full_score_x", "full_score_y"]]
+    expected = known.merge(other, on="subject")[["full_score_x", "full_score_y"]]
+    order = ["full_score_x", "full_score_y"]
+    np.testing.assert_allclose(pairs.sort_values(order), expected.sort_values(order))
+    table = bought.score(both(made))
+    grand = table[table["benchmark"] == "grand"].set_index("subject")
+    assert set(grand["readout"]) == {"joint"}
+    assessed = read_table(made / "test.parquet", "reconstructions")
+    assessed = assessed[(assessed["benchmark"] == "grand") & (assessed["form"] == "A")]
+    assessed = assessed.set_index("subject")
+    assert set(assessed["readout"]) == {"joint"}
+    found = grand.loc[assessed.index]
+    assert len(found) == 50
+    np.testing.assert_allclose(found["predicted"], assessed["predicted"], atol=1e-9)
+    inside = found["extrapolated"] == 0
+    np.testing.assert_allclose(found["upper"][inside], assessed["upper"][inside], atol=1e-9)
+    # Some answered a part: they too have a mean, and the number of their answers is told.
+    assert (found["n_items"] < 24).any()
+    assert len(grand) == 200
+    part = bought.part(["one"])
+    assert set(part.score(both(made))["benchmark"]) == {"one"}
+    only = both(made).select_items(bought.form_items("one"), "x")
+    assert set(bought.score(only)["benchmark"]) == {"one"}
+
+
+def test_a_mean_without_answers_needs_smooths_and_the_card_says_so(made, smooth):
+    bought = on_disk.read_bank(smooth)
+    assert not bought.card["joint"]
+    assert "joint" not in set(bought.terms["readout"])
+    assert "which this bank leaves out" in (smooth / "README.md").read_text()
+    assert set(bought.score(both(made))["benchmark"]) == {"one", "two"}
+
+
+def joint_smooths(made, folder):
+    """Fit R's joint smooths; return their options."""
+    files = {"features": "features", "selections": "selection"}
+    command = ["Rscript", "--vanilla", str(ROOT / "R/fit_joint_readout.R")]
+    for option, file in files.items():
+        paths = [str(made / f"{name}.{file}.parquet") for name in ("one", "two")]
+        command += [f"--{option}", ",".join(paths)]
+    command += ["--formula", "full_score ~ s(own.linear, k = 5) + s(other.theta, k = 5)"]
+    command += ["--grand-formula", "full_score ~ s(each.theta, k = 5)"]
+    terms, record = str(folder / "smooths.terms.parquet"), str(folder / "smooths.json")
+    command += ["--out", str(folder / "smooths.parquet"), "--out-terms", terms, "--record", record]
+    subprocess.run(command, check=True)
+    return ["--joint-smooths-terms", terms, "--joint-smooths-record", record]
+
+
+def test_joint_smooths_rebuild_the_mean_of_complete_forms(made, folder, tmp_path):
+    more = joint_smooths(made, tmp_path)
+    assert export(made, tmp_path / "bare", more=[*more, "--without-answers"]) == 0
+    bought = on_disk.read_bank(tmp_path / "bare")
+    assert bought.card["joint"]
+    table = bought.score(both(made))
+    grand = table[table["benchmark"] == "grand"]
+    assert set(grand["readout"]) == {"joint-smooths"}
+    assert set(grand["n_items"]) == {24}
+    # Up to format 2 they were called `joint`; so a bank of then scores alike.
+    old = tmp_path / "old"
+    whole = on_disk.read_bank(folder)
+    kept = whole.terms[whole.terms["readout"] != "joint"]
+    smooths = bought.terms[bought.terms["readout"] == "joint-smooths"].assign(readout="joint")
+    apart = whole.reference.assign(
+        row=whole.reference.groupby(["benchmark", "form"]).cumcount() + 1
+    )
+    tables = {name: getattr(whole, name) for name in (*on_disk.TABLES, *on_disk.OPTIONAL)}
+    tables |= {"terms": pd.concat([kept, smooths], ignore_index=True), "reference": apart}
+    card = {key: whole.card[key] for key in ("source", "licence", "written", "benchmarks")}
+    on_disk.write_bank(old, {**card, "joint": True}, tables)
+    record = json.loads((old / "bank.json").read_text())
+    (old / "bank.json").write_text(json.dumps({**record, "format_version": 2}))
+    read = on_disk.read_bank(old).score(both(made))
+    theirs = read[read["benchmark"] == "grand"].reset_index(drop=True)
+    assert set(theirs["readout"]) == {"joint"}
+    pd.testing.assert_frame_equal(
+        theirs.drop(columns="readout"), grand.reset_index(drop=True).drop(columns="readout")
+    )
+    of_process = read[read["benchmark"] != "grand"].reset_index(drop=True)
+    now = whole.score(both(made))
+    now = now[now["benchmark"] != "grand"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_process, now, atol=1e-9)
+
+
 def test_a_bank_of_format_1_is_read(made, smooth, tmp_path):
     old = shutil.copytree(smooth, tmp_path / "old")
     card = json.loads((old / "bank.json").read_text())
@@ -335,6 +440,11 @@ def test_mistakes_are_refused(made, tmp_path, capsys):
         ("new", {"parameters": same}, "occurs in two benchmarks"),
         ("new", {"terms": same[:1]}, "--terms: 1 given for 2 benchmarks"),
         ("new", {"joint-terms": same[:1]}, "--joint-terms needs --joint-record"),
+        (
+            "new",
+            {"joint-smooths-terms": same[:1]},
+            "--joint-smooths-terms needs --joint-smooths-record",
+        ),
         ("full", {}, "is not empty and no bank"),
     ]:
         assert export(made, tmp_path / out, **changed) == 2
