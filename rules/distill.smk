@@ -57,7 +57,8 @@ rule select_items:
         " --training {input.training:q} --items {input.item_table:q}"
         " --benchmark {wildcards.benchmark} {params.selection}"
         " --seed {params.seed} --out {output.selection:q}"
-        " --out-information {output.information:q} --record {output.record:q} > {log:q} 2>&1"
+        " --out-information {output.information:q} --out-folds {output.folds:q}"
+        " --record {output.record:q} > {log:q} 2>&1"
 
 
 rule score_forms:
@@ -66,6 +67,7 @@ rule score_forms:
         parameters=result("fit_irt", "parameters"),
         fold_parameters=result("fit_folds", "parameters"),
         selection=result("select_items", "selection"),
+        fold_selection=result("select_items", "folds"),
         code=stage_code("score_subjects"),
     output:
         **results("score_forms"),
@@ -81,8 +83,9 @@ rule score_forms:
     shell:
         "itemwise score-subjects --training {input.training:q}"
         " --parameters {input.parameters:q} --fold-parameters {input.fold_parameters:q}"
-        " --selection {input.selection:q}"
-        " {params.scoring} --threads {threads} --out {output.abilities:q} > {log:q} 2>&1"
+        " --selection {input.selection:q} --fold-selection {input.fold_selection:q}"
+        " {params.scoring} --threads {threads} --out {output.abilities:q}"
+        " --out-folds {output.folds:q} > {log:q} 2>&1"
 
 
 rule score_test:
@@ -115,7 +118,8 @@ rule fit_process:
         parameters=result("fit_irt", "parameters"),
         abilities=result("score_forms", "abilities"),
         selection=result("select_items", "selection"),
-        selection_record=result("select_items", "record"),
+        fold_abilities=result("score_forms", "folds"),
+        fold_selection=result("select_items", "folds"),
         item_table=calibrated("item_table"),
         code=stage_code("fit_process"),
     output:
@@ -135,8 +139,9 @@ rule fit_process:
     shell:
         "itemwise fit-process --training {input.training:q} --parameters {input.parameters:q}"
         " --abilities {input.abilities:q} --selection {input.selection:q}"
-        " --selection-record {input.selection_record:q} --items {input.item_table:q}"
-        " --benchmark {wildcards.benchmark} {params.level} --seed {params.seed} --out {output.reconstructions:q}"
+        " --fold-abilities {input.fold_abilities:q} --fold-selection {input.fold_selection:q}"
+        " --items {input.item_table:q} --benchmark {wildcards.benchmark} {params.level}"
+        " --seed {params.seed} --out {output.reconstructions:q}"
         " --out-terms {output.terms:q} --out-reference {output.reference:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 
@@ -148,7 +153,8 @@ rule fit_joint_process:
         parameters=of_each("fit_irt", "parameters"),
         abilities=of_each("score_forms", "abilities"),
         selections=of_each("select_items", "selection"),
-        selection_records=of_each("select_items", "record"),
+        fold_abilities=of_each("score_forms", "folds"),
+        fold_selections=of_each("select_items", "folds"),
         item_table=calibrated_of_each("item_table"),
         code=stage_code("fit_joint_process"),
     output:

@@ -16,6 +16,11 @@ WHOLE_POOL = "pool"
 """What tables of abilities call the form of all calibrated items."""
 
 
+def fold_form(form: str, fold: int) -> str:
+    """Return the name of a form as the models of all other folds choose it."""
+    return f"{form}, without fold {fold}"
+
+
 @dataclass(frozen=True)
 class Selected:
     """Items in their order of selection.

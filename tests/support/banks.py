@@ -46,13 +46,19 @@ def build(folder, name: str, number: int, responses=None, known=None, size: int 
     tables = ("training", "parameters", "abilities")
     options = ["--benchmark", name, "--budget", size]
     options += ["--method", "reconstruction", "--random-forms", 1]
+    options += ["--out-folds", path("folds.parquet")]
     stage("select-items", folder, name, *tables, more=options, out="selection")
     for table, out in (("training", "forms"), ("test", "tested")):
         known = ["--responses", path(f"{table}.parquet")]
+        if table == "training":
+            known += ["--fold-selection", path("folds.parquet")]
+            known += ["--out-folds", path("fold-forms.parquet")]
         stage("score-subjects", folder, name, "parameters", "selection", more=known, out=out)
     more = ["--benchmark", name, "--abilities", path("forms.parquet")]
     more += ["--out-terms", path("process-terms.parquet")]
     more += ["--out-reference", path("reference.parquet")]
+    more += ["--fold-selection", path("folds.parquet")]
+    more += ["--fold-abilities", path("fold-forms.parquet")]
     tables = ("training", "parameters", "selection")
     stage("fit-process", folder, name, *tables, more=more, out="process")
     command = ["Rscript", "--vanilla", ROOT / "R" / "fit_readout.R", "--benchmark", name]
@@ -83,7 +89,8 @@ FORMULAS = {
 def join(made, names) -> None:
     """Fit the joint process."""
     files = {"training": "training", "parameters": "parameters", "abilities": "forms",
-             "selections": "selection"}  # fmt: skip
+             "selections": "selection", "fold-selections": "folds",
+             "fold-abilities": "fold-forms"}  # fmt: skip
     words = ["fit-joint-process", "--benchmarks", *names]
     for option, file in files.items():
         words += [f"--{option}", *(made / f"{name}.{file}.parquet" for name in names)]

@@ -18,7 +18,7 @@ from itemwise.readout.features import GRAND
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
 from itemwise.readout.interval import with_ends
 from itemwise.readout.kriging import Kernel
-from itemwise.readout.process import CrossFitted, Mean, Process
+from itemwise.readout.process import CrossFitted, Mean, Process, Quantiles
 
 PROCESS = "process"
 """Name of the reconstruction model by the answers to a form."""
@@ -51,16 +51,19 @@ def process_terms(
         *(("kernel", "kernel", name, place, np.nan, value)
           for place, (name, value) in enumerate(known, start=1)),
         # A table holds no infinity.
-        ("quantile", "", "", 1, process.level, min(process.quantile, 1e12)),
+        *(("quantile", "", "", place, process.level, min(value, 1e12))
+          for place, value in enumerate(process.quantiles.values, start=1)),
     ]  # fmt: skip
     for name, nodes, values in zip(own, process.mean.nodes, process.mean.values, strict=True):
         points = enumerate(zip(nodes, values, strict=True), start=1)
         rows += [("smooth", f"s({name})", name, place, *point) for place, point in points]
     table = pd.DataFrame(rows, columns=["kind", "term", "variable", "node", "x", "value"])
-    return table.assign(
+    table = table.assign(
         benchmark=benchmark, form=form, readout=JOINT if among else PROCESS, variable2="",
         x2=np.nan,
     )  # fmt: skip
+    table.loc[table["kind"] == "quantile", "x2"] = process.quantiles.starts
+    return table
 
 
 def read_process(
@@ -86,7 +89,9 @@ def read_process(
     kernel = kinds["kernel"].set_index("variable")["value"]
     smooths = dict(iter(kinds["smooth"].sort_values("node").groupby("variable")))
     smooths = [smooths[name] for name in _variables("implied", among)]
-    quantile = kinds["quantile"].iloc[0]
+    quantile = kinds["quantile"].sort_values("node")
+    # Up to format 2 there was one, for all distances.
+    quantiles = Quantiles(quantile["x2"].fillna(0).to_numpy(), quantile["value"].to_numpy())
     decay = kernel[_variables("decay", among)].to_numpy()
     return Process(
         Kernel(kernel["variance"], decay, kernel["noise"]),
@@ -95,8 +100,8 @@ def read_process(
              np.stack([smooth["value"] for smooth in smooths])),
         answers,
         full_score,
-        quantile["value"],
-        quantile["x"],
+        quantiles,
+        quantile["x"].iloc[0],
     )  # fmt: skip
 
 
@@ -203,7 +208,7 @@ def cross_fitted_rows(process: Process, crossed: CrossFitted, known: dict) -> pd
     known : dict
         What else the table `reconstructions` asks for, a value or an array.
     """
-    half = process.quantile * crossed.sd
+    half = process.quantiles.at(crossed.distance) * crossed.sd
     rows = pd.DataFrame(
         {"predicted": crossed.predicted, "half_lower": half, "half_upper": half}
     ).pipe(with_ends)
@@ -226,7 +231,9 @@ def described(process: Process, table: pd.DataFrame, crossed: CrossFitted) -> di
     return {
         "n_train": len(table),
         "variance": kernel.variance, "noise": kernel.noise, "decay": kernel.decay.tolist(),
-        "quantile": process.quantile, "mean_is_implied_score": process.mean.is_implied,
+        "quantiles": process.quantiles.values.tolist(),
+        "quantiles_from": process.quantiles.starts.tolist(),
+        "mean_is_implied_score": process.mean.is_implied,
         "cross_fitted": accuracy(table), "by_distance": quarters,
     }  # fmt: skip
 

@@ -70,11 +70,13 @@ class Benchmark:
 
     @property
     def detectable(self) -> dict:
-        """The smallest difference that the selected form finds, by training models."""
+        """The smallest difference that the selected form finds, by training models.
+
+        Their errors hold what the choice of items costs: each fold is predicted by the items that
+        the others choose.
+        """
         own = (self.trained["form"] == MAIN_FORM) & (self.trained["readout"] == PROCESS)
-        return minimum_detectable_difference(
-            self.trained[own], optimism=self.select.get("optimism", 1.0)
-        )
+        return minimum_detectable_difference(self.trained[own])
 
     @property
     def test_clusters(self) -> pd.Series:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
-from itemwise.forms import MAIN_FORM, Selected, random_forms
+from itemwise.forms import MAIN_FORM, Selected, fold_form, random_forms
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.quadrature import LIMIT
 from itemwise.readout.accuracy import rmse
 from itemwise.responses.inputs import sub_domains
 from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
-from itemwise.selection.balance import Balance
+from itemwise.selection.balance import Balance, assign_parallel_forms
 from itemwise.selection.information_filter import ability_grid, budget_filter, information_filter
 from itemwise.selection.selectors import (
     by_anchor_points,
@@ -67,6 +67,35 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     predicted = cross_fitted(filled, target, folds, lambda seen: forms)
     rows = size_rows([len(positions) for positions in forms], predicted, target)
     return select(size), {"optimism": 1.0, "sizes": rows}
+
+
+def chosen_without_folds(options, pool: pd.DataFrame, size: int) -> dict[int, np.ndarray]:
+    """Return the items that training subjects choose without each fold, as positions, by fold.
+
+    None where the selector looks at no full score.
+    """
+    if options.method != "reconstruction":
+        return {}
+    domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
+    target, filled, folds = _rebuilding(options, pool)
+    balance = Balance(domains, size)
+    return {
+        int(fold): by_reconstruction(filled[folds != fold], target[folds != fold], balance, size)[0]
+        for fold in np.unique(folds)
+    }
+
+
+def fold_table(
+    options, items: np.ndarray, domains: np.ndarray, by_fold: dict[int, np.ndarray]
+) -> pd.DataFrame:
+    """Return the forms that `chosen_without_folds` makes, dealt as those of all models are."""
+    parts = []
+    for fold, positions in by_fold.items():
+        dealt = np.arange(len(positions))
+        forms = assign_parallel_forms(dealt, domains[positions], options.forms)
+        for name, ranks in zip(form_names(len(forms)), forms, strict=True):
+            parts.append(_form(options.benchmark, fold_form(name, fold), items, positions[ranks]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def reported_sizes(size: int, n_pool: int) -> list[int]:

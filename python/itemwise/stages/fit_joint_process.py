@@ -18,7 +18,7 @@ from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
-from itemwise.readout.answered import Answered, Calibrated
+from itemwise.readout.answered import Answered, Calibrated, Chosen, fold_forms, read_chosen
 from itemwise.readout.implied import beside
 from itemwise.readout.process import fit_process, weighted
 from itemwise.readout.process_tables import (
@@ -29,7 +29,7 @@ from itemwise.readout.process_tables import (
     shares,
 )
 from itemwise.responses.sets import FEWEST_SUBJECTS
-from itemwise.tables.contract import read_table, write_no_rows, write_table
+from itemwise.tables.contract import write_no_rows, write_table
 from itemwise.tables.files import read_record, write_record
 
 LISTS = {
@@ -37,15 +37,19 @@ LISTS = {
     "parameters": "parameters tables",
     "abilities": "abilities tables by form, of the models in the training tables",
     "selections": "selection tables",
-    "selection-records": "records of select_items",
+    "fold-selections": "selection tables of the forms as they are chosen without each fold",
+    "fold-abilities": "abilities tables by these forms",
+    "selection-records": "records of select_items, whose optimism widens intervals where "
+    "--fold-selections is not given",
     "items": "items tables, after screening",
 }
 """Options that take one file a benchmark, in the order of --benchmarks."""
+OPTIONAL = ("fold-selections", "fold-abilities", "selection-records", "items")
 
 
 def add_options(parser) -> None:
     """Declare the options."""
-    add_lists(parser, LISTS, optional=("selection-records", "items"))
+    add_lists(parser, LISTS, optional=OPTIONAL)
     parser.add_argument(
         "--form", default=MAIN_FORM, help=f"form to read out (default: {MAIN_FORM})"
     )
@@ -59,7 +63,10 @@ def run(options) -> None:
     check_lists(options, LISTS)
     if len(options.benchmarks) < 2:
         raise UserError("--benchmarks: a joint process needs two or more; fit-process reads one")
-    calibrated, parts = read_answered(options)
+    if bool(options.fold_selections) != bool(options.fold_abilities):
+        raise UserError("--fold-selections and --fold-abilities: give both, or neither of them")
+    forms = read_forms(options)
+    parts = [form.answered() for form in forms]
     shared = reduce(np.intersect1d, [part.subjects for part in parts])
     head = {"benchmarks": options.benchmarks, "form": options.form, "level": options.level,
             "seed": options.seed}  # fmt: skip
@@ -77,11 +84,12 @@ def run(options) -> None:
     scores = np.stack([part.models.full_score for part in parts])
     optimism = optimism_of_each(options)
     terms, tables, records = [], [], {}
-    implied = [one.implied for one in calibrated]
+    implied = [form.calibrated.implied for form in forms]
+    again = fold_forms(forms, shared)
     for target, share in tqdm(shares(options.benchmarks).items(), unit=" targets", disable=None):
         process, crossed = fit_process(
             answers, share @ scores, parts[0].models.fold, options.level, share @ optimism,
-            weighted(implied, share), seed=options.seed,
+            weighted(implied, share), seed=options.seed, fold_forms=again,
         )  # fmt: skip
         known = {"benchmark": target, "form": options.form, "readout": JOINT,
                  "n_items": n_items, "subject": shared}  # fmt: skip
@@ -95,24 +103,27 @@ def run(options) -> None:
     write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
 
 
-def read_answered(options) -> tuple[list[Calibrated], list[Answered]]:
-    """Return the training models of each benchmark, and those with an ability by the form."""
-    calibrated, parts = [], []
+def read_forms(options) -> list[Chosen]:
+    """Return the form of each benchmark."""
+    forms = []
     for place, name in enumerate(options.benchmarks):
+        given = {
+            option: [tables[place] for tables in (getattr(options, option), more) if tables]
+            for option, more in (
+                ("selections", options.fold_selections),
+                ("abilities", options.fold_abilities),
+            )
+        }
         items = options.items[place] if options.items else None
-        one = Calibrated.read(options.training[place], options.parameters[place], items)
-        form = read_table(options.selections[place], "selection").sort_values("rank")
-        form = form[(form["benchmark"] == name) & (form["form"] == options.form)]
-        if form.empty:
+        calibrated = Calibrated.read(options.training[place], options.parameters[place], items)
+        found = read_chosen(calibrated, name, given["selections"], given["abilities"])
+        if options.form not in found:
             raise UserError(
                 f"{options.selections[place]}: no form '{options.form}' of benchmark '{name}'; "
                 "choose another --form"
             )
-        abilities = read_table(options.abilities[place], "abilities")
-        abilities = abilities[abilities["form"] == options.form]
-        calibrated.append(one)
-        parts.append(one.answered(form["item"].tolist(), abilities))
-    return calibrated, parts
+        forms.append(found[options.form])
+    return forms
 
 
 def left_out(benchmarks: list[str], parts: list[Answered], n_shared: int) -> str:
@@ -128,6 +139,6 @@ def left_out(benchmarks: list[str], parts: list[Answered], n_shared: int) -> str
 
 def optimism_of_each(options) -> np.ndarray:
     """Return how optimistic the errors of each benchmark's form are; that of the mean is theirs."""
-    if not options.selection_records:
+    if options.fold_selections or not options.selection_records:
         return np.ones(len(options.benchmarks))
     return np.array([read_record(path)["optimism"] for path in options.selection_records])

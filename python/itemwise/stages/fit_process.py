@@ -12,7 +12,7 @@ from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import RANDOM
-from itemwise.readout.answered import Calibrated
+from itemwise.readout.answered import Calibrated, fold_forms, read_chosen
 from itemwise.readout.process import fit_process
 from itemwise.readout.process_tables import (
     PROCESS,
@@ -22,7 +22,7 @@ from itemwise.readout.process_tables import (
     reference_rows,
 )
 from itemwise.responses.sets import FEWEST_SUBJECTS
-from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
 
 
@@ -32,7 +32,11 @@ def add_options(parser) -> None:
     parser.add_argument("--abilities", required=True, help="abilities table by form, of the models "
                         "in --training, each by items that others calibrated")  # fmt: skip
     parser.add_argument("--selection", required=True, help="selection table")
-    parser.add_argument("--selection-record", help="record of select_items")
+    parser.add_argument("--fold-selection", help="selection table of the forms as they are chosen "
+                        "without each fold")  # fmt: skip
+    parser.add_argument("--fold-abilities", help="abilities table by these forms")
+    parser.add_argument("--selection-record", help="record of select_items, whose optimism widens "
+                        "intervals where --fold-selection is not given")  # fmt: skip
     parser.add_argument("--items", help="items table, after screening: how often the items that "
                         "are not calibrated are answered right")  # fmt: skip
     add_section(parser, "readout", only=["level"])
@@ -43,30 +47,34 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Fit every form, and write."""
+    if bool(options.fold_selection) != bool(options.fold_abilities):
+        raise UserError("--fold-selection and --fold-abilities: give both, or neither of them")
     calibrated = Calibrated.read(options.training, options.parameters, options.items)
-    abilities = dict(iter(read_table(options.abilities, "abilities").groupby("form")))
-    selection = read_table(options.selection, "selection")
-    selection = selection[selection["benchmark"] == options.benchmark]
+    selections, abilities = [options.selection], [options.abilities]
+    if options.fold_selection:
+        selections.append(options.fold_selection)
+        abilities.append(options.fold_abilities)
+    forms = read_chosen(calibrated, options.benchmark, selections, abilities)
     optimism = 1.0
-    if options.selection_record:
+    if options.selection_record and not options.fold_selection:
         optimism = read_record(options.selection_record)["optimism"]
     terms, reference, tables, records, drawn = [], [], [], {}, {}
-    forms = selection.sort_values("rank").groupby("form", sort=False)["item"]
-    for form, items in tqdm(forms, unit=" forms", disable=None):
-        answered = calibrated.answered(items.tolist(), abilities[form])
-        models = answered.models
+    for form, chosen in tqdm(forms.items(), unit=" forms", disable=None):
+        answered = chosen.answered()
+        models, n_items = answered.models, answered.answers.filled[0].shape[1]
         check_number(len(models.fold), form, options)
         random = form.startswith(RANDOM)
         process, crossed = fit_process(
             answered.answers, models.full_score, models.fold, options.level,
             1.0 if random else optimism, calibrated.implied,
-            drawn.get(len(items)) if random else None, options.seed,
+            drawn.get(n_items) if random else None, options.seed,
+            {} if random else fold_forms([chosen], answered.subjects),
         )  # fmt: skip
         if random:
-            drawn[len(items)] = process
+            drawn[n_items] = process
         else:
             known = {"benchmark": options.benchmark, "form": form, "readout": PROCESS,
-                     "n_items": len(items), "subject": answered.subjects}  # fmt: skip
+                     "n_items": n_items, "subject": answered.subjects}  # fmt: skip
             tables.append(cross_fitted_rows(process, crossed, known))
             records[form] = {PROCESS: described(process, tables[-1], crossed)}
         terms.append(process_terms(process, options.benchmark, form))

@@ -20,7 +20,7 @@ from itemwise.irt.scoring import ENGINES, METHODS, score
 from itemwise.responses.inputs import answered_responses
 from itemwise.responses.matrix import Responses
 from itemwise.responses.sets import read_training
-from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.contract import read_any_rows, read_table, write_no_rows, write_table
 
 
 def add_options(parser) -> None:
@@ -32,6 +32,9 @@ def add_options(parser) -> None:
     add(parser, "parameters")
     parser.add_argument("--fold-parameters", help="fold_parameters table of fit-folds")
     parser.add_argument("--selection", help="selection table: score each form by itself")
+    parser.add_argument("--fold-selection", help="selection table of the forms as they are chosen "
+                        "without each fold: score them too")  # fmt: skip
+    parser.add_argument("--out-folds", help="abilities table by these forms to write")
     parser.add_argument(
         "--pool", action="store_true", help="with --selection, by the whole pool too"
     )
@@ -44,6 +47,8 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Score and write."""
+    if bool(options.fold_selection) != bool(options.out_folds):
+        raise UserError("--fold-selection and --out-folds: give both, or neither of them")
     if bool(options.fold_parameters) != bool(options.training):
         raise UserError(
             "--training and --fold-parameters: give both, or --responses and neither of them"
@@ -58,16 +63,16 @@ def run(options) -> None:
     else:
         responses = answered_responses(options.responses)
 
-    def abilities(items: list[str], form: str) -> pd.DataFrame | None:
+    def abilities(items: list[str], form: str, bare: bool = False) -> pd.DataFrame | None:
         chosen = responses.select_items(items, options.training or options.responses)
         # A subject may have answered nothing of a form; it has no ability there.
         answered = chosen.take(subjects=chosen.administered.any(axis=1))
         if not len(answered.subjects):
             return None
         # Of random forms, which only show what chance reaches, nobody asks for more than ability.
-        drawn = form.startswith(RANDOM)
-        table = scored(answered, parameters.loc[items], options, fit=not drawn)
-        error = None if drawn else calibration_error(answered, parameters.loc[items], table)
+        bare = bare or form.startswith(RANDOM)
+        table = scored(answered, parameters.loc[items], options, fit=not bare)
+        error = None if bare else calibration_error(answered, parameters.loc[items], table)
         if error is not None:
             table["se_calibration"] = error
         if folds is not None:
@@ -79,21 +84,33 @@ def run(options) -> None:
     if options.pool or options.selection is None:
         forms[WHOLE_POOL] = parameters["item"].tolist()
     if options.selection is not None:
-        selection = read_table(options.selection, "selection")
-        unknown = set(selection["item"]) - set(parameters["item"])
-        if unknown:
-            raise UserError(
-                f"{options.selection}: column 'item': '{min(unknown)}' has no parameters in "
-                f"{options.parameters}; select from the calibrated pool"
-            )
-        forms |= {form: part["item"].tolist() for form, part in selection.groupby("form")}
+        forms |= selected(options.selection, parameters, options)
     tables = [abilities(items, form) for form, items in forms.items()]
     if all(table is None for table in tables):
         raise UserError(
             f"{options.training or options.responses}: no subject answered any of the items; give "
             "responses to the items of --parameters"
         )
+    if options.fold_selection is not None:
+        chosen = selected(options.fold_selection, parameters, options)
+        again = [abilities(items, form, bare=True) for form, items in chosen.items()]
+        if again:
+            write_table(pd.concat(again, ignore_index=True), options.out_folds, "abilities")
+        else:
+            write_no_rows(options.out_folds, "abilities")
     write_table(pd.concat(tables, ignore_index=True), options.out, "abilities")
+
+
+def selected(path: str, parameters: pd.DataFrame, options) -> dict[str, list[str]]:
+    """Return the items of each form of a selection table, none where it has no rows."""
+    selection = read_any_rows(path, "selection")
+    unknown = set(selection["item"]) - set(parameters["item"])
+    if unknown:
+        raise UserError(
+            f"{path}: column 'item': '{min(unknown)}' has no parameters in "
+            f"{options.parameters}; select from the calibrated pool"
+        )
+    return {form: part["item"].tolist() for form, part in selection.groupby("form")}
 
 
 def scored(responses: Responses, parameters: pd.DataFrame, options, fit: bool) -> pd.DataFrame:

@@ -20,8 +20,14 @@ from itemwise.errors import UserError
 from itemwise.forms import Selected, random_forms
 from itemwise.responses.inputs import sub_domains
 from itemwise.selection.balance import assign_parallel_forms
-from itemwise.selection.choose import choose, information_table, selection_table
-from itemwise.tables.contract import read_table, write_table
+from itemwise.selection.choose import (
+    choose,
+    chosen_without_folds,
+    fold_table,
+    information_table,
+    selection_table,
+)
+from itemwise.tables.contract import read_table, write_no_rows, write_table
 from itemwise.tables.files import write_record
 
 
@@ -40,6 +46,9 @@ def add_options(parser) -> None:
     add_section(parser, "selection", leave_out=["draws"])
     add(parser, "seed", "out")
     parser.add_argument("--out-information", help="information table of the pool to write")
+    parser.add_argument("--out-folds", help="selection table to write of the forms as they are "
+                        "chosen without each fold; without rows where the method looks at no "
+                        "full score")  # fmt: skip
     add(parser, "record")
 
 
@@ -60,6 +69,13 @@ def run(options) -> None:
         write_table(
             information_table(options.benchmark, whole_pool), options.out_information, "information"
         )
+    if options.out_folds:
+        by_fold = chosen_without_folds(options, pool, len(chosen.positions))
+        if by_fold:
+            table = fold_table(options, items, domains, by_fold)
+            write_table(table, options.out_folds, "selection")
+        else:
+            write_no_rows(options.out_folds, "selection")
     if options.record:
         write_record(
             {**record(options, chosen, len(items), len(forms[0])), **evaluation},

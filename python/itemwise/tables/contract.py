@@ -132,6 +132,12 @@ def read_table(path: str | Path, table: str) -> pd.DataFrame:
     return frame
 
 
+def read_any_rows(path: str | Path, table: str) -> pd.DataFrame:
+    """Read a table that its stage may have written without rows (`write_no_rows`)."""
+    frame = open_parquet(path).to_pandas()
+    return frame if frame.empty else read_table(path, table)
+
+
 def write_table(frame: pd.DataFrame, path: str | Path, table: str) -> None:
     """Check a table against the contract and write it atomically.
 

@@ -9,11 +9,15 @@ import subprocess
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from banks import FORMULAS, build, export
+from record_keys import check_record
 
 from itemwise.bank import folder as on_disk
 from itemwise.bank.card import evaluation_text
+from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.paths import ROOT
 from itemwise.readout.tabulated import Readout
@@ -314,6 +318,40 @@ def test_a_mean_without_answers_needs_smooths_and_the_card_says_so(made, smooth)
     assert not bought.card["joint"]
     assert "joint" not in set(bought.terms["readout"])
     assert "which this bank leaves out" in (smooth / "README.md").read_text()
+    assert set(bought.score(both(made))["benchmark"]) == {"one", "two"}
+
+
+def test_benchmarks_that_share_too_few_models_are_left_out_and_it_is_said(made, tmp_path):
+    for name, table in (("training", "training"), ("forms", "abilities")):
+        rows = read_table(made / f"two.{name}.parquet", table)
+        shared = rows["subject"].isin(sorted(rows["subject"].unique())[:10])
+        rows["subject"] = rows["subject"].where(shared, "other/" + rows["subject"])
+        pq.write_table(
+            pa.Table.from_pandas(rows, preserve_index=False), tmp_path / f"{name}.parquet"
+        )
+    files = {
+        "training": [made / "one.training.parquet", tmp_path / "training.parquet"],
+        "abilities": [made / "one.forms.parquet", tmp_path / "forms.parquet"],
+    }
+    for option in ("parameters", "selection"):
+        name = option if option == "parameters" else "selections"
+        files[name] = [made / f"{benchmark}.{option}.parquet" for benchmark in ("one", "two")]
+    words = ["fit-joint-process", "--benchmarks", "one", "two"]
+    for option, paths in files.items():
+        words += [f"--{option}", *map(str, paths)]
+    terms, record = str(tmp_path / "terms.parquet"), str(tmp_path / "joint.json")
+    words += ["--out", str(tmp_path / "joint.parquet"), "--out-terms", terms, "--record", record]
+    assert main(words) == 0
+    said = json.loads((tmp_path / "joint.json").read_text())
+    reason = "10 training models have every benchmark (one 150, two 150), and it needs at least 20."
+    assert said["left_out"] == f"The joint read-out is left out: {reason}"
+    assert said["targets"] == {}
+    check_record("fit_joint_process", said)
+    given = {"joint-terms": [terms], "joint-record": [record]}
+    assert export(made, tmp_path / "bank", **given) == 0
+    bought = on_disk.read_bank(tmp_path / "bank")
+    assert not bought.card["joint"]
+    assert reason in (tmp_path / "bank" / "README.md").read_text()
     assert set(bought.score(both(made))["benchmark"]) == {"one", "two"}
 
 

@@ -14,9 +14,9 @@ from itemwise.irt.model import parameters_beta, probabilities
 from itemwise.paths import ROOT
 from itemwise.readout import kriging as module
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.implied import Pool
+from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.kriging import Base, nearest
-from itemwise.readout.process import fit_process, implied_mean
+from itemwise.readout.process import FoldForm, Quantiles, fit_process, implied_mean
 from itemwise.readout.process_tables import (
     process_terms,
     read_process,
@@ -84,7 +84,7 @@ def test_equals_a_dense_process_where_all_models_are_neighbours(fitted):
     found = process.predict(targets)
     # The jitter against duplicates is 1e-9 of the variance.
     np.testing.assert_allclose(found["predicted"], np.clip(expected, 0, 100), atol=1e-5)
-    half = process.quantile * np.sqrt(variance)
+    half = process.quantiles.at(found["distance"]) * np.sqrt(variance)
     np.testing.assert_allclose(found["half_upper"], half, rtol=1e-6)
 
 
@@ -110,6 +110,57 @@ def test_new_models_are_covered_and_no_worse_than_the_implied_score(fitted):
     assert 0.85 <= accuracy(found)["coverage"] <= 0.95
     implied = fitted["answers"].implied[new, 0] - fitted["y"][new]
     assert accuracy(found)["rmse"] < 1.05 * np.sqrt((implied**2).mean())
+
+
+def test_intervals_are_as_wide_as_errors_ask_at_each_distance():
+    rng = np.random.default_rng(6)
+    distance = np.concatenate([np.zeros(300), rng.random(700)])
+    error = np.abs(rng.normal(size=1000)) * (1 + distance)
+    found = Quantiles.of(error, distance, 0.9)
+    assert found.starts[0] == 0
+    assert 3 <= len(found.starts) <= 4
+    for low, high in zip(found.starts, [*found.starts[1:], 2], strict=True):
+        group = (low <= distance) & (distance < high)
+        # Between (n + 1) level and one more of the errors are smaller.
+        assert 0.9 <= (error[group] <= found.at(distance[group])).mean() <= 0.9 + 2 / group.sum()
+    assert np.array_equal(found.at(np.array([0.0, 5.0])), found.values[[0, -1]])
+    few = Quantiles.of(error[:150], distance[:150], 0.9)
+    assert len(few.values) == 1
+    assert np.isinf(Quantiles.of(error[:5], distance[:5], 0.9).values).all()
+
+
+def test_a_choice_that_looked_at_scores_costs_nothing_where_folds_choose_again():
+    """Of items that tell nothing those are chosen that fit the scores by chance."""
+    rng = np.random.default_rng(8)
+    parameters, matrix, y = world(400, seed=9)
+    noise = (rng.random((400, 3000)) < 0.5).astype(np.int8)
+    folds = np.arange(400) % 5
+    train = np.arange(400) < 200
+    known = parameters.iloc[:FORM].assign(a=0.02, d=0.0)
+
+    def asked(by):
+        """Return the answers to the items that correlate most with the scores of some models."""
+        centred = noise[by] - noise[by].mean(axis=0)
+        chosen = np.argsort(-np.abs(centred.T @ (y[by] - y[by].mean())))[:FORM]
+        theta = np.zeros(400)
+        return form_answers(noise[:, chosen], known, Pool.of(known), theta)
+
+    answers = asked(np.flatnonzero(train))
+    again = {
+        fold: FoldForm(np.arange(200), asked(np.flatnonzero(train & (folds != fold))).take(train))
+        for fold in range(5)
+    }
+    spread, errors = y[~train].std(), {}
+    for name, forms in (("once", {}), ("again", again)):
+        process, crossed = fit_process(answers.take(train), y[train], folds[train],
+                                       fold_forms=forms)  # fmt: skip
+        errors[name] = np.sqrt(((crossed.predicted - y[train]) ** 2).mean())
+        found = process.predict(answers.take(~train)).assign(full_score=y[~train])
+        errors[f"{name}, new"] = accuracy(found)
+    assert errors["once"] < 0.9 * spread  # flattered
+    assert errors["again"] > 0.95 * spread
+    # The quantile of 200 errors and 200 models: 3 points, twice that.
+    assert errors["once, new"]["coverage"] < 0.84 <= errors["again, new"]["coverage"] <= 0.97
 
 
 def test_models_of_a_family_help_each_other():
@@ -246,13 +297,13 @@ def test_order_of_models_does_not_matter(fitted):
 
 def test_form_of_the_same_size_takes_over_the_kernel(fitted):
     train = fitted["train"]
-    like = replace(fitted["process"], quantile=1.5)
+    like = replace(fitted["process"], quantiles=Quantiles(np.zeros(1), np.full(1, 1.5)))
     process, crossed = fit_process(
         fitted["answers"].take(train), fitted["y"][train], train % 5, like=like
     )
     assert crossed is None
     assert process.kernel == like.kernel
-    assert process.quantile == 1.5
+    assert process.quantiles == like.quantiles
 
 
 THREADED = """
