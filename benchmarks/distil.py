@@ -20,7 +20,7 @@ from itemwise.bank.bank import Bank
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.process_tables import PROCESS
+from itemwise.readout.process_tables import JOINT_SMOOTHS, PROCESS
 from itemwise.report.figures import FORM, POOL, QUIET, RANDOM, STYLE, WARN
 from itemwise.responses.matrix import MISSING, Responses, read_responses
 from itemwise.responses.sets import cut, write_test, write_training
@@ -221,7 +221,7 @@ def assess(made: dict[str, dict], out: Path, *more) -> None:
 
 
 def read_jointly(made: dict[str, dict], folder: Path, form: str = "A") -> pd.DataFrame:
-    """Fit the joint read-out and judge it; return its reconstructions of test models."""
+    """Fit R's joint smooths and judge them; return their reconstructions of test models."""
     parts = list(made.values())
     paths = {name: folder / f"joint-{form}.{name}" for name in ("parquet", "terms", "json", "out")}
     features = []
@@ -234,10 +234,10 @@ def read_jointly(made: dict[str, dict], folder: Path, form: str = "A") -> pd.Dat
         *("--selections", ",".join(str(part["selection"]) for part in parts)),
         *("--out", paths["parquet"], "--out-terms", paths["terms"], "--record", paths["json"]),
     )
-    joint = ("--joint-terms", paths["terms"], "--joint-record", paths["json"], "--form", form)
-    assess(made, paths["out"], *joint)
+    terms = ("--joint-smooths-terms", paths["terms"], "--joint-smooths-record", paths["json"])
+    assess(made, paths["out"], *terms, "--form", form)
     table = read_table(paths["out"], "reconstructions")
-    return table[table["readout"] == "joint"]
+    return table[table["readout"] == JOINT_SMOOTHS]
 
 
 def published_forms() -> None:

@@ -31,7 +31,7 @@ N_KILLS = 10
 RESULTS = "results/kills"
 DAY = 86_400
 LATE = (
-    "select_items", "score_forms", "fit_process", "fit_readout", "fit_joint_readout",
+    "select_items", "score_forms", "fit_process", "fit_joint_process", "fit_readout",
     "draw_baseline", "simulate_cat", "bank", "report.html",
 )  # fmt: skip
 """What is removed of a finished run to have one that is half done."""

@@ -121,7 +121,7 @@ def nearest(
     array of int, shape (n_targets, n)
         By increasing distance.
     array, shape (n_targets,)
-        Share of answers in which the nearest differs, over all benchmarks.
+        Share of answers in which the nearest is expected to differ, over all benchmarks.
     """
     answers = base.answers
     widths = np.array([block.shape[1] for block in answers.filled])
@@ -153,6 +153,8 @@ def nearest(
         ((mine - other[found[:, 0]]) ** 2).sum(axis=1)
         for mine, other in zip(targets.filled, answers.filled, strict=True)
     )
+    # Of answers that were not given the expectation is as far as it is unsure.
+    share += targets.unsure.sum(axis=1) + answers.unsure.sum(axis=1)[found[:, 0]]
     return found, share / widths.sum()
 
 

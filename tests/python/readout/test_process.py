@@ -132,7 +132,7 @@ def test_intervals_are_as_wide_as_errors_ask_at_each_distance():
 def test_a_choice_that_looked_at_scores_costs_nothing_where_folds_choose_again():
     """Of items that tell nothing those are chosen that fit the scores by chance."""
     rng = np.random.default_rng(8)
-    parameters, matrix, y = world(400, seed=9)
+    parameters, _, y = world(400, seed=9)
     noise = (rng.random((400, 3000)) < 0.5).astype(np.int8)
     folds = np.arange(400) % 5
     train = np.arange(400) < 200
@@ -141,7 +141,7 @@ def test_a_choice_that_looked_at_scores_costs_nothing_where_folds_choose_again()
     def asked(by):
         """Return the answers to the items that correlate most with the scores of some models."""
         centred = noise[by] - noise[by].mean(axis=0)
-        chosen = np.argsort(-np.abs(centred.T @ (y[by] - y[by].mean())))[:FORM]
+        chosen = np.argsort(-centred.T @ (y[by] - y[by].mean()))[:FORM]
         theta = np.zeros(400)
         return form_answers(noise[:, chosen], known, Pool.of(known), theta)
 
