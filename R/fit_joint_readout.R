@@ -14,8 +14,8 @@
 # `itemwise fit-joint-process`; this one runs where `joint.smooths` is set.
 #
 # Inputs.  features of every benchmark, selections, records of the selections
-# Outputs. reconstructions (readout = "joint-smooths"); terms; record (JSON). Where
-#          benchmarks share too few models: tables without rows, and the
+# Outputs. reconstructions (readout = "joint-smooths"); terms; record (JSON).
+#          Where benchmarks share too few models: tables without rows, and the
 #          record says why (`left_out`).
 #
 # Run.     Rscript --vanilla R/fit_joint_readout.R \
