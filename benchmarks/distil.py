@@ -109,12 +109,18 @@ def select(files: dict, benchmark: str, folder: Path, method: str, size: int, *m
     stage(
         *("itemwise", "select-items", *tables, "--benchmark", benchmark, "--method", method),
         *("--budget", size, "--out", out, "--record", out.with_suffix(".json"), *more),
+        *("--out-folds", folds_of(out)),
         *(() if drawn else ("--random-forms", 1)),
     )
     if not drawn:
         table = read_table(out, "selection")
         write_table(table[table["form"] != "random1"], out, "selection")
     return out
+
+
+def folds_of(selection: Path) -> Path:
+    """Return where `select` puts the forms of a selection, or of its record, without each fold."""
+    return selection.with_suffix(".folds.parquet")
 
 
 def read_out(
@@ -190,14 +196,23 @@ def fit_process(
     scored: dict, benchmark: str, folder: Path, record: Path | None = None
 ) -> dict[str, Path]:
     """Fit the Gaussian process of every scored form; return the files it writes."""
-    names = ("process-train", "process-terms", "reference")
+    names = ("process-train", "process-terms", "reference", "fold-forms", "again")
     made = {name: folder / f"{name}.parquet" for name in names}
+    folds = ()
+    if record is not None:
+        folds = ("--fold-selection", folds_of(record))
+        stage(
+            "itemwise",
+            "score-subjects",
+            *options(scored, "training", "fold-parameters", "parameters", "selection"),
+            *(*folds, "--out-folds", made["fold-forms"], "--out", made["again"]),
+        )
+        folds = (*folds, "--fold-abilities", made["fold-forms"])
     stage(
         *("itemwise", "fit-process", "--abilities", scored["forms"], "--benchmark", benchmark),
         *options(scored, "training", "parameters", "selection"),
         *("--out", made["process-train"], "--out-terms", made["process-terms"]),
-        *("--out-reference", made["reference"]),
-        *(() if record is None else ("--selection-record", record)),
+        *("--out-reference", made["reference"], *folds),
     )
     return made
 

@@ -172,9 +172,10 @@ def simulate(case: Case) -> tuple[Responses, np.ndarray]:
 def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> dict[str, Path]:
     """Build, split, screen, calibrate, select, score, read out and assess; return the files."""
     names = ("responses", "items", "subjects", "full-scores", "splits", "cut", "test", "screened",
-             "training", "parameters", "fold-parameters", "abilities", "selection", "forms",
-             "tested-forms", "train", "features", "terms", "linear", "predicted", "source",
-             "scores", "process-train", "process-terms", "reference")  # fmt: skip
+             "training", "parameters", "fold-parameters", "abilities", "selection", "folds",
+             "fold-forms", "forms", "tested-forms", "train", "features", "terms", "linear",
+             "predicted", "source", "scores", "process-train", "process-terms",
+             "reference")  # fmt: skip
     file = {name: folder / f"{name}.parquet" for name in names}
     write_responses(data, file["source"])
     table = pd.DataFrame({"subject": data.subjects, "benchmark": "b", "full_score": score})
@@ -206,9 +207,10 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
           "--out", file["abilities"])  # fmt: skip
     stage("select-items", *given("parameters", "abilities", "training"),
           "--benchmark", "b", "--budget", case.budget, "--random-forms", RANDOM_FORMS,
-          "--seed", case.seed, "--out", file["selection"],
+          "--seed", case.seed, "--out", file["selection"], "--out-folds", file["folds"],
           "--record", record("selection"))  # fmt: skip
     stage("score-subjects", *given("training", "parameters", "fold-parameters", "selection"),
+          "--fold-selection", file["folds"], "--out-folds", file["fold-forms"],
           "--out", file["forms"])  # fmt: skip
     stage("score-subjects", "--responses", file["test"], *given("parameters", "selection"),
           "--out", file["tested-forms"])  # fmt: skip
@@ -219,8 +221,8 @@ def run_stages(case: Case, data: Responses, score: np.ndarray, folder: Path) -> 
           file["linear"], "--record", record("readout"))  # fmt: skip
     stage("fit-process", "--abilities", file["forms"],
           *given("selection", "training", "parameters"),
-          "--selection-record", record("selection"), "--benchmark", "b",
-          "--out", file["process-train"], "--out-terms", file["process-terms"],
+          "--fold-selection", file["folds"], "--fold-abilities", file["fold-forms"],
+          "--benchmark", "b", "--out", file["process-train"], "--out-terms", file["process-terms"],
           "--out-reference", file["reference"])  # fmt: skip
     stage("assess-readout", "--benchmarks", "b", *given("test", "parameters", "terms", "linear"),
           *given("process-terms"), "--references", file["reference"],

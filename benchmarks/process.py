@@ -146,8 +146,9 @@ def process() -> None:
             "mgcv, by `R/fit_readout.R`; `process`: by `fit-process`; `implied`: the "
             "model-implied score alone, with nothing fitted to full scores: it is the score on the "
             "pool, whose items metabench chose, not that on the whole benchmark. RMSE in points; "
-            "90 % intervals, with the optimism of the selection, which training models' intervals "
-            "hold too, so that they hold more than 90 % of those; in brackets 95 % intervals of "
+            "90 % intervals. The process predicts training models from the items that the other "
+            "folds choose; smooths from those that all chose, with intervals that are widened by "
+            "the optimism of the selection; in brackets 95 % intervals of "
             "the share (binomial, as if models were independent). Seconds: wall clock of the "
             "command. Goals: coverage of 88 to 92 % of every part of the test models, and an RMSE "
             f"of {ARC_GOAL:.2f} on ARC models that answered every item of the pool.",

@@ -133,9 +133,6 @@ class Quantiles:
         values = [_conformal(scaled[group == number], level) for number in range(len(starts))]
         return cls(starts, np.array(values))
 
-    def __mul__(self, factor: float) -> Quantiles:
-        return Quantiles(self.starts, factor * self.values)
-
 
 def _conformal(scaled: np.ndarray, level: float) -> float:
     """Return the quantile that so many errors tell; infinite where they are too few."""
@@ -237,7 +234,6 @@ def fit_process(
     full_score: np.ndarray,
     folds: np.ndarray,
     level: float = 0.9,
-    optimism: float = 1.0,
     implied: Mean | None = None,
     like: Process | None = None,
     seed: int = 0,
@@ -254,8 +250,6 @@ def fit_process(
         What belongs together, such as the models of an organization, shares a fold.
     level : float
         Coverage of the intervals, whose quantiles are those of the cross-fitted |error| / SD.
-    optimism : float
-        Factor of the quantiles, for a form whose choice looked at the same scores.
     implied : Mean, optional
         Taken where no spline predicts models of other folds better (`implied_mean`).
     like : Process, optional
@@ -306,7 +300,7 @@ def fit_process(
     for fold, form in fold_forms.items():
         _by_form_of_others(fitted, crossed, folds, fold, form)
     scaled = np.abs(full_score - crossed.predicted) / crossed.sd
-    quantiles = Quantiles.of(scaled, crossed.distance, level) * optimism
+    quantiles = Quantiles.of(scaled, crossed.distance, level)
     return replace(fitted, quantiles=quantiles), crossed
 
 

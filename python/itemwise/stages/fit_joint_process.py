@@ -30,7 +30,7 @@ from itemwise.readout.process_tables import (
 )
 from itemwise.responses.sets import FEWEST_SUBJECTS
 from itemwise.tables.contract import write_no_rows, write_table
-from itemwise.tables.files import read_record, write_record
+from itemwise.tables.files import write_record
 
 LISTS = {
     "training": "training tables",
@@ -39,12 +39,10 @@ LISTS = {
     "selections": "selection tables",
     "fold-selections": "selection tables of the forms as they are chosen without each fold",
     "fold-abilities": "abilities tables by these forms",
-    "selection-records": "records of select_items, whose optimism widens intervals where "
-    "--fold-selections is not given",
     "items": "items tables, after screening",
 }
 """Options that take one file a benchmark, in the order of --benchmarks."""
-OPTIONAL = ("fold-selections", "fold-abilities", "selection-records", "items")
+OPTIONAL = ("fold-selections", "fold-abilities", "items")
 
 
 def add_options(parser) -> None:
@@ -71,25 +69,19 @@ def run(options) -> None:
     head = {"benchmarks": options.benchmarks, "form": options.form, "level": options.level,
             "seed": options.seed}  # fmt: skip
     if len(shared) < FEWEST_SUBJECTS:
-        reason = left_out(options.benchmarks, parts, len(shared))
-        write_no_rows(options.out_terms, "terms")
-        write_no_rows(options.out, "reconstructions")
-        if options.record:
-            none = {"optimism": {}, "targets": {}, "left_out": reason}
-            write_record({**head, **none}, options.record)
+        leave_out(options, head, left_out(options.benchmarks, parts, len(shared)))
         return
     n_items = sum(part.answers.filled[0].shape[1] for part in parts)
     parts = [part.of(shared) for part in parts]
     answers = beside([part.answers for part in parts])
     scores = np.stack([part.models.full_score for part in parts])
-    optimism = optimism_of_each(options)
     terms, tables, records = [], [], {}
     implied = [form.calibrated.implied for form in forms]
     again = fold_forms(forms, shared)
     for target, share in tqdm(shares(options.benchmarks).items(), unit=" targets", disable=None):
         process, crossed = fit_process(
-            answers, share @ scores, parts[0].models.fold, options.level, share @ optimism,
-            weighted(implied, share), seed=options.seed, fold_forms=again,
+            answers, share @ scores, parts[0].models.fold, options.level, weighted(implied, share),
+            seed=options.seed, fold_forms=again,
         )  # fmt: skip
         known = {"benchmark": target, "form": options.form, "readout": JOINT,
                  "n_items": n_items, "subject": shared}  # fmt: skip
@@ -98,8 +90,7 @@ def run(options) -> None:
         terms.append(process_terms(process, target, options.form, options.benchmarks))
     write_table(pd.concat(terms, ignore_index=True), options.out_terms, "terms")
     if options.record:
-        told = dict(zip(options.benchmarks, optimism.tolist(), strict=True))
-        write_record({**head, "optimism": told, "targets": records}, options.record)
+        write_record({**head, "targets": records}, options.record)
     write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
 
 
@@ -126,6 +117,14 @@ def read_forms(options) -> list[Chosen]:
     return forms
 
 
+def leave_out(options, head: dict, reason: str) -> None:
+    """Write tables without rows, and why they are."""
+    write_no_rows(options.out_terms, "terms")
+    write_no_rows(options.out, "reconstructions")
+    if options.record:
+        write_record({**head, "targets": {}, "left_out": reason}, options.record)
+
+
 def left_out(benchmarks: list[str], parts: list[Answered], n_shared: int) -> str:
     """Say why nothing is read out jointly."""
     each = ", ".join(
@@ -135,10 +134,3 @@ def left_out(benchmarks: list[str], parts: list[Answered], n_shared: int) -> str
         f"The joint read-out is left out: {n_shared} training models have every benchmark "
         f"({each}), and it needs at least {FEWEST_SUBJECTS}."
     )
-
-
-def optimism_of_each(options) -> np.ndarray:
-    """Return how optimistic the errors of each benchmark's form are; that of the mean is theirs."""
-    if options.fold_selections or not options.selection_records:
-        return np.ones(len(options.benchmarks))
-    return np.array([read_record(path)["optimism"] for path in options.selection_records])

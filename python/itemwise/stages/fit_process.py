@@ -23,7 +23,7 @@ from itemwise.readout.process_tables import (
 )
 from itemwise.responses.sets import FEWEST_SUBJECTS
 from itemwise.tables.contract import write_table
-from itemwise.tables.files import read_record, write_record
+from itemwise.tables.files import write_record
 
 
 def add_options(parser) -> None:
@@ -33,10 +33,9 @@ def add_options(parser) -> None:
                         "in --training, each by items that others calibrated")  # fmt: skip
     parser.add_argument("--selection", required=True, help="selection table")
     parser.add_argument("--fold-selection", help="selection table of the forms as they are chosen "
-                        "without each fold")  # fmt: skip
+                        "without each fold, for honest errors of a form whose choice looked at "
+                        "full scores")  # fmt: skip
     parser.add_argument("--fold-abilities", help="abilities table by these forms")
-    parser.add_argument("--selection-record", help="record of select_items, whose optimism widens "
-                        "intervals where --fold-selection is not given")  # fmt: skip
     parser.add_argument("--items", help="items table, after screening: how often the items that "
                         "are not calibrated are answered right")  # fmt: skip
     add_section(parser, "readout", only=["level"])
@@ -55,9 +54,6 @@ def run(options) -> None:
         selections.append(options.fold_selection)
         abilities.append(options.fold_abilities)
     forms = read_chosen(calibrated, options.benchmark, selections, abilities)
-    optimism = 1.0
-    if options.selection_record and not options.fold_selection:
-        optimism = read_record(options.selection_record)["optimism"]
     terms, reference, tables, records, drawn = [], [], [], {}, {}
     for form, chosen in tqdm(forms.items(), unit=" forms", disable=None):
         answered = chosen.answered()
@@ -65,8 +61,7 @@ def run(options) -> None:
         check_number(len(models.fold), form, options)
         random = form.startswith(RANDOM)
         process, crossed = fit_process(
-            answered.answers, models.full_score, models.fold, options.level,
-            1.0 if random else optimism, calibrated.implied,
+            answered.answers, models.full_score, models.fold, options.level, calibrated.implied,
             drawn.get(n_items) if random else None, options.seed,
             {} if random else fold_forms([chosen], answered.subjects),
         )  # fmt: skip
@@ -87,7 +82,7 @@ def run(options) -> None:
     if options.record:
         write_record(
             {"benchmark": options.benchmark, "level": options.level, "seed": options.seed,
-             "optimism": optimism, "forms": records},
+             "forms": records},
             options.record,
         )  # fmt: skip
     write_table(pd.concat(tables, ignore_index=True), options.out, "reconstructions")
