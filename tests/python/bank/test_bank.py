@@ -355,6 +355,28 @@ def test_benchmarks_that_share_too_few_models_are_left_out_and_it_is_said(made, 
     assert set(bought.score(both(made))["benchmark"]) == {"one", "two"}
 
 
+def test_joint_mistakes_are_refused(made, tmp_path, capsys):
+    def paths(what, names=("one", "two")):
+        return [str(made / f"{name}.{what}.parquet") for name in names]
+
+    given = {"--training": paths("training"), "--parameters": paths("parameters"),
+             "--abilities": paths("forms"), "--selections": paths("selection")}  # fmt: skip
+    for names, changed, message in [
+        (["one"], {name: files[:1] for name, files in given.items()}, "needs two or more"),
+        (["one", "two"], {"--training": paths("training")[:1]}, "--training: 1 given for 2"),
+        (["one", "two"], {"--form": ["Z"]}, "no form 'Z' of benchmark 'one'; choose another"),
+        (["one", "two"], {"--fold-abilities": paths("fold-forms")}, "give both, or neither"),
+    ]:
+        words = ["fit-joint-process", "--benchmarks", *names]
+        words += ["--out", str(tmp_path / "out.parquet")]
+        words += ["--out-terms", str(tmp_path / "terms.parquet")]
+        for option, values in {**given, **changed}.items():
+            words += [option, *values]
+        assert main(words) == 2
+        assert message in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
+
 def joint_smooths(made, folder):
     """Fit R's joint smooths; return their options."""
     files = {"features": "features", "selections": "selection"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from itemwise.cli.main import main
 from itemwise.errors import UserError
+from itemwise.forms import fold_form
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.sets import Training, read_training, write_training
@@ -28,7 +30,7 @@ from itemwise.selection.selectors import (
     prefix_rmse,
     prefixes_chosen_by,
 )
-from itemwise.tables.contract import read_table, write_table
+from itemwise.tables.contract import read_any_rows, read_table, write_table
 from itemwise.tables.files import read_record
 from itemwise.workflow.schema import section_rules
 
@@ -235,6 +237,29 @@ def test_the_record_tells_what_other_sizes_would_do(method, calibrated, tmp_path
     assert all(0.4 < ratio < 1.2 for ratio in ratios[1:])
     assert ratios[-1] < 1
     assert (told["optimism"] > 1) == (method == "reconstruction")
+
+
+def test_a_fold_has_no_say_in_the_form_that_others_choose(calibrated, tmp_path):
+    """Its scores are turned round: of all forms that without it alone stays."""
+    options = ("--budget", 9, "--forms", 2, "--balance", "domain", "--out-folds")
+    assert select(calibrated, tmp_path / "out", *options, tmp_path / "before.parquet") == 0
+    shutil.copytree(calibrated, tmp_path / "turned")
+    training = read_training(tmp_path / "turned/training.parquet")
+    score = np.where(training.fold == 2, 100 - training.full_score, training.full_score)
+    write_training(replace(training, full_score=score), tmp_path / "turned/training.parquet")
+    assert select(tmp_path / "turned", tmp_path / "out", *options, tmp_path / "after.parquet") == 0
+    before, after = (
+        read_table(tmp_path / f"{name}.parquet", "selection").groupby("form")["item"].apply(list)
+        for name in ("before", "after")
+    )
+    names = {fold_form(form, fold) for form in "AB" for fold in range(1, 6)}
+    assert set(before.index) == set(after.index) == names
+    same = {name for name in names if before[name] == after[name]}
+    assert same == {"A, without fold 2", "B, without fold 2"}
+    assert all(len(items) == 9 for items in before)
+    options = ("--budget", 9, "--method", "anchors", "--out-folds", tmp_path / "none.parquet")
+    assert select(calibrated, tmp_path / "out", *options) == 0
+    assert read_any_rows(tmp_path / "none.parquet", "selection").empty
 
 
 def test_sizes_beyond_the_form_end_where_the_pool_ends_or_cost_too_much():
