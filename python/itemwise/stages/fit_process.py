@@ -11,14 +11,13 @@ from tqdm import tqdm
 
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
-from itemwise.errors import UserError
 from itemwise.forms import RANDOM
 from itemwise.readout.accuracy import accuracy
 from itemwise.readout.implied import Pool, form_answers
 from itemwise.readout.interval import with_ends
 from itemwise.readout.process import CrossFitted, Process, fit_process, implied_mean
 from itemwise.readout.process_tables import PROCESS, process_terms, reference_rows
-from itemwise.responses.sets import FEWEST_SUBJECTS, Training, read_training
+from itemwise.responses.sets import Training, check_enough, read_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import read_record, write_record
 
@@ -101,13 +100,8 @@ def others(options, parameters: pd.DataFrame) -> np.ndarray:
 
 def check_number(n: int, form: str, options) -> None:
     """Refuse too few models to relate scores to answers."""
-    if n < FEWEST_SUBJECTS:
-        raise UserError(
-            f"{options.training}: {n} training models have a full score and an ability by form "
-            f"'{form}'; at least {FEWEST_SUBJECTS} are needed: add models, lower config key "
-            "'split.test', or let models that answered fewer items have a full score (config key "
-            "'coverage')"
-        )
+    have = f"a full score and an ability by form '{form}'"
+    check_enough(n, options.training, "a read-out", have)
 
 
 def reconstructions(

@@ -15,6 +15,7 @@ from itemwise.paths import PACKAGE, ROOT, from_here
 R_PACKAGE = ROOT / "R" / "itemwise"
 R_READS = {
     PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "limits.csv",
     PACKAGE / "tables" / "rds.py",
     PACKAGE / "tables" / "results.csv",
     PACKAGE / "irt" / "weak_prior.csv",
@@ -23,6 +24,7 @@ R_READS = {
 """Files other than its own that the R package reads."""
 DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "limits.py": PACKAGE / "tables" / "limits.csv",
     PACKAGE / "tables" / "results.py": PACKAGE / "tables" / "results.csv",
     PACKAGE / "workflow" / "schema.py": ROOT / "config" / "schema.yaml",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",

@@ -215,5 +215,5 @@ def test_a_pool_that_is_small_enough_stays_whole(preselect, tmp_path, capsys):
 
 def test_preselection_without_scores_is_refused(preselect, tmp_path, capsys):
     assert preselect("--size", 20, known=9) == 2
-    assert "9 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
+    assert "9 training models have a full score" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
