@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
-from distil import (
+from pipeline import (
     calibrated,
     fit_process,
     options,

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from choices import BENCHMARKS
 from common import markdown, write_evidence
-from distil import (
-    THIRDS,
+from distil import THIRDS, covered
+from pipeline import (
     assess,
     calibrated,
-    covered,
     fit_process,
     fit_smooths,
     read_jointly,
