@@ -31,7 +31,7 @@ DATA_FILES = {
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
     PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
-    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
+    PACKAGE / "report" / "held_out.py": PACKAGE / "report" / "held_out.html",
     PACKAGE / "stages" / "score_model.py": PACKAGE / "report" / "scores.html",
 }
 """Files that source files read when they run."""
