@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from common import EVIDENCE, data_folder, markdown, write_evidence
-from distil import BENCHMARKS, calibrated, options
 from evaluation import itemwise, local_metabench
+from pipeline import BENCHMARKS, calibrated, options
 
 from itemwise.adaptive.rules import LIVE_RULE
 from itemwise.adaptive.study import items_to_reach

@@ -11,8 +11,8 @@ from common import data_folder, markdown, write_evidence
 
 from itemwise import irt
 from itemwise.irt.cross_calibration import by_fold, calibrate_folds
+from itemwise.readout.gam import predict_full_scores
 from itemwise.readout.implied import Pool, form_answers
-from itemwise.readout.native import predict_full_scores
 from itemwise.readout.process import fit_process, implied_mean
 from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses, from_frame, read_responses

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
-from distil import (
+from pipeline import (
     calibrated,
     fit_process,
     options,
@@ -30,7 +30,7 @@ from itemwise.adaptive.study import items_to_reach, study
 from itemwise.irt.model import fill_expected
 from itemwise.paths import ROOT
 from itemwise.readout.accuracy import accuracy, rmse
-from itemwise.readout.native import predict_full_scores
+from itemwise.readout.gam import predict_full_scores
 from itemwise.readout.process_tables import PROCESS
 from itemwise.report.figures import search as search_figure
 from itemwise.responses.matrix import read_responses

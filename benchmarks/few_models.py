@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from choices import s
 from common import data_folder, markdown, write_evidence
-from distil import assess, options, read_scored, score_forms, stage
+from pipeline import assess, options, read_scored, score_forms, stage
 from scipy.linalg import block_diag
 from scipy.stats import binomtest
 from uncertainty import leaderboard_bank

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from choices import BENCHMARKS
 from common import markdown, write_evidence
-from distil import (
-    THIRDS,
+from distil import THIRDS, covered
+from pipeline import (
     assess,
     calibrated,
-    covered,
     fit_process,
     fit_smooths,
     read_jointly,
@@ -27,9 +26,9 @@ from itemwise.forms import MAIN_FORM
 from itemwise.irt.scoring import score
 from itemwise.readout import process as gaussian
 from itemwise.readout.accuracy import rmse
+from itemwise.readout.gam import predict_full_scores
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
 from itemwise.readout.kriging import Base, nearest
-from itemwise.readout.native import predict_full_scores
 from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses
 from itemwise.responses.sets import Subjects, read_test, read_training
@@ -165,7 +164,7 @@ def process() -> None:
             "## By size",
             "The first items of the form, which was chosen item by item, so that they are the "
             "form of that size; intervals without the optimism. Here `smooths` are the native ones "
-            "(`itemwise.readout.native`: mgcv would take minutes).",
+            "(`itemwise.readout.gam`: mgcv would take minutes).",
             markdown(pd.DataFrame([row for study in studies for row in by_size(study)])),
             "## Both benchmarks together",
             "Models that have both. `alone`: by the answers to the form of the benchmark, fitted "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 from common import data_folder, markdown, write_evidence
-from distil import BENCHMARKS, CONFIG, calibrated, options, stage
+from pipeline import BENCHMARKS, CONFIG, calibrated, options, stage
 
 from itemwise.bank.folder import read_bank
 from itemwise.paths import ROOT

@@ -177,6 +177,6 @@ def report_inputs(wildcards):
         files += [expand(result(stage, name), benchmark=benchmarks) for name in names]
     files += [results(stage).values() for stage in ("split_subjects", "assess_readout")]
     files += [results("analyze_factors").values()] if FACTORS else []
-    files += [expand(result("follow_run", "followed"), training_run=HELD_OUT)]
+    files += [expand(result("follow_run", "run_measures"), training_run=HELD_OUT)]
     files += [of_each_run("train_tiny_models", "record")]
     return [file for group in files for file in group]

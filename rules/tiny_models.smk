@@ -155,4 +155,4 @@ rule follow_run:
     shell:
         "itemwise follow-run --bank {input.bank:q} --subjects {input.subjects:q}"
         " --evaluations {input.evaluations:q} --form-scores {input.form_scores:q}"
-        " --adaptive-scores {input.adaptive_scores:q} --out {output.followed:q} > {log:q} 2>&1"
+        " --adaptive-scores {input.adaptive_scores:q} --out {output.run_measures:q} > {log:q} 2>&1"

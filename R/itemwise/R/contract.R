@@ -43,6 +43,17 @@ read_once <- function(path, read) {
   files_read[[path]]
 }
 
+#' Read a number that stands in both languages
+#'
+#' @param name Name in `python/itemwise/tables/limits.csv`.
+#' @return Integer.
+#' @noRd
+limit_of <- function(name) {
+  limits <- read_once("python/itemwise/tables/limits.csv", utils::read.csv)
+  stopifnot("no such limit" = name %in% limits$name)
+  limits$limit[limits$name == name]
+}
+
 #' Read the rules of a table from the contract
 #'
 #' @param table Name of the table.

@@ -113,16 +113,17 @@ readout_data <- function(abilities, training) {
     abilities[able, c("subject", "theta", "se")],
     known[!is.na(known$full_score), ]
   )
-  if (nrow(data) < 20) {
+  fewest <- limit_of("training_subjects")
+  if (nrow(data) < fewest) {
     user_error(
-      "form '",
-      form,
-      "': ",
+      "--training: ",
       nrow(data),
-      " training subjects have an ability ",
-      "and a full score; a read-out needs at least 20: add subjects, enlarge ",
-      "the training set, or let subjects that answered fewer items have a ",
-      "full score (config key 'coverage')"
+      " training models have a full score and an ability by form '",
+      form,
+      "'; a read-out needs at least ",
+      fewest,
+      ": add models, lower config key 'split.test', or let models that ",
+      "answered fewer items have a full score (config key 'coverage')"
     )
   }
   if (length(unique(data$fold)) < 2) {

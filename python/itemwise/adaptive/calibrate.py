@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from itemwise.adaptive.rules import Rule
-from itemwise.errors import UserError
 from itemwise.readout.splines import smooth
+from itemwise.responses.sets import check_enough
 
 LENGTHS = (3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 300)
 """Lengths at which tests are looked at; in between, interpolated."""
-FEWEST_TESTS = 20
 NODES = 41
 
 
@@ -110,15 +109,11 @@ def calibrate(
     Raises
     ------
     UserError
-        Fewer than 20 tests of models with a full score.
+        Too few of the tested models have a full score.
     """
     traces = traces[traces["subject"].isin(full_scores.index)]
     n_tests = traces["subject"].nunique()
-    if n_tests < FEWEST_TESTS:
-        raise UserError(
-            f"{n_tests} training models with a full score were simulated; calibrating scores of "
-            f"adaptive tests needs at least {FEWEST_TESTS}"
-        )
+    check_enough(n_tests, "simulated tests", "the correction of adaptive scores")
     shortest, longest = int(traces["step"].min()), int(traces["step"].max())
     lengths = np.array([n for n in LENGTHS if shortest <= n < longest] + [longest])
     span = traces["predicted"].min(), traces["predicted"].max()

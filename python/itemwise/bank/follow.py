@@ -43,7 +43,7 @@ def follow(
     Returns
     -------
     data frame
-        Table `followed`, in the order of the checkpoints.
+        Table `run_measures`, in the order of the checkpoints.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : data frame
-        Table `followed`, of one or several runs.
+        Table `run_measures`, of one or several runs.
 
     Returns
     -------

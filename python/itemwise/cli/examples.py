@@ -193,7 +193,7 @@ itemwise adapt-checkpoints --bank results/mine/bank --checkpoints pythia.parquet
     "follow-run": """
 itemwise follow-run --bank results/mine/bank --subjects run.subjects.parquet \\
     --evaluations run.parquet --form-scores run.form.parquet \\
-    --adaptive-scores run.adaptive.parquet --out followed.parquet
+    --adaptive-scores run.adaptive.parquet --out measures.parquet
 """,
     "write-tiny-tasks": """
 itemwise write-tiny-tasks --items 120 --out tasks

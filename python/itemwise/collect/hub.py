@@ -1,8 +1,8 @@
-"""The only module that talks to the hub, through huggingface_hub's client.
+"""Repositories and files of the hub, through huggingface_hub; nothing else talks to it.
 
 Endpoint and token come from the usual variables (`HF_ENDPOINT`, `HF_TOKEN`). Every
-request, those that huggingface_hub makes by itself included, passes one client that
-limits, times and classifies; every body is checked against the length that was promised.
+request, those that huggingface_hub makes by itself included, passes the client of
+`client`; every body is checked against the length that was promised.
 """
 
 from __future__ import annotations
@@ -31,13 +31,12 @@ from huggingface_hub.utils import (
     get_session,
     hf_raise_for_status,
 )
-from huggingface_hub.utils._http import hf_request_event_hook
 
-from itemwise.collect.errors import Changed, CollectError, RetryableError, RevisionGone
-from itemwise.collect.limits import RateLimiter, pause_asked
+from itemwise.collect.client import RateLimitedClient, RetryPolicy, classify
+from itemwise.collect.errors import Changed, CollectError, RetryableError
+from itemwise.collect.limits import RateLimiter
 from itemwise.errors import UserError
 
-TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 REFUSED = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)
 WHOLE_LISTING = 1000
 """Files from which the listing within a repository's information may be cut short
@@ -45,28 +44,6 @@ WHOLE_LISTING = 1000
 MOST_REDIRECTS = 5
 LONGEST_PAUSE = 3600.0
 """Longest pause (s) that a hub may ask for within one run."""
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long to try.
-
-    Attributes
-    ----------
-    attempts : int
-        Requests for one thing before it is left for another run.
-    wait, longest : float
-        First and longest wait between two attempts (s); the wait doubles, and a random
-        part of up to its half is taken off, so that workers do not come back together.
-    connect, read : float
-        Time limits for a connection and for the next bytes of an answer (s).
-    """
-
-    attempts: int = 6
-    wait: float = 1.0
-    longest: float = 120.0
-    connect: float = 15.0
-    read: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -106,59 +83,6 @@ class Traffic:
         with self.lock:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
-
-
-class RateLimitedClient(httpx2.Client):
-    """The client of all requests: limited, timed, failures classified."""
-
-    def __init__(self, host: str, limiter: RateLimiter, policy: RetryPolicy):
-        super().__init__(
-            event_hooks={
-                "request": [hf_request_event_hook, self._before],
-                "response": [self._after],
-            },
-            follow_redirects=True,
-        )
-        self._host, self._limiter = host, limiter
-        self._limits = httpx2.Timeout(policy.read, connect=policy.connect)
-        self._mine = threading.local()
-
-    def send(self, request: httpx2.Request, **options) -> httpx2.Response:
-        """Send a request; network failures become `RetryableError`."""
-        # huggingface_hub asks for no time limit at all.
-        request.extensions["timeout"] = self._limits.as_dict()
-        self._mine.kind = None
-        try:
-            return super().send(request, **options)
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            if isinstance(error, httpx2.UnsupportedProtocol):
-                raise
-            raise RetryableError(f"{type(error).__name__}: {error}" if str(error) else
-                            type(error).__name__) from error  # fmt: skip
-        finally:
-            if self._mine.kind is not None:
-                self._limiter.abandon(self._mine.kind)
-
-    def _kind(self, request: httpx2.Request) -> str | None:
-        """Return which limit a request counts against; None for storage hosts."""
-        if request.url.netloc.decode() != self._host:
-            return None
-        path = request.url.path
-        return "resolve" if "/resolve/" in path or "/api/resolve-cache/" in path else "api"
-
-    def _before(self, request: httpx2.Request) -> None:
-        kind = self._kind(request)
-        if kind is not None:
-            self._limiter.acquire(kind)
-        self._mine.kind = kind
-
-    def _after(self, response: httpx2.Response) -> None:
-        kind, self._mine.kind = self._mine.kind, None
-        if kind is not None:
-            self._limiter.observe(kind, response.status_code, response.headers)
-        if response.status_code in TRANSIENT:
-            # Raised here, so that no layer above tries again by a schedule of its own.
-            raise RetryableError(f"HTTP {response.status_code}", pause_asked(response.headers))
 
 
 class Hub:
@@ -384,12 +308,6 @@ class Hub:
                 final = not isinstance(failure, RetryableError) or isinstance(failure, Changed)
                 if final or attempt == policy.attempts:
                     raise failure from error
-            except (
-                httpx2.UnsupportedProtocol,
-                httpx2.InvalidURL,
-                httpx2.TooManyRedirects,
-            ) as error:
-                raise CollectError("missing", f"{type(error).__name__}: {error}") from error
             self.traffic.add(retries=1)
             self._thread.failures = [*getattr(self._thread, "failures", []), failure.reason]
             # The hub's word counts for more, but not without end: then another run is due.
@@ -410,22 +328,6 @@ class Address:
     file: HubFile
     stored: str | None = None
     tag: str | None = None
-
-
-def classify(error: Exception) -> CollectError:
-    """Return the failure that an error of a call stands for."""
-    if isinstance(error, CollectError):
-        return error
-    response = getattr(error, "response", None)
-    if response is None:  # JSON that is cut off or no JSON; keys that are not there
-        return RetryableError(f"answer not understood: {type(error).__name__}: {error}")
-    status, code = response.status_code, response.headers.get("x-error-code")
-    reason = f"HTTP {status}" + (f" {code}" if code else "")
-    if code == "RevisionNotFound":
-        return RevisionGone(reason)
-    if status in (401, 403):
-        return CollectError("gated", reason)
-    return CollectError("missing", reason)
 
 
 def _checked_body(response: httpx2.Response, file: HubFile, start: int, stop: int) -> bytes:

@@ -21,7 +21,7 @@ from itemwise.harness.json_text import records_in
 from itemwise.harness.names import main_metric, name_items
 from itemwise.harness.results_files import mapping_at, text_at
 from itemwise.harness.sample_items import item_content
-from itemwise.harness.samples import Skipped, read_samples
+from itemwise.harness.sample_records import Skipped, read_samples
 
 LOG = re.compile(rf"(?:(?P<folder>.*)/)?samples_(?P<task>.+)_(?P<time>{TIME})\.jsonl?")
 RESULTS = re.compile(rf"(?:(?P<folder>.*)/)?results_(?P<time>{TIME})\.json")

@@ -7,7 +7,8 @@ import re
 import pandas as pd
 
 from itemwise.errors import listed
-from itemwise.harness.samples import Imported, skip_messages
+from itemwise.harness.sample_records import skip_messages
+from itemwise.harness.samples import Imported
 
 MOST = 5
 """Reasons for skipping that are printed."""

@@ -224,7 +224,11 @@ def _serve() -> None:
 
 
 def to_r(value):
-    """Convert a Python value to R."""
+    """Convert a Python value to R.
+
+    Data frames by rpy2's converter, the rest by hand: it knows no None and no dict, and makes
+    an R list of a Python list, where R's functions want a vector.
+    """
     from rpy2 import robjects
     from rpy2.rinterface import NULL
     from rpy2.robjects import pandas2ri
@@ -257,7 +261,8 @@ def to_r(value):
 def from_r(value):
     """Convert an R value to Python: data frames, dicts, lists, scalars; NA becomes None.
 
-    By hand, since rpy2's converter makes -2147483648 of an integer NA.
+    By hand, since rpy2's converters (3.6) make -2147483648 of NA in integers and in a data frame's
+    logicals, and leave named lists, such as a fit's record, objects of their own.
     """
     from rpy2 import rinterface, robjects
 

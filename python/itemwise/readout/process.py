@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from itemwise.readout.gam import fit_additive
 from itemwise.readout.implied import FormAnswers
 from itemwise.readout.interval import with_ends
 from itemwise.readout.kriging import Base, Kernel, Systems, chunks, krige, nearest
-from itemwise.readout.native import fit_additive
 
 TUNED_ON = 600
 """Training models whose held-out density chooses the kernel, drawn at random."""

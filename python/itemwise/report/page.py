@@ -26,8 +26,8 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
-from itemwise.report.followed import section
 from itemwise.report.glossary import GLOSSARY
+from itemwise.report.held_out import section
 from itemwise.report.published import published_rows
 from itemwise.report.templates import templates
 from itemwise.tables.results import read_result
@@ -96,7 +96,7 @@ def render(
         glossary=GLOSSARY,
         simulated=simulated,
         tiny_models=list(tiny_models),
-        followed=sections[HELD_OUT],
+        held_out=sections[HELD_OUT],
         base="" if beside is None else os.path.relpath(run, beside) + "/",
     )
 

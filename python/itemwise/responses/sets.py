@@ -18,9 +18,10 @@ import pyarrow as pa
 from itemwise.errors import UserError, listed
 from itemwise.responses.matrix import Responses, answers, open_wide, write_wide
 from itemwise.tables.contract import arrow_type, check_table, contract
+from itemwise.tables.limits import limit_of
 
-FEWEST_SUBJECTS = 20
-"""Training subjects without whom full scores cannot be related to items."""
+FEWEST_SUBJECTS = limit_of("training_subjects")
+"""Training subjects without whom answers cannot be related to full scores."""
 
 LOG = logging.getLogger(__name__)
 
@@ -90,6 +91,35 @@ class Training(Subjects):
     def folds(self) -> pd.Series:
         """The folds, by subject."""
         return pd.Series(self.fold, self.responses.subjects)
+
+
+def check_enough(
+    n: int, source: str, purpose: str, have: str = "a full score", instead: str = ""
+) -> None:
+    """Refuse fewer training models than relate answers to full scores; R has the same words.
+
+    Parameters
+    ----------
+    n : int
+        Training models that can be used.
+    source, purpose : str
+        Where they come from, and what needs them.
+    have : str
+        What makes them usable.
+    instead : str
+        What else the user can do, ending in a comma and a space.
+
+    Raises
+    ------
+    UserError
+        They are fewer than `FEWEST_SUBJECTS`.
+    """
+    if n < FEWEST_SUBJECTS:
+        raise UserError(
+            f"{source}: {n} training models have {have}; {purpose} needs at least "
+            f"{FEWEST_SUBJECTS}: {instead}add models, lower config key 'split.test', or let models "
+            "that answered fewer items have a full score (config key 'coverage')"
+        )
 
 
 @dataclass(frozen=True)

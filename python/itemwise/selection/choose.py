@@ -15,7 +15,7 @@ from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.quadrature import LIMIT
 from itemwise.readout.accuracy import rmse
 from itemwise.responses.inputs import sub_domains
-from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
+from itemwise.responses.sets import check_enough, read_training
 from itemwise.selection.balance import Balance, assign_parallel_forms
 from itemwise.selection.information_filter import ability_grid, budget_filter, information_filter
 from itemwise.selection.selectors import (
@@ -224,13 +224,10 @@ def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np
     theta = read_table(options.abilities, "abilities").set_index("subject")["theta"]
     theta = theta.reindex(responses.subjects).to_numpy()
     known = ~np.isnan(theta)
-    if known.sum() < FEWEST_SUBJECTS:
-        raise UserError(
-            f"{options.training}: {known.sum()} training subjects of benchmark "
-            f"'{options.benchmark}' have a full score; selection by reconstruction, or with a "
-            f"penalty, needs at least {FEWEST_SUBJECTS}: add subjects or full scores, or choose "
-            "another config key 'selection.method'"
-        )
+    check_enough(
+        known.sum(), options.training, "selection by reconstruction, or with a penalty,",
+        instead="choose another config key 'selection.method', ",
+    )  # fmt: skip
     filled = fill_expected(responses.matrix[known], pool, theta[known])
     return training.full_score[known], filled, training.fold[known]
 

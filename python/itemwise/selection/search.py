@@ -18,7 +18,7 @@ from itemwise.errors import UserError
 from itemwise.irt.calibration import fit
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.scoring import score
-from itemwise.readout.native import predict_full_scores
+from itemwise.readout.gam import predict_full_scores
 from itemwise.responses.matrix import Responses
 from itemwise.selection.balance import Balance
 from itemwise.selection.information_filter import ability_grid, budget_filter

@@ -13,7 +13,7 @@ import pandas as pd
 
 from itemwise.errors import UserError
 from itemwise.irt.model import item_information
-from itemwise.readout.native import fit_ridge
+from itemwise.readout.gam import fit_ridge
 from itemwise.selection.balance import Balance
 
 RIDGE = 10.0

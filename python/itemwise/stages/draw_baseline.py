@@ -17,9 +17,9 @@ from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.readout.random_subsets import random_form_errors
 from itemwise.responses.sets import (
-    FEWEST_SUBJECTS,
     HeldOut,
     Training,
+    check_enough,
     read_test,
     read_training,
 )
@@ -71,11 +71,11 @@ def run(options) -> None:
 def check_subjects(options, training: Training, test: HeldOut) -> None:
     """Check that there are subjects enough with a full score."""
     n_training, n_test = len(training.full_score), len(test.full_score)
-    if n_training < FEWEST_SUBJECTS or not n_test:
+    check_enough(n_training, options.training, "the random baseline")
+    if not n_test:
         raise UserError(
-            f"{options.training}, {options.test}: {n_training} training and {n_test} test subjects "
-            f"have responses and a full score; at least {FEWEST_SUBJECTS} and 1 are needed: "
-            "change config key 'split.test', or add subjects"
+            f"{options.test}: no test model has responses and a full score; raise config key "
+            "'split.test' or add full scores"
         )
 
 

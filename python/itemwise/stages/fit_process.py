@@ -21,7 +21,7 @@ from itemwise.readout.process_tables import (
     process_terms,
     reference_rows,
 )
-from itemwise.responses.sets import FEWEST_SUBJECTS
+from itemwise.responses.sets import check_enough
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import write_record
 
@@ -90,10 +90,5 @@ def run(options) -> None:
 
 def check_number(n: int, form: str, options) -> None:
     """Refuse too few models to relate scores to answers."""
-    if n < FEWEST_SUBJECTS:
-        raise UserError(
-            f"{options.training}: {n} training models have a full score and an ability by form "
-            f"'{form}'; at least {FEWEST_SUBJECTS} are needed: add models, lower config key "
-            "'split.test', or let models that answered fewer items have a full score (config key "
-            "'coverage')"
-        )
+    have = f"a full score and an ability by form '{form}'"
+    check_enough(n, options.training, "a read-out", have)

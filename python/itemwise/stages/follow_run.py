@@ -17,7 +17,7 @@ def add_options(parser) -> None:
     parser.add_argument(
         "--adaptive-scores", required=True, help="scores table of adapt-checkpoints"
     )
-    add(parser, "out", help="followed table to write")
+    add(parser, "out", help="table run_measures to write")
 
 
 def run(options) -> None:
@@ -29,4 +29,4 @@ def run(options) -> None:
         read_table(options.form_scores, "scores"),
         read_table(options.adaptive_scores, "scores"),
     )
-    write_table(table, options.out, "followed")
+    write_table(table, options.out, "run_measures")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from itemwise.analyses import checkpoint_lists
+from itemwise.analyses import checkpoint_families, checkpoint_lists
 from itemwise.cli.options import add, whole_number
 from itemwise.cli.terminal import warn
 from itemwise.errors import UserError
@@ -18,7 +18,7 @@ from itemwise.tables.contract import write_table
 def add_options(parser) -> None:
     """Declare the options."""
     parser.add_argument("--family", nargs="+", default=[], metavar="NAME",
-                        help=f"known: {', '.join(checkpoint_lists.FAMILIES)}")  # fmt: skip
+                        help=f"known: {', '.join(checkpoint_families.FAMILIES)}")  # fmt: skip
     parser.add_argument("--size", help="which Pythia, such as 1.4b or 1.4b-deduped")
     parser.add_argument("--hub", nargs="+", default=[], metavar="ID",
                         help="hub models whose branches and tags name the step")  # fmt: skip
@@ -36,7 +36,7 @@ def add_options(parser) -> None:
 def run(options) -> None:
     """List, pick and write."""
     tables = [
-        *(checkpoint_lists.family(name, options.size) for name in options.family),
+        *(checkpoint_families.family(name, options.size) for name in options.family),
         *(checkpoint_lists.from_hub(name, notice) for name in options.hub),
         *(
             checkpoint_lists.from_folder(path, options.tokens_per_step, notice)

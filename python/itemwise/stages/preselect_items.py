@@ -16,9 +16,8 @@ from tqdm import tqdm
 
 from itemwise.cli.options import add
 from itemwise.cli.section import add_section
-from itemwise.errors import UserError
 from itemwise.readout.random_subsets import minimax_form, preselection_errors
-from itemwise.responses.sets import FEWEST_SUBJECTS, Training, read_training, write_training
+from itemwise.responses.sets import Training, check_enough, read_training, write_training
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 
@@ -71,13 +70,10 @@ def best_subset(options, training: Training) -> tuple[np.ndarray, dict]:
     """Return the items of the chosen subset, and the errors it was chosen by."""
     training = training.scored()
     responses = training.responses
-    if len(responses.subjects) < FEWEST_SUBJECTS:
-        raise UserError(
-            f"{options.training}: {len(responses.subjects)} training subjects of benchmark "
-            f"'{options.benchmark}' have a full score; preselection needs at least "
-            f"{FEWEST_SUBJECTS}: add subjects or full scores, or leave config key "
-            "'preselection.size' out"
-        )
+    check_enough(
+        len(responses.subjects), options.training, "preselection",
+        instead="leave config key 'preselection.size' out, ",
+    )  # fmt: skip
     with tqdm(total=options.draws, unit=" subsets", disable=None, file=sys.stderr) as bar:
         forms, rmse = preselection_errors(
             responses.matrix,

@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from itemwise.cli.options import add, key_values
 from itemwise.cli.section import add_section
+from itemwise.collect.client import RetryPolicy
 from itemwise.collect.collection import Collection, derive
 from itemwise.collect.collector import Collector, jobs_left
 from itemwise.collect.errors import STATES, CollectError
-from itemwise.collect.hub import Hub, RetryPolicy
+from itemwise.collect.hub import Hub
 from itemwise.collect.leaderboard import Benchmark, chosen
 from itemwise.collect.limits import RateLimiter, parse_limits, plan_limits
 from itemwise.collect.manifest import Manifest

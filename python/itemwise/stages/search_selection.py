@@ -20,7 +20,7 @@ from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.responses.inputs import sub_domains
-from itemwise.responses.sets import FEWEST_SUBJECTS, read_training
+from itemwise.responses.sets import check_enough, read_training
 from itemwise.selection.search import (
     Candidate,
     Data,
@@ -110,13 +110,10 @@ def run(options) -> None:
 def read_data(options) -> Data:
     """Return the training subjects that have a full score."""
     training = read_training(options.training).scored()
-    n_subjects = len(training.full_score)
-    if n_subjects < FEWEST_SUBJECTS:
-        raise UserError(
-            f"{options.training}: {n_subjects} training subjects of benchmark "
-            f"'{options.benchmark}' have a full score; a search by nested cross-validation needs "
-            f"at least {FEWEST_SUBJECTS}: add subjects, or leave config key 'search.trials' at 0"
-        )
+    check_enough(
+        len(training.full_score), options.training, "a search by nested cross-validation",
+        instead="leave config key 'search.trials' at 0, ",
+    )  # fmt: skip
     return Data(
         training.responses,
         training.full_score,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from itemwise.cli.terminal import duration
 from itemwise.report.content import load_benchmark, summary
-from itemwise.report.followed import held_out_errors
+from itemwise.report.held_out import held_out_errors
 from itemwise.tables.files import read_record
 from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 

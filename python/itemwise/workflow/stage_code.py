@@ -15,6 +15,7 @@ from itemwise.paths import PACKAGE, ROOT, from_here
 R_PACKAGE = ROOT / "R" / "itemwise"
 R_READS = {
     PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "limits.csv",
     PACKAGE / "tables" / "rds.py",
     PACKAGE / "tables" / "results.csv",
     PACKAGE / "irt" / "weak_prior.csv",
@@ -23,13 +24,14 @@ R_READS = {
 """Files other than its own that the R package reads."""
 DATA_FILES = {
     PACKAGE / "tables" / "contract.py": PACKAGE / "tables" / "contract.csv",
+    PACKAGE / "tables" / "limits.py": PACKAGE / "tables" / "limits.csv",
     PACKAGE / "tables" / "results.py": PACKAGE / "tables" / "results.csv",
     PACKAGE / "workflow" / "schema.py": ROOT / "config" / "schema.yaml",
     PACKAGE / "irt" / "prior.py": PACKAGE / "irt" / "weak_prior.csv",
     PACKAGE / "analyses" / "suite.py": PACKAGE / "analyses" / "suite.csv",
     PACKAGE / "report" / "page.py": PACKAGE / "report" / "page.html",
     PACKAGE / "report" / "profile.py": PACKAGE / "report" / "profile.html",
-    PACKAGE / "report" / "followed.py": PACKAGE / "report" / "followed.html",
+    PACKAGE / "report" / "held_out.py": PACKAGE / "report" / "held_out.html",
     PACKAGE / "stages" / "score_model.py": PACKAGE / "report" / "scores.html",
 }
 """Files that source files read when they run."""

@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from itemwise.analyses import checkpoint_lists
+from itemwise.analyses import checkpoint_families, checkpoint_lists
 from itemwise.analyses.watch import Watch
 from itemwise.errors import UserError
 from itemwise.tables.contract import check_table, read_table
 
 
 def test_amber_is_360_checkpoints_and_the_last_is_main():
-    table = checkpoint_lists.family("amber")
+    table = checkpoint_families.family("amber")
     assert len(table) == 360
     assert table["revision"].iloc[[0, 358, 359]].tolist() == ["ckpt_000", "ckpt_358", "main"]
     assert table["tokens"].iloc[[0, 359]].tolist() == [3.5e9, 1.26e12]
 
 
 def test_pythia_steps_as_published():
-    table = checkpoint_lists.family("pythia", "1.4b-deduped")
+    table = checkpoint_families.family("pythia", "1.4b-deduped")
     assert table["model"].iloc[0] == "EleutherAI/pythia-1.4b-deduped"
     assert len(table) == 154
     assert table["revision"].tolist()[:12] == [
@@ -30,16 +30,16 @@ def test_pythia_steps_as_published():
     assert table["tokens"].iloc[-1] == 143_000 * 2_097_152
 
 
-@pytest.mark.parametrize("name", checkpoint_lists.FAMILIES)
+@pytest.mark.parametrize("name", checkpoint_families.FAMILIES)
 def test_families_keep_the_contract_and_the_order_of_training(name):
-    table = checkpoint_lists.family(name)
+    table = checkpoint_families.family(name)
     check_table(table.dropna(axis=1, how="all").assign(dtype=None), "checkpoints", name)
     assert (np.diff(table["tokens"]) > 0).all()
     assert (name in ("amber", "pythia")) == table["note"].isna().all()
 
 
 def test_names_are_put_in_the_order_of_training():
-    table = checkpoint_lists.named("x", [
+    table = checkpoint_families.named("x", [
         "main", "step2000", "stage2-step100-tokens1B", "step1000-tokens4B",
         "stage1-step2000-tokens9B", "CrystalCoder_phase3_checkpoint_027728",
     ])  # fmt: skip
@@ -54,7 +54,7 @@ def test_names_are_put_in_the_order_of_training():
 
 @pytest.mark.parametrize("count", [1, 2, 5, 360, 999])
 def test_subset_by_count(count):
-    picked = checkpoint_lists.subset(checkpoint_lists.amber(), count=count)
+    picked = checkpoint_lists.subset(checkpoint_families.amber(), count=count)
     assert len(picked) == min(count, 360)
     assert picked["revision"].iloc[-1] == "main"
     assert count == 1 or picked["revision"].iloc[0] == "ckpt_000"
@@ -62,14 +62,14 @@ def test_subset_by_count(count):
 
 
 def test_subset_by_spacing():
-    picked = checkpoint_lists.subset(checkpoint_lists.amber(), every_tokens=100e9)
+    picked = checkpoint_lists.subset(checkpoint_families.amber(), every_tokens=100e9)
     gaps = np.diff(picked["tokens"])
     assert (gaps[:-1] >= 100e9).all()
     assert picked["revision"].iloc[[0, -1]].tolist() == ["ckpt_000", "main"]
     with pytest.raises(UserError, match="not both"):
-        checkpoint_lists.subset(checkpoint_lists.amber(), 3, 1e9)
+        checkpoint_lists.subset(checkpoint_families.amber(), 3, 1e9)
     with pytest.raises(UserError, match="checkpoint 'x@main': its tokens are not known"):
-        checkpoint_lists.subset(checkpoint_lists.named("x", ["main"]), every_tokens=1e9)
+        checkpoint_lists.subset(checkpoint_families.named("x", ["main"]), every_tokens=1e9)
 
 
 def test_stage_lists_folders_and_refuses_twice(itemwise, tmp_path):
@@ -217,7 +217,7 @@ def test_a_growing_checkpoint_is_complete_when_it_stops_growing(tmp_path):
 
 
 def test_table_of_pandas_survives(tmp_path):
-    table = checkpoint_lists.subset(checkpoint_lists.family("olmo"), count=3)
+    table = checkpoint_lists.subset(checkpoint_families.family("olmo"), count=3)
     table.to_csv(tmp_path / "c.csv", index=False)
     read = checkpoint_lists.from_file(tmp_path / "c.csv")
     pd.testing.assert_frame_equal(read[["model", "revision", "step", "tokens"]],

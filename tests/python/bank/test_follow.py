@@ -52,7 +52,7 @@ ADAPTIVE = pd.DataFrame(
 
 def test_measures_stand_side_by_side_in_the_order_of_training():
     table = follow(BANK, SUBJECTS, evaluations(), FORM, ADAPTIVE)
-    check_table(table, "followed", "followed")
+    check_table(table, "run_measures", "made")
     assert len(table) == 2 * 3 * 3
     assert table["subject"].drop_duplicates().tolist() == ["r/step-9", "r/step-20"]
     assert table["tokens"].tolist() == [90.0] * 9 + [200.0] * 9

@@ -16,7 +16,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
 from itemwise.cli.phase_results import RESULTS, describe
-from snakemake_logger_plugin_itemwise import LogHandler, tail
+from snakemake_logger_plugin_itemwise import LogHandler
+from snakemake_logger_plugin_itemwise.screen import tail
 
 
 def new_handler(screen, **settings):

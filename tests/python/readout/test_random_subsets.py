@@ -148,8 +148,8 @@ def test_mistakes_are_refused(tables, leaderboard, tmp_path, capsys):
     train = np.cumsum(leaderboard[2]) * leaderboard[2]  # training subjects, numbered from 1
     for options, known, message in [
         (("--sizes", 61), train >= 0, "61 items of 60 in the pool"),
-        (("--sizes", 5), train > 0, "300 training and 0 test subjects"),
-        (("--sizes", 5), train <= 19, "19 training and 100 test subjects"),
+        (("--sizes", 5), train > 0, "no test model has responses"),
+        (("--sizes", 5), train <= 19, "19 training models have a full score"),
     ]:
         assert tables(*options, known=known) == 2
         assert message in capsys.readouterr().err
@@ -215,5 +215,5 @@ def test_a_pool_that_is_small_enough_stays_whole(preselect, tmp_path, capsys):
 
 def test_preselection_without_scores_is_refused(preselect, tmp_path, capsys):
     assert preselect("--size", 20, known=9) == 2
-    assert "9 training subjects of benchmark 'b' have a full score" in capsys.readouterr().err
+    assert "9 training models have a full score" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()

@@ -25,7 +25,7 @@ from itemwise.report.content import (
     screen_reasons,
     summary,
 )
-from itemwise.report.followed import figure
+from itemwise.report.held_out import figure
 from itemwise.report.page import SHOWN_SELECTED
 from itemwise.responses.matrix import write_responses
 from itemwise.responses.sets import HeldOut, Subjects, Training, write_test, write_training
@@ -445,16 +445,18 @@ def test_what_was_left_out_is_said(results, tmp_path):
 @pytest.fixture(scope="module")
 def with_runs(results, tmp_path_factory):
     """Return a copy of the run with two held-out training runs of three checkpoints."""
-    folder = tmp_path_factory.mktemp("followed") / "made-up"
+    folder = tmp_path_factory.mktemp("runs") / "made-up"
     shutil.copytree(results, folder)
     for number, name in enumerate(("first", "second")):
-        write_table(followed(name, number), folder / "follow_run" / f"{name}.parquet", "followed")
+        write_table(
+            measures(name, number), folder / "follow_run" / f"{name}.parquet", "run_measures"
+        )
         about = {"width": 32, "layers": 2, "share": 0.3}
         write_record(about, folder / "train_tiny_models" / f"{name}.json")
     return folder
 
 
-def followed(name: str, number: int) -> pd.DataFrame:
+def measures(name: str, number: int) -> pd.DataFrame:
     """Return a run whose short form errs by 1 point and whose tests by 2, all upwards."""
     rows = []
     for step in (10, 20, 30):
@@ -487,7 +489,7 @@ def test_held_out_runs_are_told_by_their_tables(with_runs):
 
 
 def test_figure_of_a_run_has_three_panels_a_row_and_counts_items_in_each():
-    table = followed("first", 0)
+    table = measures("first", 0)
     others = [table[table["benchmark"] == "sums"].assign(benchmark=name) for name in "abc"]
     drawn = figure(pd.concat([*others, table]))
     panels = [axes for axes in drawn.axes if axes.get_visible()]

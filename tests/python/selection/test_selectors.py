@@ -346,4 +346,4 @@ def test_too_few_full_scores(calibrated, tmp_path, capsys):
     write_training(replace(training, full_score=few), tmp_path / "few.parquet")
     options = ("--method", "reconstruction", "--budget", 5, "--training", tmp_path / "few.parquet")
     assert select(calibrated, tmp_path / "out.parquet", *options) == 2
-    assert "few.parquet: 19 training subjects" in capsys.readouterr().err
+    assert "few.parquet: 19 training models" in capsys.readouterr().err

@@ -169,6 +169,7 @@ test_that("formulas are checked before anything is fitted", {
 })
 
 test_that("inputs that do not meet are user errors with a remedy", {
+  skip_without_clone()
   data <- simulate(200, 1)
   ability <- data.frame(
     data[c("subject", "theta", "se")],
@@ -187,7 +188,7 @@ test_that("inputs that do not meet are user errors with a remedy", {
   expect_user_error(benchmark_scores(score, "gsm"), "only holds arc; choose")
   expect_user_error(
     readout_data(ability[1:20, ], training),
-    "form 'A': 19 training subjects .* needs at least 20: add subjects"
+    "19 training models .* by form 'A'; a read-out needs at least 20: add"
   )
   expect_user_error(
     readout_data(ability, change(training, "fold", rep(1L, 100))),

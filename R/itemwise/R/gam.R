@@ -1,4 +1,123 @@
-# Smooths that fit the information there is: values that count as one, bases.
+# Additive models by mgcv: their formulas, and bases as large as the data can tell.
+
+#' Parse the formula of a read-out
+#'
+#' @param text Formula in mgcv's language with response `full_score`.
+#' @param known Names of the predictors that it may use, such as those of
+#'   [formula_predictors()]; `NULL` for any.
+#' @param option Name of the option that gave it.
+#' @return Formula; a user error says what is wrong with the text.
+#' @noRd
+parse_formula <- function(
+  text,
+  known = NULL,
+  option = "--formula"
+) {
+  parsed <- tryCatch(str2lang(text), error = \(e) NULL)
+  if (
+    !is.call(parsed) ||
+      !identical(parsed[[1]], quote(`~`)) ||
+      length(parsed) != 3 ||
+      !identical(parsed[[2]], quote(full_score))
+  ) {
+    user_error(
+      option,
+      " '",
+      text,
+      "' is not a formula full_score ~ ...; write for ",
+      "example full_score ~ s(theta, k = 20)"
+    )
+  }
+  unknown <- setdiff(all.vars(parsed[[3]]), known)
+  if (!is.null(known) && length(unknown) > 0) {
+    user_error(
+      option,
+      " '",
+      text,
+      "': unknown variable ",
+      format_list(unknown),
+      "; use ",
+      paste(known, collapse = ", ")
+    )
+  }
+  formula <- stats::as.formula(parsed, globalenv())
+  shape <- stats::terms(mgcv::interpret.gam(formula)$pf)
+  if (attr(shape, "intercept") == 0 || !is.null(attr(shape, "offset"))) {
+    user_error(
+      option,
+      " '",
+      text,
+      "': takes neither '- 1' nor offset(); leave them out"
+    )
+  }
+  formula
+}
+
+#' Fit a generalised additive model
+#'
+#' Values of a predictor that are as good as equal count as one ([join_ties()]),
+#' and bases are as large as the data can tell ([fit_bases()]).
+#'
+#' @param formula Formula from [parse_formula()].
+#' @param data Data frame of training subjects.
+#' @return Gaussian `gam`, with `lowered` from [fit_bases()]; a user error when
+#'   the data cannot carry the formula.
+#' @noRd
+fit_gam <- function(formula, data) {
+  for (name in predictors(formula)) {
+    data[[name]] <- join_ties(data[[name]])
+  }
+  tryCatch(
+    {
+      fitted <- fit_bases(formula, data)
+      model <- fit_smooths(fitted$formula, data)
+      model$lowered <- fitted$lowered
+      model
+    },
+    error = \(e) {
+      user_error(
+        "the formula '",
+        deparse1(formula),
+        "' cannot be fitted to ",
+        nrow(data),
+        " training subjects (",
+        conditionMessage(e),
+        "); ",
+        formula_advice(conditionMessage(e)),
+        " by config key 'readout.formula', 'readout.form_formula' or ",
+        "'joint.formula'"
+      )
+    }
+  )
+}
+
+#' Say how a formula that mgcv refuses can be mended
+#'
+#' @param message mgcv's message.
+#' @return String.
+#' @noRd
+formula_advice <- function(message) {
+  # The constructor of a basis is a method for that class.
+  pattern <- '"([^"]+)\\.smooth\\.spec"'
+  basis <- regmatches(message, regexec(pattern, message))[[1]][2]
+  if (is.na(basis)) {
+    return("choose a smaller k or a simpler smooth")
+  }
+  paste0(
+    "mgcv has no basis '",
+    basis,
+    "': choose one that ?mgcv::smooth.terms lists, such as bs = 'cr',"
+  )
+}
+
+#' Name the predictors of a formula
+#'
+#' @param formula Formula.
+#' @return Character vector.
+#' @noRd
+predictors <- function(formula) {
+  all.vars(formula[[3]])
+}
 
 #' Join values that are as good as equal
 #'

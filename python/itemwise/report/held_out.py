@@ -46,8 +46,10 @@ def section(run: Path, names: list[str]) -> dict | None:
 
 
 def read_runs(run: Path, names: list[str]) -> dict[str, pd.DataFrame]:
-    """Read the tables `followed` of the held-out runs."""
-    return {name: read_result(run, "follow_run", "followed", training_run=name) for name in names}
+    """Read the tables `run_measures` of the held-out runs."""
+    return {
+        name: read_result(run, "follow_run", "run_measures", training_run=name) for name in names
+    }
 
 
 def held_out_errors(run: Path) -> list[dict]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from r_stages import numbers_from_mgcv
 
-from itemwise.readout.native import (
+from itemwise.readout.gam import (
     LAMBDAS,
     cross_fit_ridge,
     fit_additive,

@@ -1,4 +1,4 @@
-"""The form read-out without R: a stand-in for mgcv inside searches.
+"""Ridge regressions and additive models without R: a stand-in for mgcv inside searches.
 
 Full score ~ f1(linear) + f2(theta) + f3(sub_score), with `linear` the ridge regression of
 the full score on the responses and penalised splines f. The final read-out is mgcv's
