@@ -310,7 +310,10 @@ class SharedPrefixes(HFLM):
         attention = getattr(self.model.config, "_attn_implementation", None)
         if attention not in MASKS:
             return f"its attention ('{attention}') takes no mask of ours; sdpa does"
-        probe = np.random.default_rng(0).integers(0, self.vocab_size, 3 * WORTH_A_PASS).tolist()
+        length = min(3 * WORTH_A_PASS, self.max_length)
+        if length < WORTH_A_PASS:
+            return f"the model sees {length} tokens alone"
+        probe = np.random.default_rng(0).integers(0, self.vocab_size, length).tolist()
         try:
             return self._differs(probe)
         except Exception as error:  # whatever a model raises, it goes on in the harness's way

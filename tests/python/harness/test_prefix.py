@@ -61,6 +61,14 @@ def test_log_likelihoods_are_the_bare_harnesss(attention, batch_size, tiny_model
     assert np.allclose([a[0] for a in again], [b[0] for b in ours], atol=1e-4)
 
 
+def test_a_model_that_sees_few_tokens_shares_too(tiny_model):
+    short = {"arguments": {"max_length": 32}}
+    lm, plain = load(tiny_model, **short), load(tiny_model, recompute_prefixes=True, **short)
+    theirs, ours = (ask(model, "loglikelihood", questions(1)) for model in (plain, lm))
+    assert lm._shares
+    assert max(abs(a[0] - b[0]) for a, b in zip(theirs, ours, strict=True)) < 1e-3
+
+
 def test_generated_texts_are_the_bare_harnesss(tiny_model, bare):
     lm = load(tiny_model)
     until = {"until": ["\n"], "max_gen_toks": 12, "do_sample": False}
