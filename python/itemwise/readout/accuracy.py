@@ -55,12 +55,48 @@ def clustered_se(error: pd.Series, cluster: pd.Series) -> float:
     """
     square = error.to_numpy(float) ** 2
     mean = square.mean()
-    sums = pd.Series(square - mean).groupby(cluster.to_numpy()).sum()
-    n_clusters = len(sums)
-    if n_clusters < 2 or mean == 0:
+    if mean == 0:
         return float("nan")
-    variance = n_clusters / (n_clusters - 1) * (sums**2).sum() / len(square) ** 2
-    return float(np.sqrt(variance) / (2 * np.sqrt(mean)))
+    return mean_se(square, cluster) / (2 * float(np.sqrt(mean)))
+
+
+def mean_se(values: np.ndarray, cluster: pd.Series) -> float:
+    """Return the clustered standard error of a mean; not a number with fewer than two clusters."""
+    sums = pd.Series(values - values.mean()).groupby(cluster.to_numpy()).sum()
+    n = len(sums)
+    if n < 2:
+        return float("nan")
+    return float(np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values))
+
+
+def gain(error: pd.Series, others: pd.DataFrame, cluster: pd.Series) -> tuple[float, float]:
+    """Return by how much an RMSE is below that of other forms, and its standard error.
+
+    The gain R - r, with r the RMSE of `error` and R that of all `others` together, both over
+    the same models. Which models these are is chance: by the delta method the standard error is
+    the clustered one of the mean of s_i / (2 R) - e_i^2 / (2 r), with s_i the mean squared
+    error of model i over the others.
+
+    Parameters
+    ----------
+    error : series, shape (n,)
+        Errors in points.
+    others : data frame, shape (n, n_forms)
+        Errors of the same models by other forms; missing where one has none.
+    cluster : series, shape (n,)
+        What each model belongs to.
+
+    Returns
+    -------
+    float, float
+        Points.
+    """
+    own = error.to_numpy(float) ** 2
+    theirs = (others**2).mean(axis=1).to_numpy()
+    low, high = np.sqrt(own.mean()), np.sqrt(theirs.mean())
+    if low == 0 or high == 0:
+        return float(high - low), float("nan")
+    return float(high - low), mean_se(theirs / (2 * high) - own / (2 * low), cluster)
 
 
 def calibration_share(abilities: pd.DataFrame, form: str = "A") -> float | None:

@@ -14,6 +14,8 @@ BANDS = (
     (0.0, "Worse than random forms"),
 )
 """Least share of random forms with a larger error, and its headline."""
+CERTAIN = 1.645
+"""Standard errors that a gain or loss must exceed to be more than the choice of test models."""
 
 
 def spread(values: pd.Series) -> dict:
@@ -48,7 +50,7 @@ def conclusions(row: dict) -> dict[str, str]:
     dict
         `headline`, then the sentences `selection`, `error` and `intervals`.
     """
-    headline, selection = _selection(row["beaten"], row["random"]["n"])
+    headline, selection = _selection(row)
     return {
         "headline": headline,
         "selection": selection,
@@ -61,17 +63,28 @@ def conclusions(row: dict) -> dict[str, str]:
     }
 
 
-def _selection(beaten: float, n: int) -> tuple[str, str]:
-    """Say how the selected form does among random ones, as headline and sentence."""
+def _selection(row: dict) -> tuple[str, str]:
+    """Say how the selected form does among random ones, as headline and sentence.
+
+    What almost all random forms say is certain only where other test models would say so too.
+    """
+    beaten, n = row["beaten"], row["random"]["n"]
     if n < FEWEST_FORMS:
         return (
             "Too few random forms to judge",
             f"Its error is smaller than that of {round(beaten * n)} of {n} random forms of its "
             f"size; at least {FEWEST_FORMS} are needed (config key selection.random_forms).",
         )
-    headline = next(text for least, text in BANDS if beaten >= least)
-    share = f"{100 * beaten:.0f} %"
-    return headline, f"Its error is smaller than that of {share} of {n} random forms of its size."
+    gain, se = row["gain"], row["gain_se"]
+    band = next(place for place, (least, _) in enumerate(BANDS) if beaten >= least)
+    if not abs(gain) > CERTAIN * se:
+        band = min(max(band, 1), len(BANDS) - 2)
+    by_chance = f"standard error {se:.2f}" if se == se else "of one group of models: by chance?"
+    return BANDS[band][1], (
+        f"Its error is smaller than that of {100 * beaten:.0f} % of {n} random forms of its size; "
+        f"it errs {abs(gain):.2f} points {'less' if gain >= 0 else 'more'} than all of them "
+        f"together ({by_chance})."
+    )
 
 
 def _intervals(row: dict) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM, RANDOM, WHOLE_POOL
-from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, rmse
+from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, gain, rmse
 from itemwise.readout.features import GRAND
 from itemwise.readout.process_tables import JOINT, JOINT_SMOOTHS, PROCESS
 from itemwise.report.conclusions import plausible, spread
@@ -60,12 +60,15 @@ class Benchmark:
         asked = (table["form"] == form) & (table["readout"] == readout)
         return table[asked & (table["set"] == "test")]
 
-    def random_accuracy(self, readout: str) -> pd.DataFrame:
-        """Return RMSE, MAE and coverage of test subjects, one row a random form."""
+    def drawn(self, readout: str) -> pd.DataFrame:
+        """Return the reconstructions of test subjects from random forms by a read-out."""
         table = self.reconstructions
         asked = table["form"].str.startswith(RANDOM) & (table["readout"] == readout)
-        drawn = table[asked & (table["set"] == "test")]
-        rows = [accuracy(part) for _, part in drawn.groupby("form")]
+        return table[asked & (table["set"] == "test")]
+
+    def random_accuracy(self, readout: str) -> pd.DataFrame:
+        """Return RMSE, MAE and coverage of test subjects, one row a random form."""
+        rows = [accuracy(part) for _, part in self.drawn(readout).groupby("form")]
         return pd.DataFrame(rows, columns=["rmse", "mae", "coverage"], dtype=float)
 
     @property
@@ -186,8 +189,17 @@ def summary(benchmark: Benchmark) -> dict:
         "level": float(test["level"].iloc[0]),
         **ours,
         "random": spread(random["rmse"]),
+        **dict(zip(("gain", "gain_se"), random_gain(benchmark), strict=True)),
         "beaten": float((random["rmse"] > ours["rmse"]).mean()) if len(random) else 0.0,
     }
+
+
+def random_gain(benchmark: Benchmark) -> tuple[float, float]:
+    """Return by how much the selected form errs less than random ones, and its standard error."""
+    test, drawn = benchmark.test.set_index("subject"), benchmark.drawn(PROCESS)
+    drawn = drawn.assign(error=drawn["predicted"] - drawn["full_score"])
+    others = drawn.pivot(index="subject", columns="form", values="error").reindex(test.index)
+    return gain(test["predicted"] - test["full_score"], others, benchmark.test_clusters)
 
 
 def factor_rows(run: Path) -> list[dict]:

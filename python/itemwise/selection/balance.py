@@ -25,6 +25,12 @@ class Balance:
         most_wanting = np.argsort(self.quota - share, kind="stable")
         self.quota[most_wanting[: size - self.quota.sum()]] += 1
 
+    def first_of(self, order: np.ndarray) -> np.ndarray:
+        """Return the items of an order that the quotas admit, first come first served."""
+        codes = self.codes[order]
+        place = pd.Series(codes).groupby(codes).cumcount().to_numpy()
+        return order[place < self.quota[codes]]
+
     def open_items(self, taken: list[int]) -> np.ndarray:
         """Return which items may be taken next, boolean of shape (n_items,)."""
         used = np.bincount(self.codes[taken], minlength=len(self.quota))

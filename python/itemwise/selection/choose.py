@@ -141,22 +141,22 @@ def selector(options, pool: pd.DataFrame, domains: np.ndarray) -> Callable[[int]
     else:
 
         def positions(size: int) -> np.ndarray:
-            return _at_random(Balance(domains, size), size, options.seed)
+            return drawn_forms(domains, size, 1, options.seed)[0]
 
     return lambda size: _with_information(positions(size), pool)
 
 
 def selection_table(
-    options, items: np.ndarray, chosen: Selected, forms: list[np.ndarray]
+    options, items: np.ndarray, domains: np.ndarray, chosen: Selected, forms: list[np.ndarray]
 ) -> pd.DataFrame:
-    """Return the chosen forms, `A` first, and the random forms of its size."""
+    """Return the chosen forms, `A` first, and random forms of its size, balanced as it is."""
     parts = []
     for name, ranks in zip(form_names(len(forms)), forms, strict=True):
         part = _form(options.benchmark, name, items, chosen.positions[ranks])
         part["information"] = chosen.information[ranks]
         part["theta_at_maximum"] = chosen.theta[ranks]
         parts.append(part)
-    drawn = random_forms(len(items), len(forms[0]), options.random_forms, options.seed)
+    drawn = drawn_forms(domains, len(forms[0]), options.random_forms, options.seed)
     width = len(str(len(drawn)))
     for number, positions in enumerate(drawn, start=1):
         parts.append(_form(options.benchmark, f"random{number:0{width}d}", items, positions))
@@ -232,11 +232,11 @@ def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np
     return training.full_score[known], filled, training.fold[known]
 
 
-def _at_random(balance: Balance, size: int, seed: int) -> np.ndarray:
-    """Draw items at random within the quotas of their sub-domains."""
-    order = random_forms(len(balance.codes), len(balance.codes), 1, seed)[0]
-    place = pd.Series(balance.codes[order]).groupby(balance.codes[order]).cumcount()
-    return order[place.to_numpy() < balance.quota[balance.codes[order]]]
+def drawn_forms(domains: np.ndarray, size: int, n_forms: int, seed: int) -> list[np.ndarray]:
+    """Draw forms at random, each within the quotas of the sub-domains."""
+    balance = Balance(domains, size)
+    orders = random_forms(len(domains), len(domains), n_forms, seed)
+    return [balance.first_of(order) for order in orders]
 
 
 def _with_information(positions: np.ndarray, pool: pd.DataFrame) -> Selected:

@@ -81,7 +81,7 @@ def run(options) -> None:
             {**record(options, chosen, len(items), len(forms[0])), **evaluation},
             options.record,
         )
-    write_table(selection_table(options, items, chosen, forms), options.out, "selection")
+    write_table(selection_table(options, items, domains, chosen, forms), options.out, "selection")
 
 
 def check_options(options) -> None:

@@ -8,8 +8,8 @@ from itemwise.adaptive.rules import parse_rule
 from itemwise.report.adaptive import in_words, section
 from itemwise.report.conclusions import conclusions, spread
 
-ROW = {"random": {"n": 50}, "beaten": 0.92, "rmse": 5.0, "sd": 20.0, "spearman": 0.9,
-       "coverage": 0.76, "test_subjects": 25, "level": 0.9}  # fmt: skip
+ROW = {"random": {"n": 50}, "beaten": 0.92, "gain": 0.5, "gain_se": 0.2, "rmse": 5.0, "sd": 20.0,
+       "spearman": 0.9, "coverage": 0.76, "test_subjects": 25, "level": 0.9}  # fmt: skip
 VERDICTS = {
     1.0: "Better than random forms",
     0.92: "Perhaps better than random forms",
@@ -24,6 +24,27 @@ def test_verdict_says_whether_selection_pays(beaten, headline):
     found = conclusions(ROW | {"beaten": beaten})
     assert found["headline"] == headline
     assert f"smaller than that of {100 * beaten:.0f} % of 50 random forms" in found["selection"]
+
+
+@pytest.mark.parametrize(
+    ("beaten", "gain", "headline"),
+    [
+        (1.0, 0.3, "Perhaps better than random forms"),
+        (1.0, 0.34, "Better than random forms"),
+        (0.0, -0.3, "No better than random forms, perhaps worse"),
+        (0.0, -0.4, "Worse than random forms"),
+    ],
+)
+def test_other_test_models_might_say_otherwise(beaten, gain, headline):
+    found = conclusions(ROW | {"beaten": beaten, "gain": gain})
+    assert found["headline"] == headline
+    more = f"errs {abs(gain):.2f} points {'less' if gain > 0 else 'more'} than all of them together"
+    assert f"{more} (standard error 0.20)" in found["selection"]
+
+
+def test_one_group_of_test_models_is_never_certain():
+    found = conclusions(ROW | {"beaten": 1.0, "gain_se": float("nan")})
+    assert found["headline"] == "Perhaps better than random forms"
 
 
 def test_verdict_flags_what_may_be_chance():

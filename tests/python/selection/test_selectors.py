@@ -184,7 +184,8 @@ def test_parallel_forms_from_the_command_line(method, calibrated, tmp_path):
     )
     dealt = table[table["form"].isin(["A", "B", "C"])]
     assert not dealt["item"].duplicated().any()
-    assert (dealt["item"].str[2:].astype(int) <= 40).groupby(dealt["form"]).sum().eq(6).all()
+    # The random forms, with which these are compared, are balanced as they are.
+    assert (table["item"].str[2:].astype(int) <= 40).groupby(table["form"]).sum().eq(6).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
