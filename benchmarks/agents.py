@@ -11,11 +11,14 @@ from common import data_folder, markdown, write_evidence
 
 from itemwise import irt
 from itemwise.irt.cross_calibration import by_fold, calibrate_folds
+from itemwise.irt.prior import Moments
+from itemwise.readout.answered import Calibrated
 from itemwise.readout.gam import predict_full_scores
 from itemwise.readout.implied import Pool, form_answers
-from itemwise.readout.process import fit_process, implied_mean
+from itemwise.readout.process import fit_process
 from itemwise.readout.process_tables import PROCESS
 from itemwise.responses.matrix import Responses, from_frame, read_responses
+from itemwise.responses.sets import Training
 from itemwise.tables.contract import open_parquet
 
 SUITES = {
@@ -59,14 +62,12 @@ def few_models() -> None:
     table = pd.DataFrame(rows)
     text = (
         f"Random splits, {SPLITS} of each size, {FORMS} forms each: so many models calibrate (2PL, "
-        "weak prior) and train, all others are predicted; models of one maker may lie on both "
-        "sides. Forms: 5, 10 or 20 % of the items, at random from those that the training models "
-        "did not all answer alike. As in a run, training models enter with abilities by items "
-        f"that the other folds calibrated ({N_FOLDS} folds at random), and the pool is what was "
-        "calibrated; there is no screening. `implied`: the model-implied score, with nothing "
+        "estimated prior) and train, all others are predicted; models of one maker may lie on both "
+        "sides. Forms: 5, 10 or 20 % of the items, at random. As in a run, training models enter "
+        f"with abilities by items that the other folds calibrated ({N_FOLDS} folds at random), and "
+        "the pool is what was calibrated; there is no screening. `implied`: the model-implied score, with nothing "
         "fitted to full scores; `smooths`: the native ones; `stratified mean`: of the answers, by "
-        "fifths of the training models' difficulty. All but process and smooths count the items "
-        "that all training models answered alike as these did. MMLU-Pro: "
+        "fifths of the training models' difficulty. MMLU-Pro: "
         f"{MOST_ITEMS:,} items at random. RMSE in points, over all splits and forms; coverage and "
         "mean width of the 90 % intervals of the process, SE over the splits.\n\n"
         f"{unreached(table)}\n\n{markdown(table.drop(columns=['share', 'best']))}"
@@ -96,19 +97,34 @@ class Split:
     folds: pd.Series
 
     @cached_property
+    def fitted(self) -> tuple[pd.DataFrame, dict]:
+        """Parameters and record of a calibration with the default prior."""
+        return irt.fit(self.train, "2PL")
+
+    @cached_property
     def parameters(self) -> pd.DataFrame:
-        """Table `parameters` of the items that training models do not all answer alike."""
-        return irt.fit(self.train, "2PL", prior="weak")[0].set_index("item", drop=False)
+        """Table `parameters`, by item: those that all answer alike have a prior."""
+        return self.fitted[0].set_index("item", drop=False)
 
     @cached_property
     def fold_parameters(self) -> pd.DataFrame:
         """Table `fold_parameters`."""
-        return calibrate_folds(self.train, self.folds, self.parameters, "2PL", "weak")[0]
+        moments = Moments.from_record(self.fitted[1]["prior_values"])
+        return calibrate_folds(self.train, self.folds, self.fitted[0], "2PL",
+                               self.fitted[1]["prior"], moments)[0]  # fmt: skip
 
-    @cached_property
+    @property
     def pool(self) -> Pool:
         """Sums over the calibrated items."""
-        return Pool.of(self.parameters)
+        return self.calibrated.pool
+
+    @cached_property
+    def calibrated(self) -> Calibrated:
+        """The training models with all that was calibrated on them."""
+        models = Training(self.train, percent(self.train), self.folds.to_numpy())
+        alike = self.train.take(items=~np.isin(self.train.items, self.parameters["item"]))
+        return Calibrated("the split", models, self.parameters, Pool.of(self.parameters),
+                          shares_right(alike))  # fmt: skip
 
     def whole(self, share: np.ndarray) -> np.ndarray:
         """Return percent right of all items, from the share of the calibrated ones."""
@@ -122,18 +138,16 @@ class Split:
         asked = [models.select_items(items, "the split") for models in (self.train, self.test)]
         crossed = by_fold(asked[0], self.folds, self.fold_parameters, "the split")
         crossed = pd.concat(irt.score(part, others) for part, others in crossed)
-        known = (crossed.set_index("subject").loc[self.train.subjects], irt.score(asked[1], form))
-        theta = [table["theta"].to_numpy() for table in known]
-        train, test = (
-            form_answers(given.matrix, form, self.pool, ability, table["se"].to_numpy())
-            for given, ability, table in zip(asked, theta, known, strict=True)
-        )
+        crossed = crossed.set_index("subject").loc[self.train.subjects].reset_index()
+        train = self.calibrated.answered(items.tolist(), crossed)
+        known = irt.score(asked[1], form)
+        theta, se = known["theta"].to_numpy(), known["se"].to_numpy()
+        test = form_answers(asked[1].matrix, form, self.pool, theta, se)
         score, fold = percent(self.train), self.folds.to_numpy()
-        alike = self.train.take(items=~np.isin(self.train.items, self.parameters["item"]))
-        implied = implied_mean(shares_right(alike), len(self.parameters))
-        found = fit_process(train, score, fold, implied=implied)[0].predict(test)
+        fitted, _ = fit_process(train.answers, score, fold, implied=self.calibrated.implied)
+        found = fitted.predict(test)
         smooths = predict_full_scores(
-            (train.filled[0], theta[0]), score, fold, (test.filled[0], theta[1])
+            (train.answers.filled[0], train.theta), score, fold, (test.filled[0], theta)
         )
         pool = self.train.select_items(self.parameters["item"], "the split")
         return found[["predicted", "lower", "upper"]].assign(

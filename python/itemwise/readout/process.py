@@ -35,6 +35,10 @@ TUNED_ON = 600
 """Training models whose held-out density chooses the kernel, drawn at random."""
 N_NODES = 201
 """Nodes of the tabulated spline."""
+SPLINE_COST = 8
+"""By how many mean squared errors a spline must beat the implied score: twice its parameters."""
+USUAL_SIGNAL = 1 / 8
+"""Share of the residual variance that answers explain, before training models say."""
 LOG_PRIOR_SD = 1.0
 """Standard deviation of the logarithms of kernel parameters: few models leave them open."""
 
@@ -251,7 +255,8 @@ def fit_process(
     level : float
         Coverage of the intervals, whose quantiles are those of the cross-fitted |error| / SD.
     implied : Mean, optional
-        Taken where no spline predicts models of other folds better (`implied_mean`).
+        Taken where no spline predicts models of other folds better, by more than chance
+        (`implied_mean`).
     like : Process, optional
         Of another form of the same size, whose kernel and quantile are taken over; nothing is
         cross-fitted then.
@@ -279,7 +284,7 @@ def fit_process(
     mean = _fit_mean(answers, full_score)
     if implied is not None:
         as_implied = full_score - implied(answers.implied)
-        if (as_implied**2).sum() <= (own**2).sum():
+        if (as_implied**2).sum() <= (own**2).sum() * (1 + SPLINE_COST / len(own)):
             mean, own = implied, as_implied
             means, held_out = dict.fromkeys(names, mean), np.tile(own, (len(names), 1))
     base = Base(answers, full_score)
@@ -358,7 +363,10 @@ def _tune(base: Base, own: np.ndarray, folds: np.ndarray, residuals, seed: int) 
         for part in [rows[at]]
     ]
     spread = max(own.var(), 1e-6)
-    start = np.array([np.log(spread / 2), np.log(spread / 4), *np.full(n_benchmarks, 1.0)])
+    start = np.array([
+        np.log(USUAL_SIGNAL * spread), np.log((1 - USUAL_SIGNAL) / 2 * spread),
+        *np.full(n_benchmarks, 1.0),
+    ])  # fmt: skip
 
     def objective(at: np.ndarray) -> tuple[float, np.ndarray]:
         kernel = Kernel.of(at)
