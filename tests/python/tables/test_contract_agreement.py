@@ -113,8 +113,10 @@ def kind_of(name: str, what: str) -> tuple:
     """Return what a breach has in common with those of other columns and tables."""
     columns = contract()[name].columns
     column = next((columns[word] for word in what.split() if word in columns), None)
-    words = "" if column is None else what.replace(column.name, "")
-    return words or what, "*" in columns, column and (column.type, column.is_key)
+    if column is None:
+        return what, "*" in columns
+    words = [word for word in what.split() if word != column.name]
+    return *words, "*" in columns, column.type, column.is_key
 
 
 @pytest.fixture(
