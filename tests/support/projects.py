@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import snakemake_forks
 
 from itemwise.workflow.stage_code import stage_code
 
 COPIED = ["Snakefile", "rules", "R", "config", "envs", "profiles", "python", "workflow"]
 TINY = "tests/config/tiny.yaml"
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 
 class Project:
@@ -42,15 +44,22 @@ class Project:
 
     def command(self, *options: str) -> list[str]:
         files = [] if "--configfile" in options else ["--configfile", TINY]
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *files, *options]
+        return [*SNAKEMAKE, "--cores", "2", *files, *options]
 
     def run(
-        self, command: list[str], timeout: float = 300, folder: Path | None = None
+        self,
+        command: list[str],
+        timeout: float = 300,
+        folder: Path | None = None,
+        own_process: bool = False,
     ) -> subprocess.CompletedProcess:
         """Run a command, by default in the project; what it printed is in `stdout`."""
+        folder = folder or self.folder
+        if command[:3] == SNAKEMAKE and not own_process:
+            return snakemake_forks.snakemake(command[3:], folder, self.environment)
         return subprocess.run(
             command,
-            cwd=folder or self.folder,
+            cwd=folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -20,7 +20,7 @@ def new_project(root, tmp_path_factory):
 def finished_run(new_project):
     """Return a project whose tiny run is complete and undisturbed."""
     project = new_project()
-    finished = project.snakemake()
+    finished = project.run(project.command(), own_process=True)  # as users start it
     assert finished.returncode == 0, finished.stdout
     project.printed = finished.stdout
     return project

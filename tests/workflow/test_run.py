@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import sys
 
@@ -11,6 +12,7 @@ import yaml
 from projects import TINY, copy_of, shell_jobs
 from record_keys import check_record, check_run
 
+from itemwise.cli.main import main
 from itemwise.readout.accuracy import accuracy
 from itemwise.responses.matrix import Responses, read_responses, write_responses
 from itemwise.tables.contract import read_table, write_table
@@ -28,10 +30,15 @@ def test_run_writes_report_and_nothing_is_left_to_do(finished_run):
     assert "Nothing to be done" in again.stdout
 
 
-def test_folders_are_named_like_the_rules(finished_run):
+@pytest.fixture(scope="module")
+def plan(finished_run):
+    """Return what Snakemake prints of all jobs of the tiny run and their commands."""
+    return finished_run.snakemake("--dry-run", "--forceall", "--printshellcmds").stdout
+
+
+def test_folders_are_named_like_the_rules(finished_run, plan):
     results = finished_run.folder / RESULTS
-    listed = finished_run.snakemake("--list-rules").stdout.splitlines()
-    rules = {line.strip() for line in listed if re.fullmatch(r"\s*[a-z]+_[a-z]+\s*", line)}
+    rules = set(re.findall(r"^(?:local)?rule (\w+):$", plan, re.MULTILINE))
     assert len(rules) > 8
     stages = {path.name for path in results.iterdir() if path.is_dir()}
     stages -= {"logs", "benchmarks", "bank", "training", "test"}
@@ -116,18 +123,17 @@ READERS = {
 """Of each file that says something of test models, the rules that may read it."""
 
 
-def jobs_of(project) -> list[tuple[str, set[str], str]]:
+@pytest.fixture(scope="module")
+def jobs(plan) -> list[tuple[str, set[str], str]]:
     """Return of each job of the tiny run its rule, inputs and command."""
-    printed = project.snakemake("--dry-run", "--forceall", "--printshellcmds").stdout
     found = re.findall(
-        r"^rule (\w+):\n    input: (.*?)\n.*?^Shell command: (.*?)$", printed, re.M | re.S
+        r"^rule (\w+):\n    input: (.*?)\n.*?^Shell command: (.*?)$", plan, re.M | re.S
     )
     return [(name, set(inputs.split(", ")), command) for name, inputs, command in found]
 
 
-def test_the_wall_is_in_the_plan(finished_run):
+def test_the_wall_is_in_the_plan(jobs):
     """Whoever is not listed has no way to the test models: neither an input, nor a path."""
-    jobs = jobs_of(finished_run)
     assert len(jobs) > 15
     for file, readers in READERS.items():
         path = f"{RESULTS}/{file}"
@@ -155,16 +161,17 @@ def content(path):
     return re.sub(rb'"(seconds\w*)": [\d.e-]+', b"", path.read_bytes())
 
 
-def test_answers_of_test_models_change_nothing_on_the_other_side(finished_run, tmp_path):
-    """All their answers and scores are turned round, and every rule from the cut on runs again."""
+@pytest.fixture
+def spoilt(finished_run, tmp_path):
+    """Return a copy of the run in which all answers and scores of test models are turned round."""
     project = copy_of(finished_run, tmp_path / "spoilt")
     results = project.folder / RESULTS
     splits = read_table(results / "split_subjects/splits.parquet", "splits")
     test = splits.loc[splits["set"] == "test", "subject"].to_numpy(object)
     path = results / "build_responses/sums.parquet"
     responses = read_responses(path)
-    spoilt = np.isin(responses.subjects, test)[:, None] & responses.administered
-    turned = np.where(spoilt, 1 - responses.matrix, responses.matrix)
+    cells = np.isin(responses.subjects, test)[:, None] & responses.administered
+    turned = np.where(cells, 1 - responses.matrix, responses.matrix)
     write_responses(Responses(responses.subjects, responses.items, turned), path)
     path = results / "build_responses/sums.full-scores.parquet"
     scores = read_table(path, "full_scores")
@@ -173,7 +180,24 @@ def test_answers_of_test_models_change_nothing_on_the_other_side(finished_run, t
     write_table(scores, path, "full_scores")
     for file in (results / "split_subjects").iterdir():
         file.touch()  # the split stays, though scores that it balanced are others
-    again = project.snakemake("--forcerun", "cut_sets")
+    return project
+
+
+def test_answers_of_test_models_do_not_pass_the_cut(spoilt, finished_run, jobs):
+    """Of its two tables, rules that choose read one (`test_the_wall_is_in_the_plan`)."""
+    (command,) = (command for name, _, command in jobs if name == "cut_sets")
+    cut = spoilt.run([sys.executable, "-m", *shlex.split(command.split(" > ")[0])])
+    assert cut.returncode == 0, cut.stdout
+    for path, same in (("cut_sets/sums.parquet", True), ("test/sums.parquet", False)):
+        before = content(finished_run.folder / RESULTS / path)
+        assert (content(spoilt.folder / RESULTS / path) == before) == same, path
+
+
+@pytest.mark.slow
+def test_answers_of_test_models_change_nothing_on_the_other_side(spoilt, finished_run):
+    """Every rule from the cut on runs again."""
+    results = spoilt.folder / RESULTS
+    again = spoilt.snakemake("--forcerun", "cut_sets")
     assert again.returncode == 0, again.stdout
     changed, same = set(), set()
     for path in sorted(results.rglob("*")):
@@ -187,7 +211,7 @@ def test_answers_of_test_models_change_nothing_on_the_other_side(finished_run, t
     assert content(results / judged) != content(finished_run.folder / RESULTS / judged)
 
 
-def test_rules_that_choose_know_nothing_of_test_models(finished_run):
+def test_rules_that_choose_know_nothing_of_test_models(finished_run, jobs):
     results = finished_run.folder / RESULTS
     splits = read_table(results / "split_subjects/splits.parquet", "splits")
     test = set(splits.loc[splits["set"] == "test", "subject"])
@@ -198,7 +222,6 @@ def test_rules_that_choose_know_nothing_of_test_models(finished_run):
         judged = read_table(results / f"assess_readout/test{table}.parquet", kind)
         assert set(judged["subject"]) <= test
         assert len(judged)
-    jobs = jobs_of(finished_run)
     assert {name for name, *_ in jobs} >= {*JUDGES, "select_items", "fit_process", "fit_readout"}
     for name, inputs, _ in jobs:
         if name not in JUDGES:
@@ -229,9 +252,8 @@ def test_report_says_what_the_tables_say(finished_run):
     assert "winner of 4 trials" in page
 
 
-def test_report_reads_nothing_but_the_inputs_of_its_rule(finished_run, tmp_path):
-    printed = finished_run.snakemake("--dry-run", "--forceall").stdout
-    listed = re.search(r"^rule write_report:\n    input: (.*?)\n", printed, re.M)[1].split(", ")
+def test_report_reads_nothing_but_the_inputs_of_its_rule(finished_run, jobs, tmp_path):
+    (listed,) = (inputs for name, inputs, _ in jobs if name == "write_report")
     for path in filter(lambda path: path.startswith(RESULTS), listed):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(finished_run.folder / path, tmp_path / path)
@@ -240,21 +262,21 @@ def test_report_reads_nothing_but_the_inputs_of_its_rule(finished_run, tmp_path)
     assert finished.returncode == 0, finished.stdout
 
 
-def test_summary_says_what_it_took_and_what_the_tables_say(finished_run):
-    command = [sys.executable, "-m", "itemwise", "summarize-run", "--results", RESULTS]
-    finished = finished_run.run([*command, "--phases"])
-    assert finished.returncode == 0, finished.stdout
-    assert re.search(r"^fit_irt +1 +[\d.]+ +[\d.]+", finished.stdout, re.M)
-    finished = finished_run.run(command)
-    assert "fit_irt" not in finished.stdout
+def test_summary_says_what_it_took_and_what_the_tables_say(finished_run, monkeypatch, capsys):
+    monkeypatch.chdir(finished_run.folder)
+    assert main(["summarize-run", "--results", RESULTS, "--phases"]) == 0
+    assert re.search(r"^fit_irt +1 +[\d.]+ +[\d.]+", capsys.readouterr().out, re.M)
+    assert main(["summarize-run", "--results", RESULTS]) == 0
+    printed = capsys.readouterr().out
+    assert "fit_irt" not in printed
     table = read_table(
         finished_run.folder / RESULTS / "assess_readout/test.parquet", "reconstructions"
     )
     table = table[(table["benchmark"] == "sums") & (table["form"] == "A")]
     table = table[(table["set"] == "test") & (table["readout"] == "process")]
-    assert f"RMSE {accuracy(table)['rmse']:.2f} points" in finished.stdout
-    assert f"{len(table)} test models" in finished.stdout
-    assert f"The report: {RESULTS}/report.html" in finished.stdout
+    assert f"RMSE {accuracy(table)['rmse']:.2f} points" in printed
+    assert f"{len(table)} test models" in printed
+    assert f"The report: {RESULTS}/report.html" in printed
 
 
 SMOOTHED = ["fit_readout", "assess_readout", "simulate_cat", "export_bank", "write_report"]
@@ -305,13 +327,13 @@ def test_resolved_configuration_is_written_once(finished_run):
 
 
 @pytest.mark.parametrize("engine", ["native", "mirt"])
-def test_every_job_lists_the_code_that_it_runs(engine, finished_run):
+def test_every_job_lists_the_code_that_it_runs(engine, finished_run, plan):
     """Which files a stage runs is traced in tests/python/workflow/test_stage_code.py."""
-    (finished_run.folder / "engine.yaml").write_text(f"irt: {{engine: {engine}}}\n")
-    printed = finished_run.snakemake(
-        "--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY, "engine.yaml"
-    ).stdout
-    jobs = shell_jobs(printed)
+    if engine != "native":
+        (finished_run.folder / "engine.yaml").write_text(f"irt: {{engine: {engine}}}\n")
+        options = ("--dry-run", "--forceall", "--printshellcmds", "--configfile", TINY)
+        plan = finished_run.snakemake(*options, "engine.yaml").stdout
+    jobs = shell_jobs(plan)
     assert len(jobs) == 20
     for inputs, command, code in jobs:
         assert set(code) <= inputs, command

@@ -45,6 +45,11 @@ def run(options) -> None:
             f"{folder}: Snakemake process {owners[0].pid} is still at work here; stop it "
             f"(kill {owners[0].pid}) or wait for it, then unlock"
         )
+    _unlock(folder)
+
+
+def _unlock(folder: Path) -> None:
+    """Let Snakemake remove its lock."""
     command = [sys.executable, "-m", "snakemake", "--unlock", "--cores", "1"]
     if not (folder / "Snakefile").exists():  # it was started by `--snakefile`
         command += ["--snakefile", str(ROOT / "Snakefile")]

@@ -112,9 +112,8 @@ BY_R = """
 root <- Sys.getenv("ITEMWISE_ROOT")
 source(file.path(root, "R/itemwise/load.R"))
 source(file.path(root, "R/itemwise/tests/testthat/helper-readout.R"))
-table <- function(what, name) {
-  read_table(paste0(Sys.getenv("MADE"), ".", what, ".parquet"), name)
-}
+for (asks in jsonlite::read_json(Sys.getenv("ASKED"))) local({
+table <- function(what, name) read_table(paste0(asks$made, ".", what, ".parquet"), name)
 known <- function(name) {
   found <- table(name, name)
   set <- if (name == "test") found$set else "train"
@@ -132,14 +131,30 @@ data <- Reduce(merge, list(
 x <- responses_matrix(table("responses", "responses"))[, items]
 parameters <- parameters[match(items, parameters$item), ]
 made <- add_form_features(in_set(data, "train"), x, parameters)
-fit <- fit_readout(made$data, stats::as.formula(Sys.getenv("FORMULA")))
+fit <- fit_readout(made$data, stats::as.formula(asks$formula))
 others <- in_set(data, "test")
 answers <- fill_expected(x[others$subject, ], parameters, others$theta)
 others$linear <- predict_ridge(made$fit, answers)
 others$sub_score <- 100 * rowMeans(answers)
-write.csv(predict_others(fit, others), Sys.getenv("OUT"), row.names = FALSE)
+write.csv(predict_others(fit, others), asks$out, row.names = FALSE)
+})
 """
-"""Predicts the test subjects in R, by the model and not by its tables."""
+"""Predicts the test subjects in R, by the models and not by their tables."""
+
+
+@pytest.fixture(scope="module")
+def by_r(made, rscript):
+    """Return what R predicts of each benchmark by each read-out."""
+    kinds = [(name, readout) for name in ("one", "two") for readout in FORMULAS]
+    asked = [
+        {"made": str(made / name), "formula": FORMULAS[readout],
+         "out": str(made / f"{name}.{readout}.csv")}
+        for name, readout in kinds
+    ]  # fmt: skip
+    (made / "asked.json").write_text(json.dumps(asked))
+    done = rscript(BY_R, ASKED=str(made / "asked.json"))
+    assert done.returncode == 0, done.stderr
+    return {kind: pd.read_csv(asks["out"]) for kind, asks in zip(kinds, asked, strict=True)}
 
 
 @pytest.mark.parametrize(
@@ -162,13 +177,9 @@ def test_the_card_advises_only_what_the_bank_can_do(known, said, unsaid):
 
 @pytest.mark.parametrize("readout", FORMULAS)
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_python_scores_as_mgcv_does(name, readout, made, folder, rscript, tmp_path):
+def test_python_scores_as_mgcv_does(name, readout, made, folder, by_r):
     """Test rows, which the model of all training subjects predicts: features and read-out."""
-    done = rscript(
-        BY_R, MADE=str(made / name), FORMULA=FORMULAS[readout], OUT=str(tmp_path / "r.csv")
-    )
-    assert done.returncode == 0, done.stderr
-    theirs = pd.read_csv(tmp_path / "r.csv")
+    theirs = by_r[name, readout]
     bought = on_disk.read_bank(folder)
     responses = read_responses(made / f"{name}.responses.parquet")
     features = bought.features(responses, name, "A").set_index("subject", drop=False)

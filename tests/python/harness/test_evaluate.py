@@ -74,7 +74,7 @@ def test_equals_the_bare_harness_item_by_item(loaded, suite, ledger, tasks):
     ours = table_of(loaded, suite, suite.documents, ledger, chunk=7)
     bare = simple_evaluate(
         loaded[1], tasks=["words", "sums"], bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(tasks)),
+        task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
     )["samples"]  # fmt: skip
     theirs = {
         (task, row["doc_id"], row["filter"], metric): (row[metric], row["doc_hash"],
@@ -384,7 +384,6 @@ def test_listed_items_alone(command, tmp_path):
 @pytest.mark.parametrize(
     ("more", "names", "message"),
     [
-        ((), ("word",), "task 'word' is unknown to the harness; did you mean 'words'?"),
         (("--lm-args", "use_cache=x"), ("sums",), "is not passed on"),
         (("--lm-args", "max_gen_toks"), ("sums",), "is not of the form name=value"),
         (("--item-list", "/nowhere.txt"), ("sums",), "cannot be read"),
@@ -397,6 +396,21 @@ def test_mistakes_are_refused(more, names, message, command, tmp_path):
     done = command(*more, tasks_asked=names)
     assert done.status == 2
     assert message in done.err
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "tasks_of_the_harness", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_an_unknown_task_is_refused(tasks_of_the_harness, command, tmp_path, monkeypatch):
+    from itemwise.harness import suite
+
+    if not tasks_of_the_harness:  # to list them takes ten seconds
+        index = suite._index
+        monkeypatch.setattr(suite, "_index", lambda include_path, _: index(include_path, False))
+    done = command(tasks_asked=("word",))
+    assert done.status == 2
+    assert "task 'word' is unknown to the harness; did you mean 'words'?" in done.err
     assert not (tmp_path / "out.parquet").exists()
 
 

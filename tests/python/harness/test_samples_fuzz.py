@@ -118,7 +118,7 @@ def check(name: str, content: list, beside: object, cut: int) -> None:
 quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
-@settings(quiet, max_examples=60)
+@settings(quiet, max_examples=25)
 @given(logs, records, results, st.sampled_from([0, 0, 0, 7]))
 def test_no_record_of_any_shape_ends_in_a_traceback(name, content, beside, cut):
     check(name, content, beside, cut)

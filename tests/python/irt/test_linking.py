@@ -92,7 +92,7 @@ def test_new_items_land_on_the_scale_of_the_anchors():
     assert (alone["a"][20:].to_numpy() / truth["a"]).median() > 1.2
 
 
-@pytest.mark.parametrize("model", ["2PL", "3PL"])
+@pytest.mark.parametrize("model", ["2PL", pytest.param("3PL", marks=pytest.mark.slow)])
 def test_new_items_have_the_model_asked_for_beside_any_anchors(model):
     anchors = TRUTH[:20].assign(g=0.1, u=0.95)
     items = pd.concat([anchors, TRUTH[20:]])

@@ -49,7 +49,7 @@ def test_common_slope_equals_the_spread_of_its_estimates():
     assert table.set_index("parameter")["coverage"]["d"] == pytest.approx(0.95, abs=0.03)
 
 
-@pytest.mark.parametrize("model", ["1PL", "2PL", "3PL"])
+@pytest.mark.parametrize("model", ["1PL", "2PL", pytest.param("3PL", marks=pytest.mark.slow)])
 def test_many_items_need_no_joint_matrix(monkeypatch, model):
     data = simulated(model, n_subjects=800, n_items=100, missing=0.02)
     arguments = {"prior": "weak", "quadrature": 101, "standard_errors": True}

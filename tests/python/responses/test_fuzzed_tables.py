@@ -127,7 +127,7 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
 @given(table=tables())
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=25, **QUIET)
 def test_tables_are_read_right_or_refused(table, tmp_path_factory, capsys):
     check(table, tmp_path_factory.mktemp("fuzzed"), capsys)
 

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from itemwise.cli.main import main
 from itemwise.errors import UserError
 from itemwise.irt.population import simulate_population
 from itemwise.responses.sets import Training, write_training
@@ -33,7 +34,7 @@ def population():
     return simulate_population("q", 0, N_SUBJECTS, N_ITEMS, 0.0, 0.05, seed=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data(population):
     responses = population.responses
     right = np.where(responses.administered, responses.matrix, np.nan)
@@ -41,10 +42,10 @@ def data(population):
                 np.zeros(N_ITEMS, int))  # fmt: skip
 
 
-@pytest.fixture
-def files(population, data, tmp_path):
+@pytest.fixture(scope="module")
+def files(population, data, tmp_path_factory):
     """Write the tables that the stage reads, and return its options."""
-    path = tmp_path / "training.parquet"
+    path = tmp_path_factory.mktemp("files") / "training.parquet"
     write_training(Training(population.responses, data.full_score, data.folds), path)
     return [
         *("--training", path, "--benchmark", "q"),
@@ -127,18 +128,26 @@ def interrupted(monkeypatch, after: int):
     return calls
 
 
-def test_killed_search_ends_as_an_undisturbed_one(files, itemwise, tmp_path, monkeypatch):
-    journal = tmp_path / "journal.jsonl"
-    outputs = ["--out-settings", tmp_path / "won.yaml", "--record", tmp_path / "search.json"]
-    whole = itemwise("search-selection", *files, *outputs, "--out", tmp_path / "whole.parquet")
-    assert whole.status == 0, whole.err
-    won = (tmp_path / "won.yaml").read_text()
-    record = (tmp_path / "search.json").read_text()
+def outputs(folder) -> list:
+    """Return the options of what the stage writes."""
+    options = ["--out-settings", folder / "won.yaml", "--record", folder / "search.json"]
+    return [*options, "--out", folder / "trials.parquet"]
 
+
+@pytest.fixture(scope="module")
+def whole(files, tmp_path_factory):
+    """Return the folder of an undisturbed search."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert main([str(word) for word in ("search-selection", *files, *outputs(folder))]) == 0
+    return folder
+
+
+def test_killed_search_ends_as_an_undisturbed_one(files, whole, itemwise, tmp_path, monkeypatch):
+    journal = tmp_path / "journal.jsonl"
     done = interrupted(monkeypatch, after=3)
-    options = [*files, *outputs, "--journal", journal, "--out", tmp_path / "resumed.parquet"]
+    options = [*files, *outputs(tmp_path), "--journal", journal]
     assert itemwise("search-selection", *options).status == 130
-    assert not (tmp_path / "resumed.parquet").exists()
+    assert not (tmp_path / "trials.parquet").exists()
     with open(journal, "a", encoding="utf-8") as file:
         file.write('{"trial": [1, 3, "Cand')  # what a kill in the middle of a line leaves
     monkeypatch.undo()
@@ -146,11 +155,11 @@ def test_killed_search_ends_as_an_undisturbed_one(files, itemwise, tmp_path, mon
     assert itemwise("search-selection", *options).status == 0
     assert not set(again) & set(done)
     pd.testing.assert_frame_equal(
-        read_table(tmp_path / "resumed.parquet", "trials"),
-        read_table(tmp_path / "whole.parquet", "trials"),
+        read_table(tmp_path / "trials.parquet", "trials"),
+        read_table(whole / "trials.parquet", "trials"),
     )
-    assert (tmp_path / "won.yaml").read_text() == won
-    assert (tmp_path / "search.json").read_text() == record
+    for name in ("won.yaml", "search.json"):
+        assert (tmp_path / name).read_text() == (whole / name).read_text()
     assert not journal.exists()
 
 
@@ -164,14 +173,11 @@ def test_journal_of_another_search_is_not_used(files, itemwise, tmp_path, monkey
     assert len(calls) == read_table(tmp_path / "t.parquet", "trials")["value"].nunique()
 
 
-def test_winner_is_a_configuration_and_has_the_smallest_objective(files, itemwise, tmp_path):
-    done = itemwise("search-selection", *files, "--out-settings", tmp_path / "won.yaml",
-                    "--out", tmp_path / "trials.parquet")  # fmt: skip
-    assert done.status == 0
-    trials = read_table(tmp_path / "trials.parquet", "trials")
+def test_winner_is_a_configuration_and_has_the_smallest_objective(whole):
+    trials = read_table(whole / "trials.parquet", "trials")
     assert trials["trial"].nunique() == 8
     best = trials[trials["value"] == trials["value"].min()].set_index("parameter")["setting"]
-    won = yaml.safe_load((tmp_path / "won.yaml").read_text())["benchmarks"]["q"]
+    won = yaml.safe_load((whole / "won.yaml").read_text())["benchmarks"]["q"]
     assert won["irt"]["model"] == best[["model"]].iloc[0]
     assert won["selection"]["budget"] == int(best[["size"]].iloc[0])
 

@@ -10,6 +10,8 @@ import sys
 import psutil
 import pytest
 
+from itemwise.stages import unlock_run
+
 
 @pytest.fixture
 def locked(tmp_path):
@@ -45,6 +47,14 @@ def process():
         child.communicate()
 
 
+@pytest.fixture
+def unlocked(monkeypatch):
+    """Return the folders that Snakemake is told to unlock, which takes it seconds."""
+    folders = []
+    monkeypatch.setattr(unlock_run, "_unlock", folders.append)
+    return folders
+
+
 def test_folder_without_lock_is_left_alone(itemwise, tmp_path):
     finished = itemwise("unlock-run", "--folder", tmp_path)
     assert (finished.status, finished.out) == (0, f"{tmp_path}: not locked\n")
@@ -65,7 +75,7 @@ def test_lock_of_a_live_process_stays(itemwise, locked, process):
 
 @pytest.mark.parametrize("place", ["here", "elsewhere"])
 def test_queued_slurm_jobs_of_the_folder_keep_the_lock(
-    place, itemwise, locked, tmp_path, tmp_path_factory, monkeypatch
+    place, itemwise, locked, unlocked, tmp_path_factory, monkeypatch
 ):
     folder = locked if place == "here" else tmp_path_factory.mktemp("elsewhere")
     programs = tmp_path_factory.mktemp("programs")
@@ -74,20 +84,24 @@ def test_queued_slurm_jobs_of_the_folder_keep_the_lock(
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     finished = itemwise("unlock-run", "--folder", locked)
     assert finished.status == (2 if place == "here" else 0)
+    assert unlocked == ([] if place == "here" else [locked])
     if place == "here":
         assert "Slurm jobs still at work here: 7; wait, or cancel them (scancel 7)" in finished.err
 
 
 @pytest.mark.parametrize("name", ["python", "snakemake"])
-def test_other_processes_are_not_in_the_way(name, itemwise, locked, process, tmp_path_factory):
+def test_other_processes_are_not_in_the_way(
+    name, itemwise, locked, unlocked, process, tmp_path_factory
+):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     process(locked if name == "python" else elsewhere, name)
     assert itemwise("unlock-run", "--folder", locked).status == 0
+    assert unlocked == [locked]
 
 
 @pytest.mark.parametrize(("stranger", "status"), [(True, 0), (False, 2)])
 def test_processes_that_hide_their_folder_count_where_their_user_owns_the_lock(
-    itemwise, locked, process, tmp_path_factory, monkeypatch, stranger, status
+    itemwise, locked, unlocked, process, tmp_path_factory, monkeypatch, stranger, status
 ):
     if stranger:
         if os.getuid() != 0:
@@ -102,3 +116,4 @@ def test_processes_that_hide_their_folder_count_where_their_user_owns_the_lock(
 
     monkeypatch.setattr(psutil.Process, "cwd", cwd)
     assert itemwise("unlock-run", "--folder", locked).status == status
+    assert unlocked == ([] if status else [locked])

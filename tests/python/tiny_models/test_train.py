@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -195,24 +196,27 @@ RUNS = [
     {"name": "little", "width": 32, "layers": 1, "left_out": OTHERS, "seed": 3},
     {"name": "other", "width": 16, "layers": 1, "share": 0.5},
 ]
-SHORT = ["--checkpoints", 5, 20, 300, "--lines", 600]
+SHORT = ["--checkpoints", *STEPS, "--lines", 600]
 
 
 def test_runs_are_trained_as_each_alone_however_many_at_once(
-    trained, asked_for_gpus, itemwise, tmp_path
+    harness, asked_for_gpus, itemwise, tmp_path
 ):
     runs = [json.dumps(run) for run in RUNS]
+    steps = (5, 40)
+    alone = train(dataclasses.replace(RUN, checkpoints=steps), tmp_path / "alone", 1)
     for name, threads in (("one", 1), ("two", 2)):
-        done = itemwise("train-tiny-models", "--runs", *runs, *SHORT, "--threads", threads,
-                        "--out", tmp_path / name)  # fmt: skip
+        done = itemwise("train-tiny-models", "--runs", *runs, "--checkpoints", *steps,
+                        "--lines", 600, "--threads", threads, "--out", tmp_path / name)  # fmt: skip
         assert done.status == 0, done.err
-        assert "little: 300 steps" in done.out
-        assert weights(tmp_path / name / "little", 300) == weights(trained[0], 300)
-        assert read_table(tmp_path / name / "little.parquet", "subjects").equals(trained[1])
+        assert "little: 40 steps" in done.out
+        assert weights(tmp_path / name / "little", 40) == weights(tmp_path / "alone", 40)
+        table = read_table(tmp_path / name / "little.parquet", "subjects")
+        assert table.equals(alone)
     assert asked_for_gpus == []
-    assert weights(tmp_path / "one/other", 300) == weights(tmp_path / "two/other", 300)
+    assert weights(tmp_path / "one/other", 40) == weights(tmp_path / "two/other", 40)
     record = read_record(tmp_path / "two/other.json")
-    assert (record["share"], record["width"], record["checkpoints"]) == (0.5, 16, [5, 20, 300])
+    assert (record["share"], record["width"], record["checkpoints"]) == (0.5, 16, [5, 40])
 
 
 def test_a_killed_command_goes_on_and_ends_with_the_same_weights(trained, itemwise, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -17,13 +19,20 @@ from itemwise.tiny_models.world import (
     vocabulary,
 )
 
-ITEMS = {topic: benchmark_items(topic, 100, seed=1) for topic in TOPICS}
-TEXT = training_text(8000, seed=1)
+
+@cache
+def text() -> list[str]:
+    return training_text(8000, seed=1)
+
+
+@cache
+def items_of(topic: str) -> list:
+    return benchmark_items(topic, 100, seed=1)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_items_are_different_well_formed_and_known_words(topic):
-    items = ITEMS[topic]
+    items = items_of(topic)
     assert len({item.question for item in items}) == 100
     known = set(vocabulary())
     for item in items:
@@ -46,26 +55,26 @@ def test_kinds_have_equal_parts_where_there_are_questions_enough(topic):
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic != "facts"])
 def test_no_item_was_trained_on(topic):
-    lines = set(TEXT)
-    asked = [item for item in ITEMS[topic] if item.line in lines]
+    lines = set(text())
+    asked = [item for item in items_of(topic) if item.line in lines]
     assert asked == []
 
 
 def test_facts_are_trained_on_the_more_often_the_better_known():
-    counts = {item.line: TEXT.count(item.line) for item in ITEMS["facts"]}
+    counts = {item.line: text().count(item.line) for item in items_of("facts")}
     assert max(counts.values()) > 50
     assert min(counts.values()) < 10
     assert sum(count > 0 for count in counts.values()) > 95
 
 
 def test_answers_are_right():
-    for item in ITEMS["arithmetic"]:
+    for item in items_of("arithmetic"):
         assert eval(item.question.removesuffix("=")) == int(item.answer)
         assert 0 <= int(item.answer) <= LARGEST
-    for item in ITEMS["sorting"]:
+    for item in items_of("sorting"):
         shown = item.question.removeprefix("sort ").removesuffix(" :").split()
         assert item.answer.split() == sorted(shown, key=int)
-    for item in ITEMS["grammar"]:
+    for item in items_of("grammar"):
         words = item.question.split()
         subject = next(word for word in words if word in NOUNS or word in NOUNS.values())
         number = 1 if subject in NOUNS else 2
@@ -73,7 +82,7 @@ def test_answers_are_right():
 
 
 def test_sequences_go_on_as_they_began():
-    for item in ITEMS["sequences"]:
+    for item in items_of("sequences"):
         *shown, answer = item.question.removeprefix("next ").removesuffix(" :").split() + [
             item.answer
         ]
@@ -86,8 +95,8 @@ def test_sequences_go_on_as_they_began():
 
 
 def test_the_same_seed_makes_the_same_world_and_another_seed_another_text():
-    assert training_text(50, seed=1) == TEXT[:50]
-    assert training_text(50, seed=2) != TEXT[:50]
+    assert training_text(50, seed=1) == text()[:50]
+    assert training_text(50, seed=2) != text()[:50]
     assert benchmark_items("sorting", 5, seed=1) == benchmark_items("sorting", 5, seed=1)
 
 

@@ -18,7 +18,8 @@ R_STAGES = [path.stem for path in sorted((ROOT / "R").glob("*.R"))]
 # a stage imports the modules that it needs.
 LOADED = """
 import importlib, os, sys, types
-import jsonschema, matplotlib.pyplot, pandas, psutil, pyarrow.parquet, scipy.optimize
+import huggingface_hub, jinja2, jsonschema, matplotlib.pyplot, pandas, psutil, pyarrow.parquet
+import scipy.optimize, scipy.signal, scipy.stats, threadpoolctl, tqdm, yaml
 for stage in sys.argv[1:]:
     if os.fork():
         os.wait()
