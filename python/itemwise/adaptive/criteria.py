@@ -13,6 +13,9 @@ from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import probabilities
 from itemwise.responses.matrix import MISSING
 
+NEGLIGIBLE = 1e-14
+"""Share of a posterior at a node that no gain depends on."""
+
 
 def values(
     rule: Rule, posterior: Posterior, subjects: np.ndarray, done: int, rng: np.random.Generator
@@ -126,6 +129,9 @@ class BatchInformation:
         step = 4 if len(posterior.items.nodes) > 120 else 1
         self.information = posterior.items.information[:, ::step]
         self.weights = posterior.weights(subjects)[:, ::step]
+        seen = self.weights > NEGLIGIBLE
+        first, last = seen.argmax(axis=1), seen.shape[1] - seen[:, ::-1].argmax(axis=1)
+        self.near = [slice(*ends) for ends in zip(first, last, strict=True)]
         known = (posterior.matrix[subjects] != MISSING).astype(float)
         self.precision = 1 + known @ self.information
         self._alone: np.ndarray | None = None
@@ -134,8 +140,10 @@ class BatchInformation:
         """Return the gains, shape (n_subjects, n_items)."""
         return np.stack(
             [
-                np.log1p(self.information / precision) @ weights
-                for precision, weights in zip(self.precision, self.weights, strict=True)
+                np.log1p(self.information[:, near] / precision[near]) @ weights[near]
+                for precision, weights, near in zip(
+                    self.precision, self.weights, self.near, strict=True
+                )
             ]
         )
 
