@@ -18,6 +18,7 @@ import numpy as np
 from itemwise.irt.likelihood import Counts, score_weights
 from itemwise.irt.model import PARAMETER_NAMES, asymptotes, curvature, curves
 from itemwise.irt.parallel import map_ordered
+from itemwise.responses.matrix import MISSING
 
 LARGEST_JOINT = 2400
 """Largest number of parameters whose joint information is formed; beyond it, see
@@ -188,12 +189,12 @@ def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np
     """Return sum_j Cov(s_j | x_j) over all pairs of parameters, (n_items, k, n_items, k)."""
     n_items, k = beta.shape
     if_right, if_wrong = score_weights(curves(beta, likelihood.grid.nodes))
-    missing = _dense_missing(likelihood)
+    answers, missing = _answers(likelihood)
 
     def at_node(node: int) -> np.ndarray:
         rows = posterior[:, node] > NEGLIGIBLE
         weight = np.sqrt(posterior[rows, node])[:, None]
-        right = likelihood.right[rows] * weight
+        right = answers[rows] * weight
         wrong = weight - right if missing is None else weight * (1 - missing[rows]) - right
         scores = right[:, :, None] * if_right[:, :, node] + wrong[:, :, None] * if_wrong[:, :, node]
         scores = scores.reshape(rows.sum(), n_items * k)
@@ -202,7 +203,7 @@ def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np
     total = np.zeros((n_items * k, n_items * k))
     for node in range(len(likelihood.grid.nodes)):
         total += at_node(node)
-    mean = _mean_scores(likelihood.right, if_right, if_wrong, posterior, missing)
+    mean = _mean_scores(answers, if_right, if_wrong, posterior, missing)
     mean = mean.reshape(len(posterior), n_items * k)
     return (total - mean.T @ mean).reshape(n_items, k, n_items, k)
 
@@ -213,8 +214,8 @@ def _own_score_covariance(likelihood, beta, part: slice, posterior, counts) -> n
     right = counts.right[:, None]
     total = (if_right * right) @ if_right.transpose(0, 2, 1)
     total += (if_wrong * (counts.total[:, None] - right)) @ if_wrong.transpose(0, 2, 1)
-    missing = _dense_missing(likelihood, part)
-    mean = _mean_scores(likelihood.right[:, part], if_right, if_wrong, posterior, missing)
+    answers, missing = _answers(likelihood, part)
+    mean = _mean_scores(answers, if_right, if_wrong, posterior, missing)
     return total - np.einsum("jia,jib->iab", mean, mean, optimize=True)
 
 
@@ -228,12 +229,11 @@ def _mean_scores(answers, if_right, if_wrong, posterior, missing) -> np.ndarray:
     return right * answers[:, :, None] + wrong * not_right[:, :, None]
 
 
-def _dense_missing(likelihood, items: slice = slice(None)) -> np.ndarray | None:
-    """Return the missing cells of some items as a dense array."""
-    if likelihood.missing is None:
-        return None
-    missing = likelihood.missing[:, items]
-    return missing.toarray() if hasattr(missing, "toarray") else missing
+def _answers(likelihood, items: slice = slice(None)) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return which answers to some items are right, and which are missing, None where none is."""
+    matrix = likelihood.matrix[:, items]
+    missing = None if likelihood.patterns is None else (matrix == MISSING).astype(float)
+    return (matrix == 1).astype(float), missing
 
 
 def _common_slope_covariances(joint: np.ndarray) -> np.ndarray:
