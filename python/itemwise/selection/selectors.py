@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from itemwise.errors import UserError
 from itemwise.irt.model import item_information
 from itemwise.selection.balance import Balance
 
@@ -266,14 +265,3 @@ def _anchors(values: np.ndarray, members: np.ndarray, size: int, seed: int) -> l
         free[nearest] = False
         chosen.append((int(weights[cluster]), int(members[nearest])))
     return chosen
-
-
-def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
-    """Refuse a selection of more items than there are."""
-    if not 1 <= size * n_forms <= n_items:
-        forms = f"{n_forms} forms of {size}" if n_forms > 1 else f"{size}"
-        raise UserError(
-            f"budget: {forms} items of {n_items} in the pool; "
-            "set config key 'selection.budget' between 1 and the size of the pool"
-            + (", or lower 'selection.forms'" if n_forms > 1 else "")
-        )
