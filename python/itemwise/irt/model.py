@@ -89,15 +89,9 @@ def curves(beta: np.ndarray, theta: np.ndarray) -> Curves:
 def slopes(beta: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return P, 1 - P and dP / dtheta, each of shape (n_items, n_nodes)."""
     z = beta[:, :1] * theta + beta[:, 1:2]
-    # The larger and the smaller of both: one exponential, and no difference of close numbers.
-    up = z >= 0
-    np.abs(z, out=z)
-    small = np.exp(-z)
-    large = 1 / (1 + small)
-    small *= large
-    slope = small * large
+    rise, fall = expit(z), expit(-z)
+    slope = rise * fall
     slope *= beta[:, :1]
-    rise, fall = np.where(up, large, small), np.where(up, small, large)
     if beta.shape[1] == 2:
         return np.maximum(rise, TINY), np.maximum(fall, TINY), slope
     lower, upper, slip = (v[:, None] for v in asymptotes(beta))
