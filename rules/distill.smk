@@ -272,6 +272,7 @@ rule assess_readout:
         time_of("assess_readout", "test")
     conda:
         "../envs/python.yaml"
+    threads: 4  # forms predicted side by side; Snakemake gives no more than there are
     resources:
         mem_mb=per_attempt(6000),
         runtime=per_attempt(240),
@@ -281,6 +282,7 @@ rule assess_readout:
         joint=as_options(JOINT),
     shell:
         "itemwise assess-readout --benchmarks {params.benchmarks} {params.tables} {params.joint}"
+        " --threads {threads}"
         " --out {output.reconstructions:q} --out-features {output.features:q}"
         " --record {output.record:q} > {log:q} 2>&1"
 

@@ -1,10 +1,12 @@
-"""Short forms: their names, what a selection is, and forms drawn at random."""
+"""Short forms: their names and sizes, what a selection is, and forms drawn at random."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from itemwise.errors import UserError
 
 MAIN_FORM = "A"
 """Name of the form that a selector chooses."""
@@ -47,3 +49,14 @@ def random_forms(n_items: int, size: int, n_forms: int, seed: int) -> list[np.nd
     """Draw subsets of `size` items at random, without replacement within each."""
     rng = np.random.default_rng(seed)
     return [rng.permutation(n_items)[:size] for _ in range(n_forms)]
+
+
+def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
+    """Refuse a selection of more items than there are."""
+    if not 1 <= size * n_forms <= n_items:
+        forms = f"{n_forms} forms of {size}" if n_forms > 1 else f"{size}"
+        raise UserError(
+            f"budget: {forms} items of {n_items} in the pool; "
+            "set config key 'selection.budget' between 1 and the size of the pool"
+            + (", or lower 'selection.forms'" if n_forms > 1 else "")
+        )

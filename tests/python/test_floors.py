@@ -11,7 +11,8 @@ from itemwise.paths import ROOT
 
 PACKAGE = ROOT / "python" / "itemwise"
 FLOORS = [
-    {"errors", "forms", "paths"},
+    {"errors", "paths"},
+    {"forms"},
     {"tables"},
     {"harness"},
     {"responses", "tiny_models"},

@@ -111,7 +111,8 @@ def calibrate(
     UserError
         Too few of the tested models have a full score.
     """
-    traces = traces[traces["subject"].isin(full_scores.index)]
+    columns = ["subject", "step", "predicted", "half_width"]
+    traces = traces.loc[traces["subject"].isin(full_scores.index), columns]
     n_tests = traces["subject"].nunique()
     check_enough(n_tests, "simulated tests", "the correction of adaptive scores")
     shortest, longest = int(traces["step"].min()), int(traces["step"].max())

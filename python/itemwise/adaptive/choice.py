@@ -75,10 +75,10 @@ class Chooser:
             used = (self.posterior.matrix[subjects] != MISSING).astype(int) @ self.member
         chosen = np.full((len(subjects), size), -1)
         for place in range(size):
-            values = wanted[place]
+            values = np.where(self._allowed(free, used), wanted[place], -np.inf)
             if place and told is not None:
-                values = values * told.discount()
-            picked = self._pick(np.where(self._allowed(free, used), values, -np.inf))
+                values = told.discounted(values, self._looked_at(values.shape[1]))
+            picked = self._pick(values)
             rows = np.flatnonzero(picked >= 0)
             items = picked[rows]
             chosen[:, place] = picked
@@ -88,6 +88,10 @@ class Chooser:
             if used is not None:
                 used[rows] += self.member[items]
         return chosen
+
+    def _looked_at(self, n_items: int) -> int:
+        """Return among how many of a subject's best items the next one is."""
+        return self.rule.randomesque if self.rule.max_exposure == 1 else n_items
 
     def _allowed(self, free: np.ndarray, used: np.ndarray | None) -> np.ndarray:
         """Return which items may be asked: free, with room left, of the domain in want."""

@@ -13,6 +13,12 @@ from itemwise.adaptive.rules import Rule
 from itemwise.irt.model import probabilities
 from itemwise.responses.matrix import MISSING
 
+NEGLIGIBLE = 1e-14
+"""Share of a posterior at a node that no gain depends on."""
+
+ROUNDING = 1e-9
+"""Share of a gain by which rounding may be off."""
+
 
 def values(
     rule: Rule, posterior: Posterior, subjects: np.ndarray, done: int, rng: np.random.Generator
@@ -124,11 +130,13 @@ class BatchInformation:
     def __init__(self, posterior: Posterior, subjects: np.ndarray):
         # Every fourth node is enough to rank items; coarse grids are taken whole.
         step = 4 if len(posterior.items.nodes) > 120 else 1
-        self.information = posterior.items.information[:, ::step]
-        self.weights = posterior.weights(subjects)[:, ::step]
+        weights = posterior.weights(subjects)[:, ::step]
+        near = np.flatnonzero((weights > NEGLIGIBLE).any(axis=0))
+        self.weights = weights[:, near]
+        self.information = posterior.items.information[:, ::step][:, near]
         known = (posterior.matrix[subjects] != MISSING).astype(float)
         self.precision = 1 + known @ self.information
-        self._alone: np.ndarray | None = None
+        self.before = self.precision.copy()
 
     def gain(self) -> np.ndarray:
         """Return the gains, shape (n_subjects, n_items)."""
@@ -139,12 +147,42 @@ class BatchInformation:
             ]
         )
 
-    def discount(self) -> np.ndarray:
-        """Return what is left of each item's gain beside those chosen so far, at most 1."""
-        return self.gain() / np.maximum(self._alone, np.finfo(float).tiny)
+    def discounted(self, values: np.ndarray, best: int) -> np.ndarray:
+        """Return values times what is left of each item's gain beside those chosen so far.
+
+        At most all of it is left: only items that are worth more than the `best`-th of the
+        discounted ones can be among the `best`. The others are given -inf.
+
+        Parameters
+        ----------
+        values : array, shape (n_subjects, n_items)
+            -inf for items that may not be asked.
+        best : int
+            How many of a subject's best items must be right.
+        """
+
+        def contenders(n: int) -> np.ndarray:
+            n = min(max(n, 1), values.shape[1])
+            return np.argpartition(-values, n - 1, axis=1)[:, :n]
+
+        least = self._discounted(values, contenders(best)).min(axis=1, keepdims=True)
+        can = np.isfinite(values) & (values >= least * (1 - ROUNDING))
+        items = contenders(can.sum(axis=1).max())
+        made = np.full(values.shape, -np.inf)
+        np.put_along_axis(made, items, self._discounted(values, items), axis=1)
+        return made
+
+    def _discounted(self, values: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return the discounted values of some items of each subject."""
+        information = self.information[items]
+        left, alone = (
+            np.einsum("nkq,nq->nk", np.log1p(information / precision[:, None]), self.weights)
+            for precision in (self.precision, self.before)
+        )
+        worth = np.take_along_axis(values, items, axis=1)
+        share = left / np.maximum(alone, np.finfo(float).tiny)
+        return np.where(np.isfinite(worth), np.maximum(worth, 0) * share, -np.inf)
 
     def add(self, rows: np.ndarray, items: np.ndarray) -> None:
         """Take note of a chosen item of some subjects."""
-        if self._alone is None:
-            self._alone = self.gain()
         self.precision[rows] += self.information[items]

@@ -78,6 +78,8 @@ class Posterior:
         self.estimator = estimator
         self.matrix = np.full((n_subjects, len(items)), MISSING, dtype=np.int8)
         self.log_weights = np.tile(items.log_prior, (n_subjects, 1))
+        self._weights = np.empty_like(self.log_weights)
+        self._outdated = np.ones(n_subjects, dtype=bool)
         self.theta = np.zeros(n_subjects)
         self.se = np.ones(n_subjects)
         self.n_asked = np.zeros(n_subjects, dtype=int)
@@ -101,12 +103,20 @@ class Posterior:
             responses[:, None] == 1, self.items.log_right[chosen], self.items.log_wrong[chosen]
         )
         self.log_weights[subjects] += gained
+        self._outdated[subjects] = True
 
     def weights(self, subjects: np.ndarray) -> np.ndarray:
         """Return normalised posterior weights of some subjects, shape (n, n_nodes)."""
-        logs = self.log_weights[subjects]
-        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return weights / weights.sum(axis=1, keepdims=True)
+        # Choice, estimate, score and stop all ask for them between two answers.
+        changed = subjects[self._outdated[subjects]]
+        if len(changed):
+            weights = self.log_weights[changed]
+            weights -= weights.max(axis=1, keepdims=True)
+            np.exp(weights, out=weights)
+            weights /= weights.sum(axis=1, keepdims=True)
+            self._weights[changed] = weights
+            self._outdated[changed] = False
+        return self._weights[subjects]
 
     def likelihoods(self, subjects: np.ndarray) -> np.ndarray:
         """Return likelihoods over the nodes, largest 1, trapezoidal weights included."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 LEVEL = 0.95
-Z = float(norm.ppf(0.5 + LEVEL / 2))
+Z = float(ndtri(0.5 + LEVEL / 2))
 REPEATS = 1000
 """Bootstrap samples."""
 ROUNDING = 1e-9
@@ -264,7 +264,7 @@ def bootstrap(
     if len(draws) < 2 or np.ptp(draws) <= ROUNDING * max(abs(value), 1):
         return Estimate(value, np.nan, np.nan, np.nan, n)
     below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    bias = norm.ppf(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
-    lower, upper = np.quantile(draws, norm.cdf([2 * bias - Z, 2 * bias + Z]))
+    bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
+    lower, upper = np.quantile(draws, ndtr([2 * bias - Z, 2 * bias + Z]))
     se = float(draws.std(ddof=1))
     return Estimate(value, se, min(float(lower), value), max(float(upper), value), n)

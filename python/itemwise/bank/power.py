@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
 from itemwise.errors import UserError
@@ -48,6 +47,8 @@ def minimum_detectable_difference(
     """
     ordered = reconstructions.sort_values("full_score", kind="stable")
     full, predicted = (ordered[name].to_numpy(float) for name in ("full_score", "predicted"))
+    from scipy.optimize import isotonic_regression
+
     told = {"difference": None, "standard_deviation": None, "alpha": alpha, "power": power,
             "pairs": 0}  # fmt: skip
     if len(full) < 2 or np.ptp(full) == 0:

@@ -10,17 +10,21 @@ identity the gradient is the posterior expectation of the complete-data score
 
 For the 1PL and 2PL, log P - log(1 - P) = a theta + d is linear in theta. The data
 then enter only through sum_i x_ji a_i, sum_i x_ji d_i and sum_j x_ji E(theta_j): two
-matrix-vector products replace the two matrix-matrix products of the general case.
+matrix-vector products replace the two matrix-matrix products of the general case. The
+log posterior is then concave in theta, so that a look at every eighth node tells where on a
+fine grid those of subjects of like ability are, and the other nodes are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.special import expit
 
+from itemwise.irt.gaps import Gaps, gap_patterns
 from itemwise.irt.model import Curves, curves, free_columns, probabilities
 from itemwise.irt.parallel import map_ordered
 from itemwise.irt.quadrature import Grid
@@ -35,8 +39,29 @@ CHUNK_CELLS = 4_000_000
 NEGLIGIBLE = 1e-13
 """Nodes at which fewer subjects than this are expected add nothing to the moments."""
 
-SPARSE_SHARE = 0.1
-"""Up to this share of missing cells they are held as a sparse matrix."""
+COARSE_STEP = 8
+"""Every so manieth node tells where posteriors are."""
+
+COARSE_FROM = 120
+"""On grids of fewer nodes all are used."""
+
+FAR = 45.0
+"""Nats below its highest at which a posterior is left out, e^-45 = 3e-20 of it."""
+
+
+class Block(NamedTuple):
+    """Subjects that are worked on at once.
+
+    Attributes
+    ----------
+    rows : slice
+        Of the subjects ordered by ability.
+    gaps : Gaps, optional
+        Their missing cells, None where no subject has any.
+    """
+
+    rows: slice
+    gaps: Gaps | None
 
 
 @dataclass(frozen=True)
@@ -93,20 +118,22 @@ class MarginalLikelihood:
         self.threads = threads
         self.matrix = matrix
         self.n_subjects, self.n_items = matrix.shape
-        self.right = (matrix == 1).astype(float)
+        right, given = matrix == 1, matrix != MISSING
+        # By share of right answers: the posteriors of a block then lie at the same nodes.
+        share = right.sum(axis=1) / np.maximum(given.sum(axis=1), 1)
+        self.order = np.argsort(share, kind="stable")
+        self.right = right[self.order].astype(float)
         self.n_right = self.right.sum(axis=0)
-        absent = matrix == MISSING
-        self.missing = None
-        if absent.any():
-            dense = absent.mean() > SPARSE_SHARE
-            self.missing = absent.astype(float) if dense else sparse.csr_array(absent, dtype=float)
+        self.patterns = None if given.all() else gap_patterns(matrix[self.order])
         self.on_grid(grid)
 
     def on_grid(self, grid: Grid) -> MarginalLikelihood:
         """Move to another grid, keeping the data in place."""
         self.grid = grid
-        rows = max(1, BLOCK_CELLS // len(grid.nodes))
-        self.blocks = _slices(self.n_subjects, rows)
+        self.blocks = [
+            Block(rows, self.patterns and Gaps(self.patterns[0], self.patterns[1][rows]))
+            for rows in _slices(self.n_subjects, max(1, BLOCK_CELLS // len(grid.nodes)))
+        ]
         self.chunks = _slices(self.n_items, max(1, CHUNK_CELLS // len(grid.nodes)))
         return self
 
@@ -121,51 +148,56 @@ class MarginalLikelihood:
     def log_likelihood(self, beta: np.ndarray) -> float:
         """Return the marginal log-likelihood alone."""
         terms = self._terms(beta)
-        work = lambda rows: self._posterior(beta, rows, terms)[1].sum()  # noqa: E731
+        work = lambda block: self._posterior(beta, block, terms)[2].sum()  # noqa: E731
         return float(sum(map_ordered(work, self.blocks, self.threads)))
 
     def posterior(self, beta: np.ndarray) -> np.ndarray:
         """Return the posterior weights, shape (n_subjects, n_nodes)."""
         terms = self._terms(beta)
-        work = lambda rows: self._posterior(beta, rows, terms)[0]  # noqa: E731
-        return np.concatenate(map_ordered(work, self.blocks, self.threads))
+        posterior = np.zeros((self.n_subjects, len(self.grid.nodes)))
+
+        def work(block: Block):
+            near, weights, _ = self._posterior(beta, block, terms)
+            posterior[self.order[block.rows], near] = weights
+
+        map_ordered(work, self.blocks, self.threads)
+        return posterior
+
+    def moments(self, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of each subject's posterior, (n_subjects,) each."""
+        terms = self._terms(beta)
+        mean, sd = np.empty(self.n_subjects), np.empty(self.n_subjects)
+
+        def work(block: Block):
+            near, weights, _ = self._posterior(beta, block, terms)
+            rows = self.order[block.rows]
+            mean[rows], sd[rows] = moments(weights, self.grid.nodes[near])
+
+        map_ordered(work, self.blocks, self.threads)
+        return mean, sd
 
     def counts(self, beta: np.ndarray) -> Counts:
         """Return the expected counts of right and of all answers (E-step)."""
         terms = self._terms(beta)
 
-        def work(rows: slice):
-            weights, log_marginals = self._posterior(beta, rows, terms)
-            absent = None if self.missing is None else self.missing[rows].T @ weights
-            return (
-                log_marginals.sum(),
-                self.right[rows].T @ weights,
-                weights.sum(axis=0),
-                absent,
-            )
-
-        log_likelihood, right, total, absent = _sums(map_ordered(work, self.blocks, self.threads))
+        log_likelihood, parts, total, absent = self._expected(
+            beta, terms, lambda rows, near, weights: self.right[rows].T @ weights
+        )
+        right = np.zeros((self.n_items, len(total)))
+        for near, part in parts:
+            right[:, near] += part
         total = total[None, :] if absent is None else total - absent
-        return Counts(float(log_likelihood), right, total)
+        return Counts(log_likelihood, right, total)
 
     def _evaluate_linear(self, beta: np.ndarray) -> Evaluation:
         """Evaluate the 1PL or 2PL through its sufficient statistics."""
         theta = self.grid.nodes
         terms = self._terms(beta)
 
-        def work(rows: slice):
-            weights, log_marginals = self._posterior(beta, rows, terms)
-            absent = None if self.missing is None else self.missing[rows].T @ weights
-            return (
-                log_marginals.sum(),
-                self.right[rows].T @ (weights @ theta),
-                weights.sum(axis=0),
-                absent,
-            )
-
-        log_likelihood, right_theta, total, absent = _sums(
-            map_ordered(work, self.blocks, self.threads)
+        log_likelihood, parts, total, absent = self._expected(
+            beta, terms, lambda rows, near, weights: self.right[rows].T @ (weights @ theta[near])
         )
+        right_theta = sum(part for _, part in parts)
         seen = total > NEGLIGIBLE
         powers = np.column_stack([theta**2, theta, np.ones_like(theta)])[seen]
 
@@ -179,41 +211,84 @@ class MarginalLikelihood:
         second = np.concatenate([last for _, last in parts])
         gradient = np.column_stack([right_theta, self.n_right]) - expected
         information = second[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
-        return Evaluation(float(log_likelihood), gradient, information)
+        return Evaluation(log_likelihood, gradient, information)
+
+    def _expected(self, beta: np.ndarray, terms, of_right: Callable):
+        """Take expectations over the posterior, block by block.
+
+        Returns the log-likelihood, each block's nodes with what `of_right(rows, nodes,
+        weights)` makes of its right answers, the expected number of subjects at each node, and
+        of those that lack each item, None where no cell is missing.
+        """
+
+        def work(block: Block):
+            near, weights, log_marginals = self._posterior(beta, block, terms)
+            absent = None if block.gaps is None else block.gaps.counts(weights)
+            part = of_right(block.rows, near, weights)
+            return log_marginals.sum(), (near, part), weights.sum(axis=0), absent
+
+        values, parts, totals, lacking = zip(
+            *map_ordered(work, self.blocks, self.threads), strict=True
+        )
+        n_nodes = len(self.grid.nodes)
+        total = np.zeros(n_nodes)
+        absent = None if self.patterns is None else np.zeros((self.n_items, n_nodes))
+        for (near, _), here, lack in zip(parts, totals, lacking, strict=True):
+            total[near] += here
+            if lack is not None:
+                absent[:, near] += lack
+        return float(sum(values)), parts, total, absent
 
     def _terms(self, beta: np.ndarray):
-        """Return what every block needs: log-odds, log(1 - P) for missing cells, their sum."""
+        """Return what every block needs of the items.
+
+        Log-odds, log(1 - P) for missing cells, and its sum with the logarithms of the weights.
+        """
         theta = self.grid.nodes
         if self.k == 2:
             # Only missing cells need the table itself; else its column sums suffice.
             work = lambda chunk: _log_wrong_linear(beta[chunk], theta)  # noqa: E731
-            if self.missing is None:
+            if self.patterns is None:
                 total = lambda chunk: work(chunk).sum(axis=0)  # noqa: E731
-                return None, None, sum(map_ordered(total, self.chunks, self.threads))
+                log_wrong_sum = sum(map_ordered(total, self.chunks, self.threads))
+                return None, None, log_wrong_sum + self.grid.log_weights
             log_wrong = np.concatenate(map_ordered(work, self.chunks, self.threads))
-            return None, log_wrong, log_wrong.sum(axis=0)
+            return None, log_wrong, log_wrong.sum(axis=0) + self.grid.log_weights
         right, wrong = probabilities(beta, theta)
         log_wrong = np.log(wrong)
-        return np.log(right) - log_wrong, log_wrong, log_wrong.sum(axis=0)
+        log_odds = np.log(right) - log_wrong
+        return log_odds, log_wrong, log_wrong.sum(axis=0) + self.grid.log_weights
 
-    def _posterior(self, beta: np.ndarray, rows: slice, terms) -> tuple[np.ndarray, np.ndarray]:
-        """Return posterior weights (rows, nodes) and log marginals (rows,) of a block."""
-        log_odds, log_wrong, log_wrong_sum = terms
+    def _posterior(self, beta: np.ndarray, block: Block, terms):
+        """Return where a block's posteriors are, their weights, and the log marginals.
+
+        A slice of the nodes, an array of shape (rows, these nodes) and one of shape (rows,).
+        """
+        log_odds, log_wrong, base = terms
+        right, near = self.right[block.rows], slice(None)
+
+        def joint(nodes: slice) -> np.ndarray:
+            if log_odds is None:
+                log_joint = np.multiply.outer(sums[:, 0], self.grid.nodes[nodes])
+                log_joint += sums[:, 1:]
+            else:
+                log_joint = right @ log_odds
+            log_joint += base[nodes]
+            if block.gaps is not None:
+                log_joint -= block.gaps.sums(log_wrong[:, nodes])
+            return log_joint
+
         if log_odds is None:
-            sums = self.right[rows] @ beta
-            log_joint = np.multiply.outer(sums[:, 0], self.grid.nodes)
-            log_joint += sums[:, 1:]
-        else:
-            log_joint = self.right[rows] @ log_odds
-        log_joint += log_wrong_sum + self.grid.log_weights
-        if self.missing is not None:
-            log_joint -= self.missing[rows] @ log_wrong
+            sums = right @ beta
+            if len(base) >= COARSE_FROM:
+                near = _around(joint(slice(None, None, COARSE_STEP)))
+        log_joint = joint(near)
         largest = log_joint.max(axis=1, keepdims=True)
         log_joint -= largest
         weights = np.exp(log_joint, out=log_joint)
         total = weights.sum(axis=1, keepdims=True)
         weights /= total
-        return weights, (largest + np.log(total))[:, 0]
+        return near, weights, (largest + np.log(total))[:, 0]
 
 
 def score(beta: np.ndarray, theta: np.ndarray, counts: Counts) -> tuple[np.ndarray, np.ndarray]:
@@ -246,9 +321,25 @@ def _log_wrong_linear(beta: np.ndarray, theta: np.ndarray) -> np.ndarray:
     return -(np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))))
 
 
-def _sums(parts: list[tuple]) -> list:
-    """Sum the blocks' results position by position, in order; None stays None."""
-    return [None if group[0] is None else sum(group) for group in zip(*parts, strict=True)]
+def moments(posterior: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each row of posterior weights."""
+    mean = posterior @ nodes
+    spread = ((nodes - mean[:, None]) ** 2 * posterior).sum(axis=1)
+    return mean, np.sqrt(spread)
+
+
+def _around(coarse: np.ndarray) -> slice:
+    """Return the nodes outside of which concave log posteriors are far below their highest.
+
+    Parameters
+    ----------
+    coarse : array, shape (n_subjects, n_coarse)
+        Log posteriors at every `COARSE_STEP`th node.
+    """
+    near = (coarse > coarse.max(axis=1, keepdims=True) - FAR).any(axis=0)
+    first, last = np.flatnonzero(near)[[0, -1]]
+    # Up to the coarse nodes that are far: between them no posterior is.
+    return slice(max(first - 1, 0) * COARSE_STEP, (last + 1) * COARSE_STEP + 1)
 
 
 def _slices(length: int, step: int) -> list[slice]:

@@ -86,6 +86,20 @@ def curves(beta: np.ndarray, theta: np.ndarray) -> Curves:
     return Curves(right, wrong, np.stack(derivatives, axis=1))
 
 
+def slopes(beta: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return P, 1 - P and dP / dtheta, each of shape (n_items, n_nodes)."""
+    z = beta[:, :1] * theta + beta[:, 1:2]
+    rise, fall = expit(z), expit(-z)
+    slope = rise * fall
+    slope *= beta[:, :1]
+    if beta.shape[1] == 2:
+        return np.maximum(rise, TINY), np.maximum(fall, TINY), slope
+    lower, upper, slip = (v[:, None] for v in asymptotes(beta))
+    slope *= upper - lower
+    right, wrong = lower * fall + upper * rise, (1 - lower) * fall + slip * rise
+    return np.maximum(right, TINY), np.maximum(wrong, TINY), slope
+
+
 def curvature(beta: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Return the second derivatives of P with respect to beta, (n_items, k, k, n_nodes)."""
     k = beta.shape[1]
@@ -145,10 +159,8 @@ def item_information(parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:
     a^2 (P - g)^2 (u - P)^2 / ((u - g)^2 P (1 - P)) (Magis 2013, Applied
     Psychological Measurement 37:304, equation 4).
     """
-    beta = parameters_beta(parameters)
-    shape = curves(beta, np.asarray(theta, dtype=float))
-    slope = beta[:, :1] * shape.derivatives[:, 1]
-    return slope**2 / (shape.right * shape.wrong)
+    right, wrong, slope = slopes(parameters_beta(parameters), np.asarray(theta, dtype=float))
+    return slope**2 / (right * wrong)
 
 
 def test_information(parameters: pd.DataFrame, theta: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError, listed
-from itemwise.irt.likelihood import MarginalLikelihood
+from itemwise.irt.likelihood import MarginalLikelihood, moments
 from itemwise.irt.model import asymptotes, item_information, parameters_beta, probabilities
 from itemwise.irt.quadrature import FEWEST_POINTS, LIMIT, Grid, enough_points, normal_grid
 from itemwise.responses.matrix import MISSING, Responses, from_frame
@@ -106,11 +106,11 @@ def _estimate(method, responses, beta, grid, threads):
         return eap_sum(responses.matrix, beta, grid)
     model = f"{beta.shape[1]}PL"
     likelihood = MarginalLikelihood(responses.matrix, model, grid, threads)
-    posterior = likelihood.posterior(beta)
     if method == "EAP":
-        return moments(posterior, grid.nodes)
+        return likelihood.moments(beta)
     if method == "MAP":
-        return posterior_mode(responses.matrix, beta, grid.nodes[posterior.argmax(1)], grid, 1.0)
+        highest = grid.nodes[likelihood.posterior(beta).argmax(axis=1)]
+        return posterior_mode(responses.matrix, beta, highest, grid, 1.0)
     flat = likelihood.on_grid(Grid(grid.nodes, np.zeros_like(grid.log_weights)))
     weights = flat.posterior(beta)
     best = weights.argmax(axis=1)
@@ -120,13 +120,6 @@ def _estimate(method, responses, beta, grid, threads):
     ends = np.maximum(weights[:, 0], weights[:, -1])
     lost = (weights.max(axis=1) <= ends * (1 + FLAT)) | ~np.isfinite(se) | (se > LIMIT)
     return np.where(lost, np.nan, theta), np.where(lost, np.nan, se)
-
-
-def moments(posterior: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each row of posterior weights."""
-    mean = posterior @ nodes
-    spread = ((nodes - mean[:, None]) ** 2 * posterior).sum(axis=1)
-    return mean, np.sqrt(spread)
 
 
 def posterior_mode(

@@ -15,9 +15,11 @@ from itertools import combinations
 
 import numpy as np
 
+from itemwise.irt.gaps import gap_patterns
 from itemwise.irt.likelihood import Counts, score_weights
-from itemwise.irt.model import PARAMETER_NAMES, asymptotes, curvature, curves
+from itemwise.irt.model import PARAMETER_NAMES, asymptotes, curvature, curves, probabilities
 from itemwise.irt.parallel import map_ordered
+from itemwise.responses.matrix import MISSING
 
 LARGEST_JOINT = 2400
 """Largest number of parameters whose joint information is formed; beyond it, see
@@ -25,6 +27,9 @@ LARGEST_JOINT = 2400
 
 BLOCK_CELLS = 10_000_000
 """Subjects times parameters worked on at once: 80 MB an array."""
+
+MOST_PATTERNS = 32
+"""Up to so many patterns of missing cells scores of the 1PL and 2PL are summed in closed form."""
 
 NEGLIGIBLE = 1e-10
 """Posterior weights below this are left out of the covariance of the scores."""
@@ -187,13 +192,23 @@ def _complete_information(prior, beta: np.ndarray, theta, counts: Counts) -> np.
 def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np.ndarray:
     """Return sum_j Cov(s_j | x_j) over all pairs of parameters, (n_items, k, n_items, k)."""
     n_items, k = beta.shape
+    patterns, which = gap_patterns(likelihood.matrix)
+    if k == 2 and len(patterns) <= MOST_PATTERNS:
+        total = np.zeros((n_items, k, n_items, k))
+        for number, absent in enumerate(patterns):
+            rows, items = which == number, np.flatnonzero(~absent)
+            answers = (likelihood.matrix[rows][:, items] == 1).astype(float)
+            total[np.ix_(items, range(k), items, range(k))] += _linear_score_covariance(
+                answers, beta[items], likelihood.grid.nodes, posterior[rows]
+            )
+        return total
     if_right, if_wrong = score_weights(curves(beta, likelihood.grid.nodes))
-    missing = _dense_missing(likelihood)
+    answers, missing = _answers(likelihood)
 
     def at_node(node: int) -> np.ndarray:
         rows = posterior[:, node] > NEGLIGIBLE
         weight = np.sqrt(posterior[rows, node])[:, None]
-        right = likelihood.right[rows] * weight
+        right = answers[rows] * weight
         wrong = weight - right if missing is None else weight * (1 - missing[rows]) - right
         scores = right[:, :, None] * if_right[:, :, node] + wrong[:, :, None] * if_wrong[:, :, node]
         scores = scores.reshape(rows.sum(), n_items * k)
@@ -202,9 +217,31 @@ def _score_covariance(likelihood, beta: np.ndarray, posterior: np.ndarray) -> np
     total = np.zeros((n_items * k, n_items * k))
     for node in range(len(likelihood.grid.nodes)):
         total += at_node(node)
-    mean = _mean_scores(likelihood.right, if_right, if_wrong, posterior, missing)
+    mean = _mean_scores(answers, if_right, if_wrong, posterior, missing)
     mean = mean.reshape(len(posterior), n_items * k)
     return (total - mean.T @ mean).reshape(n_items, k, n_items, k)
+
+
+def _linear_score_covariance(answers, beta, theta, posterior) -> np.ndarray:
+    """Return sum_j Cov(s_j | x_j) of the 1PL or 2PL for subjects that answered all items.
+
+    There s = (x - P) (theta, 1), which depends on the answers through x alone: with
+    M_r = E[theta^r P | x] the sums are products of x and M, and of P over the nodes.
+    """
+    right, _ = probabilities(beta, theta)
+    powers = [posterior * theta**power for power in range(3)]
+    first, second = (part.sum(axis=1) for part in powers[1:])
+    zero, one, two = (part @ right.T for part in powers)
+    at_nodes = [(right * part.sum(axis=0)) @ right.T for part in powers]
+    covariance = np.empty((len(beta), 2, len(beta), 2))
+    covariance[:, 1, :, 1] = at_nodes[0] - zero.T @ zero
+    mixed = at_nodes[1] - one.T @ zero - answers.T @ (one - first[:, None] * zero)
+    covariance[:, 0, :, 1] = mixed
+    covariance[:, 1, :, 0] = mixed.T
+    crossed = answers.T @ (two - first[:, None] * one)
+    spread = answers.T @ ((second - first**2)[:, None] * answers)
+    covariance[:, 0, :, 0] = at_nodes[2] - one.T @ one + spread - crossed - crossed.T
+    return covariance
 
 
 def _own_score_covariance(likelihood, beta, part: slice, posterior, counts) -> np.ndarray:
@@ -213,8 +250,8 @@ def _own_score_covariance(likelihood, beta, part: slice, posterior, counts) -> n
     right = counts.right[:, None]
     total = (if_right * right) @ if_right.transpose(0, 2, 1)
     total += (if_wrong * (counts.total[:, None] - right)) @ if_wrong.transpose(0, 2, 1)
-    missing = _dense_missing(likelihood, part)
-    mean = _mean_scores(likelihood.right[:, part], if_right, if_wrong, posterior, missing)
+    answers, missing = _answers(likelihood, part)
+    mean = _mean_scores(answers, if_right, if_wrong, posterior, missing)
     return total - np.einsum("jia,jib->iab", mean, mean, optimize=True)
 
 
@@ -228,12 +265,11 @@ def _mean_scores(answers, if_right, if_wrong, posterior, missing) -> np.ndarray:
     return right * answers[:, :, None] + wrong * not_right[:, :, None]
 
 
-def _dense_missing(likelihood, items: slice = slice(None)) -> np.ndarray | None:
-    """Return the missing cells of some items as a dense array."""
-    if likelihood.missing is None:
-        return None
-    missing = likelihood.missing[:, items]
-    return missing.toarray() if hasattr(missing, "toarray") else missing
+def _answers(likelihood, items: slice = slice(None)) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return which answers to some items are right, and which are missing, None where none is."""
+    matrix = likelihood.matrix[:, items]
+    missing = None if likelihood.patterns is None else (matrix == MISSING).astype(float)
+    return (matrix == 1).astype(float), missing
 
 
 def _common_slope_covariances(joint: np.ndarray) -> np.ndarray:

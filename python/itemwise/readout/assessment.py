@@ -7,9 +7,11 @@ from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
+from itemwise.irt.parallel import map_ordered
 from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
 from itemwise.readout.process import Process
@@ -78,8 +80,7 @@ class FittedForms:
 
     def form(self, name: str) -> pd.DataFrame:
         """Return the parameters of a form's items, by item, in their rank."""
-        items = self.selection[self.selection["form"] == name].sort_values("rank")["item"]
-        return self.parameters.set_index("item", drop=False).loc[items]
+        return self._items.loc[self._selected[name].sort_values("rank")["item"]]
 
     def answers(self, form: str, chosen_set: str) -> tuple[np.ndarray, FormAnswers]:
         """Return who can be predicted by a form, and their answers as a process takes them."""
@@ -99,8 +100,7 @@ class FittedForms:
             Nobody can.
         """
         parameters = self.form(form)
-        known = self.abilities[self.abilities["form"] == form].set_index("subject")
-        known = known.dropna(subset=["theta", "se"])
+        known = self._known[form].set_index("subject").dropna(subset=["theta", "se"])
         chosen = self.responses.select_items(parameters.index, "responses")
         chosen = chosen.select_subjects(known.index.intersection(self.full_score.index))
         if not len(chosen.subjects):
@@ -111,6 +111,22 @@ class FittedForms:
             )
         columns = [c for c in ("theta", "se", "se_calibration") if c in known]
         return chosen, parameters, known.loc[chosen.subjects, columns].reset_index()
+
+    @cached_property
+    def _selected(self) -> dict[str, pd.DataFrame]:
+        """Rows of the selection by form: there are dozens of random ones."""
+        return dict(iter(self.selection.groupby("form")))
+
+    @cached_property
+    def _known(self) -> dict[str, pd.DataFrame]:
+        """Abilities by form; none for a form of which nobody answered anything."""
+        none = dict.fromkeys(self._selected, self.abilities.iloc[:0])
+        return none | dict(iter(self.abilities.groupby("form")))
+
+    @cached_property
+    def _items(self) -> pd.DataFrame:
+        """Item parameters by item."""
+        return self.parameters.set_index("item", drop=False)
 
 
 def assess(fitted: FittedForms, features: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +155,7 @@ def assess(fitted: FittedForms, features: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def assess_processes(fitted: FittedForms, chosen_set: str) -> pd.DataFrame:
+def assess_processes(fitted: FittedForms, chosen_set: str, threads: int = 1) -> pd.DataFrame:
     """Predict by the Gaussian process of every form, the random ones too.
 
     Parameters
@@ -147,6 +163,8 @@ def assess_processes(fitted: FittedForms, chosen_set: str) -> pd.DataFrame:
     fitted : FittedForms
     chosen_set : str
         What the subjects to predict are for: `test` or `validation`.
+    threads : int
+        Forms that are predicted at once; the result does not depend on it.
 
     Returns
     -------
@@ -154,17 +172,21 @@ def assess_processes(fitted: FittedForms, chosen_set: str) -> pd.DataFrame:
         Table `reconstructions`.
     """
     references = dict(iter(fitted.reference.groupby("form", sort=False)))
-    parts = []
-    for form, terms in fitted.process_terms.groupby("form", sort=False):
+
+    def predicted(one: tuple[str, pd.DataFrame]) -> pd.DataFrame:
+        form, terms = one
         parameters, reference = fitted.form(form), references[form]
         subjects, answers = fitted.answers(form, chosen_set)
         trained = reference_answers(reference, parameters, fitted.pool)
         process = read_process(terms, trained, reference["full_score"].to_numpy())
-        parts.append(_rebuilt(process, answers).assign(
+        return _rebuilt(process, answers).assign(
             subject=subjects, benchmark=fitted.name, set=chosen_set, readout=PROCESS,
             form=form, n_items=len(parameters), full_score=fitted.full_score[subjects].to_numpy(),
-        ))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+        )  # fmt: skip
+
+    forms = list(fitted.process_terms.groupby("form", sort=False))
+    with threadpool_limits(1, user_api="blas"):
+        return pd.concat(map_ordered(predicted, forms, threads), ignore_index=True)
 
 
 def assess_joint_process(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from itemwise.irt.model import curves, item_information, parameters_beta, probabilities
+from itemwise.irt.model import item_information, parameters_beta, probabilities, slopes
 
 GRID = np.linspace(-8, 8, 4001)
 """Abilities at which sums over the pool are tabulated; linear in between, to 1e-6 of a share."""
@@ -116,20 +116,20 @@ def form_answers(
         Of one benchmark.
     """
     given = (matrix >= 0).T
-    shape = curves(parameters_beta(form), theta)
-    slope = form["a"].to_numpy()[:, None] * shape.derivatives[:, 1]
-    filled = np.where(given, matrix.T, shape.right)
-    unsure = (shape.right * shape.wrong * ~given).sum(axis=0)
+    chance, wrong, slope = slopes(parameters_beta(form), theta)
+    filled = np.where(given, matrix.T, chance)
+    unsure = (chance * wrong * ~given).sum(axis=0)
     right, spread, pool_slope = pool.at(theta)
-    ability = np.square(se_calibration)
-    if se is not None:
-        ability = ability + missing_variance(form, theta, se) * ~given.all(axis=0)
+    ability = np.broadcast_to(np.square(se_calibration), len(theta)).copy()
+    lacking = ~given.all(axis=0)
+    if se is not None and lacking.any():
+        ability[lacking] += missing_variance(form, theta[lacking], se[lacking])
     open_slope = pool_slope - (slope * given).sum(axis=0)
     unit = 100 / pool.n_items
     return FormAnswers(
         (np.ascontiguousarray(filled.T, float),),
         unsure[:, None],
-        (unit * (filled.sum(axis=0) + right - shape.right.sum(axis=0)))[:, None],
+        (unit * (filled.sum(axis=0) + right - chance.sum(axis=0)))[:, None],
         (unit**2 * (open_slope**2 * ability + unsure))[:, None],
         spread,
     )

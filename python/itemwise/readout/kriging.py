@@ -17,8 +17,10 @@ N_NEIGHBOURS = 64
 """Training models that a prediction rests on; with twice as many no error changes by 3 %."""
 MEAN_SD = 0.1
 """Standard deviation of intercept and slope around the spline, as a share of the scores' SD."""
-CHUNK = 256
-"""Predictions at once: their systems stay within some ten megabytes."""
+CHUNK = 64
+"""Predictions at once: their systems stay in a core's cache."""
+SEARCHED = 256
+"""Targets whose neighbours are sought at once."""
 TIE_BREAK = 0.03
 """Distance of implied scores that are a standard deviation apart; below that of one answer."""
 TIE = 1e-9
@@ -194,7 +196,8 @@ class Systems:
             pairs = size[:, :, None] + size[:, None, :] - 2 * product
             pairs[:, np.arange(near.shape[1]), np.arange(near.shape[1])] = 0
             among.append(np.maximum(pairs, 0) / mine.shape[1])
-            across = ((other - mine[:, None, :]) ** 2).sum(axis=2) + own
+            other -= mine[:, None, :]
+            across = np.einsum("nij,nij->ni", other, other) + own
             to.append((across + targets.unsure[:, number][:, None]) / mine.shape[1])
         t = base.standard(base.answers.implied)
         return cls(
@@ -259,6 +262,6 @@ def krige(
     return np.concatenate(means), np.concatenate(variances)
 
 
-def chunks(n: int) -> list[np.ndarray]:
+def chunks(n: int, size: int = CHUNK) -> list[np.ndarray]:
     """Return the row numbers of each chunk; one empty chunk where there are no rows."""
-    return np.array_split(np.arange(n), max(1, -(-n // CHUNK)))
+    return np.array_split(np.arange(n), max(1, -(-n // size)))

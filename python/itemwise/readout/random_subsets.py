@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from itemwise.irt.gaps import gap_patterns
 from itemwise.readout.splines import basis, fit_splines
 
 BLOCK = 500
@@ -52,7 +53,7 @@ def random_form_errors(
     """
     rng = np.random.default_rng(seed)
     right = (responses == 1).astype(np.float32)
-    given = (responses >= 0).astype(np.float32)
+    given = gap_patterns(responses)
     lattice = basis(np.arange(size + 1) / size, 0, 1, min(MOST_BASES, size + 3))
     rmse, mae = np.empty(n_draws), np.empty(n_draws)
     for start in range(0, n_draws, BLOCK):
@@ -98,7 +99,7 @@ def preselection_errors(
     """
     rng = np.random.default_rng(seed)
     right = (responses == 1).astype(np.float32)
-    given = (responses >= 0).astype(np.float32)
+    given = gap_patterns(responses)
     lattice = basis(np.arange(size + 1) / size, 0, 1, min(MOST_BASES, size + 3))
     names = np.unique(folds)
     forms = np.empty((n_draws, size), dtype=np.int32)
@@ -124,15 +125,16 @@ def _draw(rng: np.random.Generator, n_items: int, size: int, n_draws: int) -> np
     return np.stack([rng.permutation(n_items)[:size] for _ in range(n_draws)])
 
 
-def _sub_scores(forms: np.ndarray, right: np.ndarray, given: np.ndarray) -> np.ndarray:
+def _sub_scores(forms: np.ndarray, right: np.ndarray, given: tuple) -> np.ndarray:
     """Return sub-scores on the lattice 0..size, -1 without an administered item.
 
-    Shape (n_subjects, n_draws).
+    Shape (n_subjects, n_draws); `given` holds the patterns of missing cells, and whose they are.
     """
     n_draws, size = forms.shape
     chosen = np.zeros((right.shape[1], n_draws), dtype=np.float32)
     chosen[forms.T, np.arange(n_draws)] = 1
-    hits, asked = right @ chosen, given @ chosen
+    patterns, which = given
+    hits, asked = right @ chosen, ((~patterns).astype(np.float32) @ chosen)[which]
     place = np.rint(size * hits / np.maximum(asked, 1)).astype(np.int64)
     return np.where(asked > 0, place, -1)
 

@@ -61,7 +61,7 @@ class Responses:
         UserError
             An item has no column in the responses.
         """
-        at = pd.Index(self.items).get_indexer(items)
+        at = pd.Index(self.items, dtype=object).get_indexer(items)
         if (at < 0).any():
             absent = np.asarray(items)[at < 0]
             raise UserError(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
-from itemwise.forms import MAIN_FORM, Selected, fold_form, random_forms
+from itemwise.forms import MAIN_FORM, Selected, check_size, fold_form, random_forms
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.quadrature import LIMIT
 from itemwise.readout.accuracy import rmse
@@ -22,7 +22,6 @@ from itemwise.selection.selectors import (
     by_anchor_points,
     by_reconstruction,
     by_test_information,
-    check_size,
     cross_fitted,
     penalised_size,
     prefix_rmse,

@@ -11,9 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from itemwise.errors import UserError
 from itemwise.irt.model import item_information
-from itemwise.readout.gam import fit_ridge
 from itemwise.selection.balance import Balance
 
 RIDGE = 10.0
@@ -22,6 +20,9 @@ RIDGE = 10.0
 The read-out chooses its own by cross-validation; here it keeps items apart that answer
 alike, and the selection depends on it little.
 """
+
+FEW_ITEMS_A_STEP = 8
+"""Up to so many items of the pool for each one taken, all products of items are formed first."""
 
 PARAMETERS = ["a", "d", "g", "u"]
 
@@ -97,7 +98,9 @@ def by_reconstruction(
     n_subjects = len(target)
     left = (centred**2).sum(axis=0) + RIDGE  # diagonal of G, given the items taken
     product = target @ centred  # X'y, given the items taken
-    rows: list[np.ndarray] = []
+    # All of X'X at once is faster than a row of it a step where many items are taken.
+    gram = centred.T @ centred if centred.shape[1] <= FEW_ITEMS_A_STEP * size else None
+    rows = np.empty((size, centred.shape[1]))
     criterion = [float(target @ target)]
 
     def gains() -> np.ndarray:
@@ -105,16 +108,16 @@ def by_reconstruction(
 
     def take(item: int) -> None:
         nonlocal product
-        row = centred[:, item] @ centred
+        row = centred[:, item] @ centred if gram is None else gram[item].copy()
         row[item] += RIDGE
-        for earlier in rows:
-            row -= earlier * earlier[item]
+        earlier = rows[: len(criterion) - 1]
+        row -= earlier[:, item] @ earlier
         row /= np.sqrt(left[item])
         step = product[item] / np.sqrt(left[item])
+        rows[len(earlier)] = row
         criterion.append(criterion[-1] - step**2)
         product = product - step * row
         np.maximum(left - row**2, RIDGE * 1e-6, out=left)
-        rows.append(row)
 
     taken = greedy(size, balance, gains, take)
     rmse = _gcv_rmse(np.array(criterion[1:]), np.arange(1, size + 1), n_subjects)
@@ -158,8 +161,10 @@ def cross_fitted(
 
 def _ridge_predictions(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Predict who was not seen, with the penalty of the selection."""
-    start, slopes = fit_ridge(x[seen], y[seen], np.array([RIDGE]))
-    return start + x[~seen] @ slopes
+    middle, start = x[seen].mean(axis=0), y[seen].mean()
+    centred = x[seen] - middle
+    gram = centred.T @ centred + RIDGE * np.eye(len(middle))
+    return start + (x[~seen] - middle) @ np.linalg.solve(gram, centred.T @ (y[seen] - start))
 
 
 def prefixes_chosen_by(
@@ -260,14 +265,3 @@ def _anchors(values: np.ndarray, members: np.ndarray, size: int, seed: int) -> l
         free[nearest] = False
         chosen.append((int(weights[cluster]), int(members[nearest])))
     return chosen
-
-
-def check_size(size: int, n_items: int, n_forms: int = 1) -> None:
-    """Refuse a selection of more items than there are."""
-    if not 1 <= size * n_forms <= n_items:
-        forms = f"{n_forms} forms of {size}" if n_forms > 1 else f"{size}"
-        raise UserError(
-            f"budget: {forms} items of {n_items} in the pool; "
-            "set config key 'selection.budget' between 1 and the size of the pool"
-            + (", or lower 'selection.forms'" if n_forms > 1 else "")
-        )

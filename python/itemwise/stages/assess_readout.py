@@ -56,6 +56,7 @@ def add_options(parser) -> None:
         default="test",
         help="models of --test to predict, by their column `set` (default: test)",
     )
+    add(parser, "threads")
     add(parser, "out", help="reconstructions table to write")
     parser.add_argument("--out-features", help="features table to write")
     add(parser, "record")
@@ -71,7 +72,7 @@ def run(options) -> None:
         one = read_fitted(options, place)
         fitted.append(one)
         features[name] = one.features(chosen_set)
-        tables.append(assess_processes(one, chosen_set))
+        tables.append(assess_processes(one, chosen_set, options.threads))
         tables.append(assess(one, features[name]))
     terms, left_out = read_joint_terms(options.joint_terms, options.joint_record)
     if terms is not None:

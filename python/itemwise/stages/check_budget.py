@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itemwise.cli.options import add, add_lists, check_lists
 from itemwise.errors import UserError
-from itemwise.selection.selectors import check_size
+from itemwise.forms import check_size
 from itemwise.tables.contract import read_table
 from itemwise.tables.files import write_record
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from itemwise.cli.options import add, whole_number
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
+from itemwise.forms import check_size
 from itemwise.readout.random_subsets import random_form_errors
 from itemwise.responses.sets import (
     HeldOut,
@@ -23,7 +24,6 @@ from itemwise.responses.sets import (
     read_test,
     read_training,
 )
-from itemwise.selection.selectors import check_size
 from itemwise.tables.contract import write_table
 from itemwise.tables.files import read_record, write_record
 

@@ -7,6 +7,7 @@ those of the whole pool, so that all abilities lie on one scale. With --training
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from itemwise.cli.options import add
@@ -55,11 +56,12 @@ def run(options) -> None:
         )
     parameters = read_table(options.parameters, "parameters")
     parameters = parameters.set_index("item", drop=False)
-    folds = fold_parameters = None
+    parts = None
     if options.training:
         training = read_training(options.training)
-        responses, folds = training.responses, training.folds
+        responses = training.responses
         fold_parameters = read_table(options.fold_parameters, "fold_parameters")
+        parts = list(by_fold(responses, training.folds, fold_parameters, options.fold_parameters))
     else:
         responses = answered_responses(options.responses)
 
@@ -71,12 +73,16 @@ def run(options) -> None:
             return None
         # Of random forms, which only show what chance reaches, nobody asks for more than ability.
         bare = bare or form.startswith(RANDOM)
-        table = scored(answered, parameters.loc[items], options, fit=not bare)
-        error = None if bare else calibration_error(answered, parameters.loc[items], table)
-        if error is not None:
-            table["se_calibration"] = error
-        if folds is not None:
-            table = cross_scored(answered, folds, fold_parameters, table, options)
+        if parts is None:
+            table = scored(answered, parameters.loc[items], options, fit=not bare)
+        else:
+            table = cross_scored(parts, answered, items, options, fit=not bare)
+        if not bare:
+            by_all = table if parts is None else scored(answered, parameters.loc[items], options)
+            error = calibration_error(answered, parameters.loc[items], by_all)
+            if error is not None:
+                at = positions(answered, table)
+                table["se_calibration"] = error[at]
         table.insert(1, "form", form)
         return table
 
@@ -113,7 +119,9 @@ def selected(path: str, parameters: pd.DataFrame, options) -> dict[str, list[str
     return {form: part["item"].tolist() for form, part in selection.groupby("form")}
 
 
-def scored(responses: Responses, parameters: pd.DataFrame, options, fit: bool) -> pd.DataFrame:
+def scored(
+    responses: Responses, parameters: pd.DataFrame, options, fit: bool = False
+) -> pd.DataFrame:
     """Return abilities, with person fit where wanted."""
     table = score(
         responses, parameters, options.method, options.quadrature, options.threads, options.engine
@@ -125,19 +133,27 @@ def scored(responses: Responses, parameters: pd.DataFrame, options, fit: bool) -
 
 
 def cross_scored(
+    parts: list[tuple[Responses, pd.DataFrame]],
     responses: Responses,
-    folds: pd.Series,
-    fold_parameters: pd.DataFrame,
-    table: pd.DataFrame,
+    items: list[str],
     options,
+    fit: bool,
 ) -> pd.DataFrame:
-    """Put abilities by the other folds' items in the place of those by everybody's."""
-    parts = by_fold(responses, folds, fold_parameters, options.fold_parameters)
-    columns = [name for name in ("theta", "se", "person_fit") if name in table]
-    fit = "person_fit" in table
-    crossed = pd.concat([scored(part, parameters, options, fit) for part, parameters in parts])
-    crossed = crossed.set_index("subject")[columns]
-    # Whoever answered only items that all other folds answered alike has no ability.
-    table = table[table["subject"].isin(crossed.index)].set_index("subject")
-    table.loc[crossed.index, columns] = crossed
-    return table.reset_index()
+    """Return abilities by the other folds' items, in the order of the responses.
+
+    Whoever answered only items that all other folds answered alike has no ability.
+    """
+    tables = []
+    for part, parameters in parts:
+        known = parameters[parameters["item"].isin(items)]
+        part = part.select_items(known["item"].tolist(), options.fold_parameters)
+        part = part.take(subjects=part.administered.any(axis=1))
+        if len(part.subjects):
+            tables.append(scored(part, known, options, fit))
+    table = pd.concat(tables, ignore_index=True)
+    return table.iloc[np.argsort(positions(responses, table))].reset_index(drop=True)
+
+
+def positions(responses: Responses, table: pd.DataFrame) -> np.ndarray:
+    """Return where the subjects of a table are among those of the responses."""
+    return pd.Index(responses.subjects, dtype=object).get_indexer(table["subject"])

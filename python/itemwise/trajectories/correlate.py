@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from itemwise.adaptive.checkpoints import rank_distance
 
@@ -52,6 +51,8 @@ def correlate(
 
 def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return Spearman's correlation of each row, null where one is constant."""
+    from scipy.stats import rankdata  # takes half a second to import
+
     a, b = rankdata(first, axis=1), rankdata(second, axis=1)
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))

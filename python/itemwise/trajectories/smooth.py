@@ -16,8 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from itemwise.readout.splines import basis
 
@@ -109,7 +108,7 @@ class Curve:
 
     def quantile(self, level: float = LEVEL) -> float:
         """Return the quantile of Student's t that makes an interval of this level."""
-        return float(student.ppf(0.5 + level / 2, self.degrees))
+        return float(stdtrit(self.degrees, 0.5 + level / 2))
 
     def draws(self, at: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return `n` curves from the posterior, shape (n, len(at)), without shared errors."""
@@ -149,6 +148,8 @@ def smooth(x: np.ndarray, y: np.ndarray, se: np.ndarray | None = None) -> Curve:
     ValueError
         Too few positions, or a standard error that is not positive.
     """
+    from scipy.linalg import eigh
+
     x, y = np.asarray(x, float), np.asarray(y, float)
     if len(np.unique(x)) < FEWEST_POINTS:
         raise ValueError(f"fewer than {FEWEST_POINTS} different positions")

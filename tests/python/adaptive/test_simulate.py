@@ -156,6 +156,26 @@ def test_equals_catr(rule, tolerance, catr_files, itemwise):
     np.testing.assert_allclose(both["se"], both["se_r"], atol=tolerance)
 
 
+@pytest.mark.parametrize("best", [1, 3, N_ITEMS])
+def test_the_best_discounted_items_are_those_of_all(population, best):
+    items = Items(population.parameters, Rule(items="pool"))
+    posterior, subjects = Posterior(items, 5), np.arange(5)
+    posterior.add(subjects, subjects, np.array([1, 0, 1, 0, 1]))
+    told = criteria.BatchInformation(posterior, subjects)
+    values = items.information_at(np.linspace(-1, 1, 5))
+    values[:, :7] = -np.inf  # may not be asked
+    alone = told.gain()
+    told.add(subjects, values.argmax(axis=1))
+    whole = np.where(np.isfinite(values), values, 0) * told.gain() / alone
+    expected = np.where(np.isfinite(values), whole, -np.inf)
+    found = told.discounted(values, best)
+    first = np.argsort(-expected, axis=1, kind="stable")[:, :best]
+    np.testing.assert_array_equal(np.argsort(-found, axis=1, kind="stable")[:, :best], first)
+    np.testing.assert_allclose(
+        np.take_along_axis(found, first, 1), np.take_along_axis(expected, first, 1), rtol=1e-10
+    )
+
+
 def test_expected_variance_is_the_mean_over_both_answers(population):
     rule = Rule(items="pool")
     items = Items(population.parameters, rule)

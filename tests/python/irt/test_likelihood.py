@@ -69,6 +69,34 @@ def test_gradient_equals_finite_differences(k, missing):
             assert gradient[item, column] == pytest.approx(numeric, abs=1e-6)
 
 
+@pytest.mark.parametrize("n_forms", [1, 2, 300])
+def test_fine_grids_lose_nothing_by_looking_only_where_posteriors_are(n_forms):
+    rng = np.random.default_rng(4)
+    slopes = rng.lognormal(2, 0.5, 40)
+    beta = np.column_stack([slopes, slopes * rng.uniform(-3, 3, 40)])
+    right, _ = probabilities(beta, np.linspace(-3, 3, 300))
+    matrix = (rng.random(right.shape) < right).T.astype(np.int8)
+    lacking = rng.random((n_forms, 40)) < (0.2 if n_forms > 1 else 0)
+    matrix[lacking[np.arange(300) % n_forms]] = -1
+    grid = normal_grid(961)
+    likelihood = MarginalLikelihood(matrix, "2PL", grid)
+    log_right, log_wrong = map(np.log, probabilities(beta, grid.nodes))
+    joint = (matrix == 1) @ log_right + (matrix == 0) @ log_wrong + grid.log_weights
+    whole = np.logaddexp.reduce(joint, axis=1, keepdims=True)
+    assert likelihood.log_likelihood(beta) == pytest.approx(whole.sum(), rel=1e-12)
+    posterior = np.exp(joint - whole)
+    # Steep items: hardly any node of the 961 matters to a subject.
+    assert (posterior > 1e-15).mean() < 0.25
+    np.testing.assert_allclose(likelihood.posterior(beta), posterior, atol=1e-12)
+    mean, sd = likelihood.moments(beta)
+    np.testing.assert_allclose(mean, posterior @ grid.nodes, atol=1e-12)
+    np.testing.assert_allclose(sd**2 + mean**2, posterior @ grid.nodes**2, atol=1e-11)
+    counts = likelihood.counts(beta)
+    np.testing.assert_allclose(counts.right, (matrix == 1).T @ posterior, atol=1e-10)
+    total = np.broadcast_to(counts.total, counts.right.shape)
+    np.testing.assert_allclose(total, (matrix >= 0).T @ posterior, atol=1e-10)
+
+
 def test_thousands_of_items_do_not_underflow():
     matrix, beta = draw(5, 1500, 2, 0.0)
     value = MarginalLikelihood(matrix, "2PL", normal_grid(61)).log_likelihood(beta)

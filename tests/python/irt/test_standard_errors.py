@@ -19,6 +19,18 @@ def simulated(model, missing=0.1, n_subjects=1500, n_items=6, seed=8):
     return simulate_responses(truth, rng.standard_normal(n_subjects), seed, missing)
 
 
+@pytest.mark.parametrize("model", ["1PL", "2PL"])
+def test_closed_form_equals_the_sum_over_nodes(model, monkeypatch):
+    data = simulated(model)
+    errors = {}
+    for most in (0, 100):  # patterns of missing cells: more than there are, and fewer
+        monkeypatch.setattr(standard_errors, "MOST_PATTERNS", most)
+        table, _ = irt.fit(data, model, prior="weak", quadrature=61, standard_errors=True)
+        errors[most] = table[["se_a", "se_d", "cov_ad"]].to_numpy()
+    # The sum leaves posterior weights below 1e-10 out.
+    np.testing.assert_allclose(errors[100], errors[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("model", ["2PL", "3PL", "4PL"])
 def test_equal_the_inverse_numerical_hessian(model):
     data = simulated(model)

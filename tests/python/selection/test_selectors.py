@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itemwise.cli.main import main
 from itemwise.errors import UserError
-from itemwise.forms import fold_form
+from itemwise.forms import check_size, fold_form
 from itemwise.irt.model import fill_expected, item_information
 from itemwise.irt.population import simulate_population
 from itemwise.responses.sets import Training, read_training, write_training
@@ -24,7 +24,6 @@ from itemwise.selection.selectors import (
     by_anchor_points,
     by_reconstruction,
     by_test_information,
-    check_size,
     cross_fitted,
     penalised_size,
     prefix_rmse,

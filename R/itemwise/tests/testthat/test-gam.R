@@ -67,3 +67,17 @@ test_that("smooths fit where nothing is left over", {
     expect_equal(as.vector(stats::fitted(fitted)), y)
   }
 })
+
+test_that("thousands of models have the smooths that gam() finds", {
+  set.seed(3)
+  theta <- rnorm(3000)
+  linear <- 60 + 15 * theta + rnorm(3000, sd = 3)
+  full_score <- 100 * plogis(theta) + 0.2 * linear + rnorm(3000, sd = 2)
+  data <- data.frame(theta, linear, full_score)
+  for (right in c("s(theta, k = 40)", "s(theta, k = 20) + s(linear, k = 20)")) {
+    formula <- stats::as.formula(paste("full_score ~", right))
+    expected <- fitted(mgcv::gam(formula, data = data, method = "REML"))
+    # Both searches end within their tolerances of the same smoothness.
+    expect_lt(max(abs(fitted(fit_smooths(formula, data)) - expected)), 0.01)
+  }
+})
