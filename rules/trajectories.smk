@@ -18,9 +18,10 @@ rule build_trajectories:
         # The folder, since a command line has no room for the files of hundreds of checkpoints.
         folder=f"{RUN}/profile_checkpoints",
         analyses=as_options({"analyses": ANALYSES}),
+        axis=options_of("profile", only=["axis_label"]),
         seed=CONFIG["seed"],
     shell:
-        "itemwise build-trajectories --measures {params.folder:q} {params.analyses}"
+        "itemwise build-trajectories --measures {params.folder:q} {params.analyses} {params.axis}"
         " --checkpoints {input.checkpoints:q} --seed {params.seed}"
         " --out {output.trajectories:q} > {log:q} 2>&1"
 

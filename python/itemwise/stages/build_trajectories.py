@@ -17,6 +17,7 @@ import pandas as pd
 
 from itemwise.analyses.suite import load
 from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.tables.contract import open_parquet, read_table
 from itemwise.trajectories.accuracies import read_accuracies
@@ -62,6 +63,7 @@ def add_options(parser) -> None:
     parser.add_argument("--suite", help="suite table (default: the package's)")
     parser.add_argument("--compare", nargs="+", metavar="FIRST=SECOND", help="runs to compare "
                         "(default: every two of up to 4 models)")  # fmt: skip
+    add_section(parser, "profile", only=["axis_label"])
     add(parser, "seed")
     add(parser, "out", help="folder to write")
 
@@ -75,7 +77,7 @@ def run(options) -> None:
         checkpoints = checkpoints[checkpoints["model"].isin(models)]
     pairs = compared(options.compare, models)
     suite = load(options.suite)
-    placed, axis, record = place(table)
+    placed, axis, record = place(table, options.axis_label)
     trajectories = trajectories_of(placed, possible_values(suite))
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
     failures = read_failures(options.measures)
@@ -90,12 +92,20 @@ def run(options) -> None:
         "run_differences": differences,
         "analysis_correlations": correlation_table(placed, main, options.seed),
     }
-    record |= {"zero": axis.zero, "models": models, "gaps": missing, "seed": options.seed,
+    record |= {"about": notes_of(checkpoints), "zero": axis.zero, "models": models,
+               "gaps": missing, "seed": options.seed,
                "compared": [list(pair) for pair in pairs], "trajectories": len(trajectories),
                "smoothed": sum(one.curve is not None for one in trajectories)}  # fmt: skip
     write_folder(options.out, tables, record)
     for note in filter(None, [record["note"], gap_note(missing), unplaced_note(record)]):
         print(f"note: {note}", file=sys.stderr)
+
+
+def notes_of(checkpoints: pd.DataFrame | None) -> list[str]:
+    """Return what the lists of checkpoints say about them."""
+    if checkpoints is None or "note" not in checkpoints:
+        return []
+    return list(dict.fromkeys(checkpoints["note"].dropna()))
 
 
 def gathered(options, checkpoints: pd.DataFrame | None) -> pd.DataFrame:
