@@ -3,8 +3,8 @@
 Gathers measures of many checkpoints and models (--measures), published accuracies of
 tasks (--accuracies) and scores by a bank (--scores), and writes a folder of tables:
 trajectories, smoothed curves, measures of them, change points, comparisons of runs,
-correlations between analyses. What is missing is named in the record. Without tokens
-the axis is the training step.
+correlations between analyses, scores of memorized sequences. What is missing is named in
+the record. Without tokens the axis is the training step.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.tables.contract import open_parquet, read_table
+from itemwise.trajectories import sequences
 from itemwise.trajectories.accuracies import read_accuracies
 from itemwise.trajectories.build import (
     change_table,
@@ -81,6 +82,8 @@ def run(options) -> None:
     trajectories = trajectories_of(placed, possible_values(suite))
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
     failures = read_failures(options.measures)
+    scores, lost = sequences.read_sequences(options.measures)
+    scores = scores[scores["model"].isin(models)]
     main = headline_metrics(table, suite)
     missing = gaps(table, checkpoints, options.analyses, failures, main)
     tables = {
@@ -91,13 +94,16 @@ def run(options) -> None:
         "run_comparisons": comparisons,
         "run_differences": differences,
         "analysis_correlations": correlation_table(placed, main, options.seed),
+        "sequence_scores": sequences.histogram_table(scores),
+        "sequence_correlations": sequences.correlation_table(scores),
     }
     record |= {"about": notes_of(checkpoints), "zero": axis.zero, "models": models,
                "gaps": missing, "seed": options.seed,
                "compared": [list(pair) for pair in pairs], "trajectories": len(trajectories),
                "smoothed": sum(one.curve is not None for one in trajectories)}  # fmt: skip
     write_folder(options.out, tables, record)
-    for note in filter(None, [record["note"], gap_note(missing), unplaced_note(record)]):
+    notes = [record["note"], lost_note(lost), gap_note(missing), unplaced_note(record)]
+    for note in filter(None, notes):
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -176,6 +182,14 @@ def gap_note(missing: list[dict]) -> str | None:
         return None
     named = [f"{gap['model']}@{gap['revision']}" for gap in missing]
     return f"{len(missing)} checkpoints lack analyses (named in the record): {listed(named, 3)}"
+
+
+def lost_note(lost: list[str]) -> str | None:
+    """Say whose scores of single sequences are not shown."""
+    if not lost:
+        return None
+    return (f"scores of single sequences are not shown of {len(lost)} tables that are not there: "
+            f"{listed(lost, 3)}; run the command where profile-checkpoints ran")  # fmt: skip
 
 
 def unplaced_note(record: dict) -> str | None:

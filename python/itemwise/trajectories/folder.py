@@ -20,6 +20,8 @@ OPTIONAL = (
     "run_comparisons",
     "run_differences",
     "analysis_correlations",
+    "sequence_scores",
+    "sequence_correlations",
 )
 """Tables that are absent where they would have no rows."""
 

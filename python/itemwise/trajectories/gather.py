@@ -181,9 +181,7 @@ def gaps(
     return found
 
 
-def place(
-    table: pd.DataFrame, label: str | None = None
-) -> tuple[pd.DataFrame, Axis, dict]:
+def place(table: pd.DataFrame, label: str | None = None) -> tuple[pd.DataFrame, Axis, dict]:
     """Order the rows along their axis, leaving out what has no place or no value.
 
     Parameters

@@ -33,8 +33,8 @@ def test_weights_are_the_shares_of_model_and_noise(model, tmp_path, itemwise):
                     "--out", tmp_path / "noisy")  # fmt: skip
     assert done.status == 0, done.err
     trained = weights(model)
-    half, whole, other = (weights(tmp_path / "noisy" / place) for place in
-                          ("draw-1/50-percent", "draw-1/100-percent", "draw-2/50-percent"))  # fmt: skip
+    places = ("draw-1/50-percent", "draw-1/100-percent", "draw-2/50-percent")
+    half, whole, other = (weights(tmp_path / "noisy" / place) for place in places)
     noise = {}
     for name, w in trained.items():
         assert torch.allclose(whole[name], w, rtol=2**-7, atol=1e-6), name

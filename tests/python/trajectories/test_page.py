@@ -278,7 +278,8 @@ def test_wrong_options_say_what_to_do(itemwise, tmp_path, monkeypatch, words, me
 def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     rows = [(f"org/a@step{step}", 20 + i, 0.1 * i) for i, step in enumerate(STEPS)]
     scores = pd.DataFrame(rows, columns=["subject", "predicted", "theta"]).assign(
-        benchmark="arc", form="A", readout="form", n_items=50, n_right=range(10, 10 + len(STEPS)), se=0.2, extrapolated=0,
+        benchmark="arc", form="A", readout="form", n_items=50, n_right=range(10, 10 + len(STEPS)),
+        se=0.2, extrapolated=0,
         person_fit=np.nan, level=0.9, half_lower=3, half_upper=3,
     )  # fmt: skip
     scores = scores.assign(lower=scores["predicted"] - 3, upper=scores["predicted"] + 3)
