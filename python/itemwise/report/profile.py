@@ -15,7 +15,7 @@ from itemwise.analyses.suite import THEMES
 from itemwise.report import profile_figures as figures
 from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
-from itemwise.report.profile_sequences import sequence_sections
+from itemwise.report.profile_training import sequence_sections, training_figure
 from itemwise.report.templates import templates
 from itemwise.trajectories.build import headline_metrics, headlines
 from itemwise.trajectories.changepoints import FALSE_ALARM
@@ -129,6 +129,7 @@ def render(
         changes=change_section(content),
         comparison=comparison_section(content),
         correlation=correlation_section(content),
+        training=training_figure(tables, content.looks, content.axis, content.span),
         sequences=sequence_sections(tables, content.placed, content.axis.label),
         false_alarm=FALSE_ALARM,
         files=files,

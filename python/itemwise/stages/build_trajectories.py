@@ -20,7 +20,7 @@ from itemwise.cli.options import add
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.tables.contract import open_parquet, read_table
-from itemwise.trajectories import sequences
+from itemwise.trajectories import sequences, training_logs
 from itemwise.trajectories.accuracies import read_accuracies
 from itemwise.trajectories.build import (
     change_table,
@@ -64,7 +64,7 @@ def add_options(parser) -> None:
     parser.add_argument("--suite", help="suite table (default: the package's)")
     parser.add_argument("--compare", nargs="+", metavar="FIRST=SECOND", help="runs to compare "
                         "(default: every two of up to 4 models)")  # fmt: skip
-    add_section(parser, "profile", only=["axis_label"])
+    add_section(parser, "profile", only=["axis_label", "training_logs"])
     add(parser, "seed")
     add(parser, "out", help="folder to write")
 
@@ -94,6 +94,7 @@ def run(options) -> None:
         "run_comparisons": comparisons,
         "run_differences": differences,
         "analysis_correlations": correlation_table(placed, main, options.seed),
+        "training_curves": training_curves(options.training_logs, models, table),
         "sequence_scores": sequences.histogram_table(scores),
         "sequence_correlations": sequences.correlation_table(scores),
     }
@@ -105,6 +106,24 @@ def run(options) -> None:
     notes = [record["note"], lost_note(lost), gap_note(missing), unplaced_note(record)]
     for note in filter(None, notes):
         print(f"note: {note}", file=sys.stderr)
+
+
+def training_curves(
+    texts: list[str], models: list[str], table: pd.DataFrame
+) -> pd.DataFrame | None:
+    """Return what the trainings logged, by model; None where no log is given."""
+    parts = []
+    for text in texts:
+        model, _, path = text.rpartition("=")
+        if model not in models and (model or len(models) > 1):
+            raise UserError(
+                f"--training-logs {text}: must be MODEL=FILE of one of the models "
+                f"{listed(models, 20)}"
+            )
+        model = model or models[0]
+        log = training_logs.read_log(path)
+        parts.append(training_logs.curve_rows(log, model, table[table["model"] == model]))
+    return _concat(parts)
 
 
 def notes_of(checkpoints: pd.DataFrame | None) -> list[str]:

@@ -20,6 +20,7 @@ OPTIONAL = (
     "run_comparisons",
     "run_differences",
     "analysis_correlations",
+    "training_curves",
     "sequence_scores",
     "sequence_correlations",
 )

@@ -16,7 +16,7 @@ LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_
 READING = ("select", "metric", "filter", "binarize", "full_scores", "coverage", "incomplete",
            "distinct", "lowest")  # fmt: skip
 """Keys of a benchmark that say what is read of its sources."""
-SCHEDULED = ("checkpoints", "axis_label", "settings", "gpus", "mem_mb", "runtime")
+SCHEDULED = ("checkpoints", "axis_label", "training_logs", "settings", "gpus", "mem_mb", "runtime")
 """Keys of section `profile` that are for the workflow: which checkpoints, what they are
 drawn against, and on what machine."""
 

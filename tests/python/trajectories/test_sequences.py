@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from test_page import write_few
 
-from itemwise.report.profile_sequences import parts_of_data
+from itemwise.report.profile_training import parts_of_data
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record
 from itemwise.trajectories.sequences import correlation_table, histogram_table

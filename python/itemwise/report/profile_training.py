@@ -1,4 +1,4 @@
-"""What the 360 page shows of memorized sequences, model by model."""
+"""What the 360 page shows beside measures: training curves, and memorized sequences."""
 
 from __future__ import annotations
 
@@ -7,12 +7,31 @@ import re
 import pandas as pd
 
 from itemwise.report.figures import data_url
-from itemwise.report.profile_figures import short
+from itemwise.report.profile_figures import Look, Panel, short, small_multiples
 from itemwise.report.sequence_figures import sequence_maps
+from itemwise.trajectories import training_logs
+from itemwise.trajectories.axis import Axis
 from itemwise.trajectories.sequences import METRIC
 
 SHOWN = 4
 """Models with a figure of their own."""
+
+
+def training_figure(
+    tables: dict, looks: dict[str, Look], axis: Axis, span: tuple[float, float]
+) -> str | None:
+    """Return the figure of what the trainings logged, on the axis of the measures."""
+    if tables["training_curves"] is None:
+        return None
+    curves = training_logs.placed(tables["training_curves"], axis)
+    panels = [
+        Panel(metric.replace("_", " "), curves[:0], part, None, False, None)
+        for metric, part in curves.groupby("metric", sort=False)
+    ]
+    if not panels:
+        return None
+    reach = (min(span[0], curves["position"].min()), max(span[1], curves["position"].max()))
+    return data_url(small_multiples(panels, looks, axis, reach))
 
 
 def sequence_sections(tables: dict, placed: pd.DataFrame, label: str) -> list[dict]:
