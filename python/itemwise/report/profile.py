@@ -174,7 +174,7 @@ def right_rows(placed: pd.DataFrame, theme: str) -> list[Row]:
     for group, n in part.groupby("group", sort=False)["n"]:
         asked = f"{n.min():.0f}" if n.min() == n.max() else f"{n.min():.0f} to {n.max():.0f}"
         made.append(
-            Row(BANK, RIGHT, group, theme, 1.0, None, True, "share",
+            Row(BANK, RIGHT, group, theme, None, None, True, "share",
                 "right answers to the items asked, which were chosen and are no sample",
                 f"right of {asked} items")
         )  # fmt: skip

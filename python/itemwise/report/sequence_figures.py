@@ -35,9 +35,9 @@ def sequence_maps(
     with plt.rc_context({**STYLE, "axes.grid": False}):
         height = 1.6 + 0.24 * max(len(scores), len(parts))
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=(WIDTH, height))
-        _map(left, parts, "tokens given back, by part of the data", "Blues", (0, 1), True)
-        _map(middle, scores[::-1], "sequences by share of tokens given back", "Blues", (0, 1), True)
-        _map(right, correlations, "correlation of sequences' scores", BEST, (-1.15, 1.15), False)
+        _map(left, parts, "tokens given back", "Blues", (0, 1), True)
+        _map(middle, scores[::-1], "sequences, by tokens given back", "Blues", (0, 1), True)
+        _map(right, correlations, "correlation of scores", BEST, (-1.15, 1.15), False)
         for axes in (left, middle, right):
             axes.set_xlabel(label)
     return figure
