@@ -22,6 +22,8 @@ from itemwise.tiny_models.real_model import packed
 
 MIXED, REST = "attention.safetensors", "rest.safetensors"
 INDEX = "model.safetensors.index.json"
+SOURCE = "source"
+"""Of which model the shared files are; not JSON, since a model's identity counts those."""
 RECORD = "mixture.json"
 """What a pseudo-checkpoint was made of; written last."""
 NOTE = ("pseudo-checkpoints: attention weights of a trained model mixed with noise; the axis is "
@@ -46,11 +48,17 @@ def unpack(source: Path, shared: Path) -> dict:
     Raises
     ------
     UserError
-        The model does not load, or has no attention weights.
+        The model does not load, has no attention weights, or the folder is of another one.
     """
     from safetensors.torch import load_file, save_file
 
-    if not (shared / INDEX).exists():
+    known = shared / SOURCE
+    if known.exists() and known.read_text(encoding="utf-8") != str(source.resolve()):
+        raise UserError(
+            f"{shared.parent}: holds mixtures of {known.read_text(encoding='utf-8')}; choose "
+            "another --out"
+        )
+    if not known.exists():
         made = shared.with_name(f".{shared.name}.tmp")
         shutil.rmtree(made, ignore_errors=True)
         model, tokenizer = load(source)
@@ -67,6 +75,7 @@ def unpack(source: Path, shared: Path) -> dict:
         size = sum(w.nbytes for w in weights.values())
         write_text(json.dumps({"metadata": {"total_size": size}, "weight_map": places}),
                    made / INDEX)  # fmt: skip
+        write_text(str(source.resolve()), made / SOURCE)
         shutil.rmtree(shared, ignore_errors=True)
         made.rename(shared)
     return load_file(shared / MIXED)
@@ -126,7 +135,7 @@ def mix(trained: dict, shares: Sequence[float], draw: int, shared: Path, folder:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         for file in shared.iterdir():
-            if file.name != MIXED:
+            if file.name not in (MIXED, SOURCE):
                 (place / file.name).symlink_to(os.path.relpath(file, place))
         made = {key: (share * w.float() + (1 - share) * noise[key]).to(w.dtype)
                 for key, w in trained.items()}  # fmt: skip

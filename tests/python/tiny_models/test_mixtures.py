@@ -82,6 +82,13 @@ def test_shares_are_above_none_and_no_more_than_all(shares, model, tmp_path, ite
     assert "--shares" in done.err
 
 
+def test_mixtures_of_another_model_are_not_taken_for_this_ones(model, tmp_path):
+    mixtures.unpack(model, tmp_path / "shared")
+    other = make_model(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match="holds mixtures of"):
+        mixtures.unpack(other, tmp_path / "shared")
+
+
 def test_no_model_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match="does not load"):
         mixtures.unpack(tmp_path, tmp_path / "shared")
