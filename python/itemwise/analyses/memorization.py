@@ -186,15 +186,3 @@ def shares(matches: np.ndarray) -> dict[str, Estimate]:
     whole = matches.all(axis=1)
     found = (proportion(whole.sum(), len(whole)), replace(share(matches), n=len(matches)))
     return dict(zip(METRICS, found, strict=True))
-
-
-def correlations(units: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the correlation of sequence scores between checkpoints.
-
-    Parameters
-    ----------
-    units : dict
-        Checkpoint to its units, of the same sequences.
-    """
-    wide = {name: frame.set_index("unit")["value"] for name, frame in units.items()}
-    return pd.DataFrame(wide).corr()

@@ -83,7 +83,7 @@ def profile(
             found = store.find(path) if store else None
             if found:
                 made.measures[name] = found[0]
-                analyses[name] |= found[1] | {"from_store": True}
+                analyses[name] |= found[1] | {"from_store": True} | _units(path)
                 progress(name)
                 continue
             if broken is None and loaded is None:
@@ -98,7 +98,7 @@ def profile(
             measured = measure(row, settings[name], loaded, store.root)
             kept = {"seconds": time.perf_counter() - start, "notes": measured.notes}
             made.measures[name] = store.add(path, name, measured, kept)
-            analyses[name] |= kept
+            analyses[name] |= kept | _units(path)
         except Exception as error:  # one analysis must not take the others along
             made.failures[name] = str(error)
             unreachable |= isinstance(error, Unreachable)
@@ -120,6 +120,12 @@ def profile(
         "analyses": analyses,
     }
     return made
+
+
+def _units(measures: Path) -> dict[str, str]:
+    """Return where the values of single units are kept, if any are."""
+    file = measures.with_suffix(".units.parquet")
+    return {"units": str(file)} if file.exists() else {}
 
 
 def measure(row, settings, model: Loaded, folder: Path) -> Measured:

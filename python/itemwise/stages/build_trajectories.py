@@ -3,8 +3,8 @@
 Gathers measures of many checkpoints and models (--measures), published accuracies of
 tasks (--accuracies) and scores by a bank (--scores), and writes a folder of tables:
 trajectories, smoothed curves, measures of them, change points, comparisons of runs,
-correlations between analyses. What is missing is named in the record. Without tokens
-the axis is the training step.
+correlations between analyses, scores of memorized sequences. What is missing is named in
+the record. Without tokens the axis is the training step.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import pandas as pd
 
 from itemwise.analyses.suite import load
 from itemwise.cli.options import add
+from itemwise.cli.section import add_section
 from itemwise.errors import UserError, listed
 from itemwise.tables.contract import open_parquet, read_table
+from itemwise.trajectories import sequences, training_logs
 from itemwise.trajectories.accuracies import read_accuracies
 from itemwise.trajectories.build import (
     change_table,
@@ -62,6 +64,7 @@ def add_options(parser) -> None:
     parser.add_argument("--suite", help="suite table (default: the package's)")
     parser.add_argument("--compare", nargs="+", metavar="FIRST=SECOND", help="runs to compare "
                         "(default: every two of up to 4 models)")  # fmt: skip
+    add_section(parser, "profile", only=["axis_label", "training_logs"])
     add(parser, "seed")
     add(parser, "out", help="folder to write")
 
@@ -75,10 +78,12 @@ def run(options) -> None:
         checkpoints = checkpoints[checkpoints["model"].isin(models)]
     pairs = compared(options.compare, models)
     suite = load(options.suite)
-    placed, axis, record = place(table)
+    placed, axis, record = place(table, options.axis_label)
     trajectories = trajectories_of(placed, possible_values(suite))
     comparisons, differences = comparison_tables(trajectories, pairs, axis)
     failures = read_failures(options.measures)
+    scores, lost = sequences.read_sequences(options.measures)
+    scores = scores[scores["model"].isin(models)]
     main = headline_metrics(table, suite)
     missing = gaps(table, checkpoints, options.analyses, failures, main)
     tables = {
@@ -89,13 +94,43 @@ def run(options) -> None:
         "run_comparisons": comparisons,
         "run_differences": differences,
         "analysis_correlations": correlation_table(placed, main, options.seed),
+        "training_curves": training_curves(options.training_logs, models, table),
+        "sequence_scores": sequences.histogram_table(scores),
+        "sequence_correlations": sequences.correlation_table(scores),
     }
-    record |= {"zero": axis.zero, "models": models, "gaps": missing, "seed": options.seed,
+    record |= {"about": notes_of(checkpoints), "zero": axis.zero, "models": models,
+               "gaps": missing, "seed": options.seed,
                "compared": [list(pair) for pair in pairs], "trajectories": len(trajectories),
                "smoothed": sum(one.curve is not None for one in trajectories)}  # fmt: skip
     write_folder(options.out, tables, record)
-    for note in filter(None, [record["note"], gap_note(missing), unplaced_note(record)]):
+    notes = [record["note"], lost_note(lost), gap_note(missing), unplaced_note(record)]
+    for note in filter(None, notes):
         print(f"note: {note}", file=sys.stderr)
+
+
+def training_curves(
+    texts: list[str], models: list[str], table: pd.DataFrame
+) -> pd.DataFrame | None:
+    """Return what the trainings logged, by model; None where no log is given."""
+    parts = []
+    for text in texts:
+        model, _, path = text.rpartition("=")
+        if model not in models and (model or len(models) > 1):
+            raise UserError(
+                f"--training-logs {text}: must be MODEL=FILE of one of the models "
+                f"{listed(models, 20)}"
+            )
+        model = model or models[0]
+        log = training_logs.read_log(path)
+        parts.append(training_logs.curve_rows(log, model, table[table["model"] == model]))
+    return _concat(parts)
+
+
+def notes_of(checkpoints: pd.DataFrame | None) -> list[str]:
+    """Return what the lists of checkpoints say about them."""
+    if checkpoints is None or "note" not in checkpoints:
+        return []
+    return list(dict.fromkeys(checkpoints["note"].dropna()))
 
 
 def gathered(options, checkpoints: pd.DataFrame | None) -> pd.DataFrame:
@@ -166,6 +201,14 @@ def gap_note(missing: list[dict]) -> str | None:
         return None
     named = [f"{gap['model']}@{gap['revision']}" for gap in missing]
     return f"{len(missing)} checkpoints lack analyses (named in the record): {listed(named, 3)}"
+
+
+def lost_note(lost: list[str]) -> str | None:
+    """Say whose scores of single sequences are not shown."""
+    if not lost:
+        return None
+    return (f"scores of single sequences are not shown of {len(lost)} tables that are not there: "
+            f"{listed(lost, 3)}; run the command where profile-checkpoints ran")  # fmt: skip
 
 
 def unplaced_note(record: dict) -> str | None:

@@ -24,15 +24,13 @@ class Axis:
     zero : float
         Position of a checkpoint before training, whose logarithm is not finite: as far
         left of the first as the second is right of it, within bounds.
+    label : str
+        The axis in words.
     """
 
     name: str
     zero: float
-
-    @property
-    def label(self) -> str:
-        """Return the axis in words."""
-        return NAMES[self.name]
+    label: str
 
     def position(self, values) -> np.ndarray:
         """Return log10 of tokens or steps, that of none at `zero`."""
@@ -45,13 +43,15 @@ class Axis:
         return np.where(positions <= self.zero + 1e-9, 0.0, 10**positions)
 
 
-def choose_axis(table: pd.DataFrame) -> tuple[Axis, str | None]:
+def choose_axis(table: pd.DataFrame, label: str | None = None) -> tuple[Axis, str | None]:
     """Choose the axis that places most rows, tokens where they place as many.
 
     Parameters
     ----------
     table : data frame
         Columns `model`, `revision`, `step`, `tokens`.
+    label : str, optional
+        What tokens or steps are, where they count something else than training.
 
     Returns
     -------
@@ -72,12 +72,13 @@ def choose_axis(table: pd.DataFrame) -> tuple[Axis, str | None]:
         )
     name = "tokens" if placed["tokens"] >= placed["step"] else "step"
     note = None
-    if name == "step":
+    if name == "step" and label is None:
         without = table.loc[table["tokens"].isna(), "model"].unique()
         note = f"training tokens are not known of {listed(without)}; drawn against training steps"
     values = np.unique(table[name].dropna().to_numpy(float))
     logs = np.log10(values[values > 0])
+    label = label or NAMES[name]
     if not len(logs):
-        return Axis(name, 0.0), note
+        return Axis(name, 0.0, label), note
     gap = logs[1] - logs[0] if len(logs) > 1 else FARTHEST
-    return Axis(name, float(logs[0] - np.clip(gap, NEAREST, FARTHEST))), note
+    return Axis(name, float(logs[0] - np.clip(gap, NEAREST, FARTHEST)), label), note

@@ -20,6 +20,9 @@ OPTIONAL = (
     "run_comparisons",
     "run_differences",
     "analysis_correlations",
+    "training_curves",
+    "sequence_scores",
+    "sequence_correlations",
 )
 """Tables that are absent where they would have no rows."""
 

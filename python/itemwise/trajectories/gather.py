@@ -20,6 +20,8 @@ CHECKPOINT = ["model", "revision"]
 COLUMNS = list(contract()["trajectories"].columns)
 BANK = "bank"
 """Analysis of the suite under which scores by a bank stand."""
+RIGHT = "right"
+"""Its metric of raw accuracy on the items asked."""
 FAILURES = "record.json"
 """Record of a checkpoint beside its measures."""
 LEVEL = 0.95
@@ -70,8 +72,8 @@ def measure_files(paths: list[str | Path]) -> list[Path]:
 def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
     """Return scores by a bank as rows of the analysis `bank`.
 
-    Metrics `predicted` (full score in points) and `theta`; the group is the benchmark,
-    empty for the mean of all.
+    Metrics `predicted` (full score in points), `theta` and `right` (share of right answers to
+    the items asked); the group is the benchmark, empty for the mean of all.
 
     Parameters
     ----------
@@ -105,7 +107,12 @@ def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
     reach = NORMAL * table["se"]
     ability = common.assign(metric="theta", value=table["theta"], se=table["se"],
                             lower=table["theta"] - reach, upper=table["theta"] + reach)  # fmt: skip
-    return pd.concat([full, ability[ability["value"].notna()]], ignore_index=True)[COLUMNS]
+    n = table["n_items"]
+    share = table["n_right"].astype(float) / n if "n_right" in table else full["value"] * np.nan
+    right = common.assign(metric=RIGHT, value=share, se=np.sqrt(share * (1 - share) / n),
+                          lower=np.nan, upper=np.nan)  # fmt: skip
+    known = [part[part["value"].notna()] for part in (ability, right)]
+    return pd.concat([full, *known], ignore_index=True)[COLUMNS]
 
 
 def read_failures(paths: list[str | Path]) -> dict[tuple[str, str], dict[str, str]]:
@@ -174,8 +181,15 @@ def gaps(
     return found
 
 
-def place(table: pd.DataFrame) -> tuple[pd.DataFrame, Axis, dict]:
+def place(table: pd.DataFrame, label: str | None = None) -> tuple[pd.DataFrame, Axis, dict]:
     """Order the rows along their axis, leaving out what has no place or no value.
+
+    Parameters
+    ----------
+    table : data frame
+        Table `trajectories`.
+    label : str, optional
+        Of `choose_axis`.
 
     Returns
     -------
@@ -184,7 +198,7 @@ def place(table: pd.DataFrame) -> tuple[pd.DataFrame, Axis, dict]:
         `error` (standard error for smoothing, null where unknown), sorted.
     axis : Axis
     record : dict
-        `axis`, `note`, `unplaced` (checkpoints left out).
+        `axis`, `axis_label`, `note`, `unplaced` (checkpoints left out).
 
     Raises
     ------
@@ -194,14 +208,15 @@ def place(table: pd.DataFrame) -> tuple[pd.DataFrame, Axis, dict]:
     valued = table[table["value"].notna()]
     if valued.empty:
         raise UserError("column 'value' is null in every row; no analysis gave a result")
-    axis, note = choose_axis(valued)
+    axis, note = choose_axis(valued, label)
     at = valued[axis.name]
     lost = valued.loc[at.isna(), CHECKPOINT].drop_duplicates()
     placed = valued[at.notna()].assign(at=at[at.notna()].astype(float))
     placed["position"] = axis.position(placed["at"])
     placed["error"] = point_errors(placed)
     placed = placed.sort_values([*SERIES, "position", "revision"], ignore_index=True)
-    record = {"axis": axis.name, "note": note, "unplaced": lost.to_dict("records")}
+    record = {"axis": axis.name, "axis_label": axis.label, "note": note,
+              "unplaced": lost.to_dict("records")}  # fmt: skip
     return placed, axis, record
 
 

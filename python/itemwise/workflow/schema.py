@@ -16,8 +16,9 @@ LOADING = ("backend", "dtype", "device", "batch_size", "lm_args", "trust_remote_
 READING = ("select", "metric", "filter", "binarize", "full_scores", "coverage", "incomplete",
            "distinct", "lowest")  # fmt: skip
 """Keys of a benchmark that say what is read of its sources."""
-SCHEDULED = ("checkpoints", "settings", "gpus", "mem_mb", "runtime")
-"""Keys of section `profile` that are for the workflow: which checkpoints, and on what machine."""
+SCHEDULED = ("checkpoints", "axis_label", "training_logs", "settings", "gpus", "mem_mb", "runtime")
+"""Keys of section `profile` that are for the workflow: which checkpoints, what they are
+drawn against, and on what machine."""
 
 
 @cache

@@ -203,14 +203,6 @@ def test_chunks_of_the_hub_are_streamed(trained, tmp_path, monkeypatch):
         memorization.load(row, memorization.Settings(), trained, tmp_path)
 
 
-def test_correlation_of_sequences_between_checkpoints():
-    units = {n: pd.DataFrame({"unit": list("abc"), "value": v})
-             for n, v in (("x", [0, 0.5, 1]), ("y", [0, 1, 2]), ("z", [1, 0.5, 0]))}  # fmt: skip
-    found = memorization.correlations(units)
-    assert found.loc["x", "y"] == pytest.approx(1)
-    assert found.loc["x", "z"] == pytest.approx(-1)
-
-
 def test_greedy_and_sampled_text_do_not_depend_on_the_batch(load_tiny):
     prompts = [" ".join(SENTENCES[:n]) for n in (1, 3, 2)] + ["stone"]
     warm = Sampling(temperature=0.8, top_p=0.9, seed=5)

@@ -132,17 +132,19 @@ def test_a_limit_draws_so_many_documents_of_each_task(suite_settings, trained, t
     assert {r["seed"] for r in rows} == {42}
 
 
-def test_units_are_kept_for_correlations(profiled):
-    from itemwise.analyses.memorization import correlations
-
-    units = {}
-    for step in STEPS:
-        folder = profiled / f"store/lab__run/checkpoint-{step}"
-        (file,) = folder.glob("memorization.*.units.parquet")
-        units[f"checkpoint-{step}"] = read_table(file, "units")
-    assert correlations(units).shape == (3, 3)
+def test_units_are_kept_and_drawn_on_the_page(profiled, itemwise, tmp_path):
+    folder = profiled / "store/lab__run/checkpoint-60"
     (file,) = folder.glob("toxigen.*.units.parquet")
     assert read_table(file, "units")["text"].notna().any()
+    done = itemwise("build-trajectories", "--measures", profiled / "out", "--out", tmp_path / "t")
+    assert done.status == 0, done.err
+    scores = read_table(tmp_path / "t" / "sequence_scores.parquet", "sequence_scores")
+    assert scores.groupby("revision")["n"].sum().tolist() == [8] * len(STEPS)
+    both = read_table(tmp_path / "t" / "sequence_correlations.parquet", "sequence_correlations")
+    assert both["n"].tolist() == [8] * 3
+    page = tmp_path / "p.html"
+    assert itemwise("write-profile", "--trajectories", tmp_path / "t", "--out", page).status == 0
+    assert 'alt="memorized sequences"' in page.read_text(encoding="utf-8")
 
 
 def test_what_is_kept_costs_nothing_and_a_new_analysis_only_itself(

@@ -14,6 +14,7 @@ from itemwise.analyses.settings import (
     settings_of,
 )
 from itemwise.errors import UserError
+from itemwise.paths import ROOT
 
 NAMES = """mmlu race arc_challenge boolq hellaswag openbookqa piqa siqa winogrande winogrande_5shot
 crowspairs truthfulqa wmdp_bio wmdp_cyber wmdp_chem vicuna_instructions_80 mt_bench longeval_topics
@@ -35,6 +36,16 @@ def test_the_suite_has_every_row_with_the_shots_of_its_convention():
     # A name must not mean one row and a module of several: settings are given by either.
     several = table["analysis"].value_counts().loc[lambda n: n > 1].index
     assert not set(several) & set(table.index)
+
+
+def test_the_example_of_further_rows_names_tasks_of_the_harness():
+    pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+    from itemwise.harness.suite import find_tasks
+
+    table = suite.load(ROOT / "docs" / "examples" / "more_rows.csv")
+    assert {"drop", "humaneval", "mbpp"} <= set(table["name"])
+    assert not set(table["name"]) & set(NAMES.split())
+    find_tasks(table["task"].tolist())
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,27 @@ def test_documents_that_the_data_set_holds_twice_are_all_evaluated(loaded, tmp_p
     assert table.groupby("filter")["item"].nunique().unique().tolist() == [4]
 
 
+def test_what_a_model_writes_is_run_with_consent_alone(loaded, tmp_path, monkeypatch):
+    from tiny import make_tasks
+
+    from itemwise.harness.ledger import Ledger
+    from itemwise.harness.model import provenance
+    from itemwise.harness.suite import CONSENT, Suite
+
+    folder = make_tasks(tmp_path / "tasks", 4)
+    with (folder / "sums.yaml").open("a") as task:
+        task.write("unsafe_code: true\n")
+    suite = Suite(["words", "sums"], include_path=folder)
+    ledger = Ledger(tmp_path / "ledger", provenance(*loaded, suite))
+    safe = [document for document in suite.documents if document.task == "words"]
+    monkeypatch.delenv(CONSENT, raising=False)
+    assert len(table_of(loaded, suite, safe, ledger)) > 0
+    with pytest.raises(UserError, match=f"'sums': runs code .*{CONSENT}=1"):
+        table_of(loaded, suite, suite.documents, ledger)
+    monkeypatch.setenv(CONSENT, "1")
+    assert "sums" in set(table_of(loaded, suite, suite.documents, ledger)["task"])
+
+
 def test_a_metric_without_a_finite_value_is_not_administered(loaded, suite, ledger, tmp_path):
     from itemwise.tables.contract import write_table
 

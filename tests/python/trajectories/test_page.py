@@ -30,6 +30,8 @@ ANALYSES = {
     "longeval_lines": "accuracy", "mt_bench": "score",
 }  # fmt: skip
 """One row of the suite for each theme, with its headline."""
+TABLES = {*NEEDED, *OPTIONAL} - {"training_curves", "sequence_scores", "sequence_correlations"}
+"""What is made of measures alone, without training logs and units."""
 MISSING = ("org/b", "step8000", "toxigen")
 BATCH = 2_000_000
 
@@ -107,7 +109,7 @@ def tables(built):
 
 def test_every_table_is_written_twice_and_equal(built):
     folder = built / "build_trajectories" / "trajectories"
-    for name in (*NEEDED, *OPTIONAL):
+    for name in TABLES:
         table = read_table(folder / f"{name}.parquet", name)
         csv = pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""])
         assert list(csv) == list(table)
@@ -169,7 +171,7 @@ def test_page_loads_nothing_from_elsewhere_and_its_links_lead_somewhere(page, bu
     anchors = {link[1:] for link in links if link.startswith("#")}
     assert anchors <= set(re.findall(r'id="([^"]*)"', page))
     files = {link for link in links if not link.startswith("#")}
-    assert len(files) == 2 * (len(NEEDED) + len(OPTIONAL)) + 1
+    assert len(files) == 2 * len(TABLES) + 1
     assert all((built / link).is_file() for link in files)
 
 
@@ -278,7 +280,8 @@ def test_wrong_options_say_what_to_do(itemwise, tmp_path, monkeypatch, words, me
 def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     rows = [(f"org/a@step{step}", 20 + i, 0.1 * i) for i, step in enumerate(STEPS)]
     scores = pd.DataFrame(rows, columns=["subject", "predicted", "theta"]).assign(
-        benchmark="arc", form="A", readout="form", n_items=50, se=0.2, extrapolated=0,
+        benchmark="arc", form="A", readout="form", n_items=50, n_right=range(10, 10 + len(STEPS)),
+        se=0.2, extrapolated=0,
         person_fit=np.nan, level=0.9, half_lower=3, half_upper=3,
     )  # fmt: skip
     scores = scores.assign(lower=scores["predicted"] - 3, upper=scores["predicted"] + 3)
@@ -288,7 +291,10 @@ def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     done = itemwise("build-trajectories", "--scores", tmp_path / "s.parquet", *words)
     assert done.status == 0, done.err
     table = read_folder(tmp_path / "t")[0]["trajectories"]
-    assert set(table["metric"]) == {"predicted", "theta"}
+    assert set(table["metric"]) == {"predicted", "theta", "right"}
+    right = table[table["metric"] == "right"]
+    assert right["value"].tolist() == pytest.approx([(10 + i) / 50 for i in range(len(STEPS))])
+    assert right["se"].iloc[0] == pytest.approx((0.2 * 0.8 / 50) ** 0.5)
     assert set(table["group"]) == {"arc"}
     full = table[table["metric"] == "predicted"]
     # 90 % intervals of +-3 are 95 % intervals of +-3 * 1.960 / 1.645.
@@ -298,7 +304,9 @@ def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
     # The only benchmark has one panel; several have one each, beside that of their mean.
     page = tmp_path / "p.html"
     assert itemwise("write-profile", "--trajectories", tmp_path / "t", "--out", page).status == 0
-    assert re.findall(r"<strong>(bank[^<]*)", page.read_text()) == ["bank: arc"]
+    assert re.findall(r"<strong>(bank[^<]*)", page.read_text()) == [
+        "bank: arc", "bank: arc, right of 50 items"
+    ]  # fmt: skip
     assert shown_groups("bank", pd.Series(["b", "", "a"])) == ["", "b", "a"]
     assert shown_groups("bank", pd.Series(["", "a"])) == ["a"]
     assert shown_groups("mmlu", pd.Series(["law", ""])) == [""]
@@ -320,9 +328,27 @@ def test_scores_by_a_bank_become_trajectories(itemwise, tmp_path):
 def test_an_axis_has_labels_within_a_tenfold(span, labels):
     figure, axes = plt.subplots()
     low, high = np.log10(span)
-    token_axis(axes, Axis("tokens", low - 0.5), (low, high))
+    token_axis(axes, Axis("tokens", low - 0.5, "tokens"), (low, high))
     assert [label.get_text() for label in axes.get_xticklabels()] == labels
     plt.close(figure)
+
+
+def test_an_axis_that_is_no_training_has_a_name_of_its_own(itemwise, tmp_path):
+    """And the page says what the list says of its checkpoints."""
+    measured = write_few(tmp_path / "m.parquet", tokens=np.nan, model="org/a")
+    checkpoints = write_checkpoints(tmp_path / "c.parquet")
+    table = read_table(checkpoints, "checkpoints").assign(note="weights mixed with noise")
+    write_table(table, checkpoints, "checkpoints")
+    done = itemwise("build-trajectories", "--measures", measured, "--models", "org/a",
+                    "--checkpoints", checkpoints, "--axis-label", "trained share, %",
+                    "--out", tmp_path / "t")  # fmt: skip
+    assert done.status == 0, done.err
+    page = tmp_path / "p.html"
+    assert itemwise("write-profile", "--trajectories", tmp_path / "t", "--out", page).status == 0
+    text = page.read_text()
+    assert "Against trained share, %" in text
+    assert "training steps" not in text
+    assert "Weights mixed with noise." in text
 
 
 def test_figures_are_shown_as_wide_as_they_were_drawn():

@@ -29,7 +29,7 @@ from itemwise.trajectories.smooth import smooth
 
 STEPS = np.r_[2.0 ** np.arange(10), 1000, 3000, np.arange(13000, 143001, 10000)]
 X = np.log10(STEPS * 2**21)
-AXIS = Axis("tokens", 6.0)
+AXIS = Axis("tokens", 6.0, "training tokens")
 TRUTHS = {
     "rise": lambda x: 0.25 + 0.45 * expit(4 * (x - 9.6)),
     "line": lambda x: 0.2 + 0.03 * (x - 6),
