@@ -16,7 +16,7 @@ from common import EVIDENCE, markdown, write_evidence
 
 from itemwise.paths import ROOT
 from itemwise.report.content import load_benchmark, summary
-from itemwise.report.followed import figure, held_out_errors, read_runs
+from itemwise.report.held_out import figure, held_out_errors, read_runs
 from itemwise.tables.contract import read_table
 from itemwise.workflow.run_summary import by_phase, read_jobs, time_at_work
 
