@@ -101,23 +101,23 @@ obstacle <- factor_obstacle(lapply(measures, `[[`, "train"))
 if (!is.null(obstacle)) {
   leave_stage_out(obstacle, c(loadings = opts$out), list(), opts$record)
 }
-grand <- rowMeans(common_values(scores))
+overall <- rowMeans(common_values(scores))
 results <- lapply(
   measures,
   \(measure) {
     train <- common_values(measure$train)
-    train <- train[rownames(train) %in% names(grand), ]
+    train <- train[rownames(train) %in% names(overall), ]
     common <- Reduce(intersect, lapply(measure$test, `[[`, "subject"))
-    common <- intersect(common, names(grand))
+    common <- intersect(common, names(overall))
     # Fewer cannot carry a correlation; then it is over training subjects.
     test <- if (length(common) >= 50) common_values(measure$test) else train
-    list(train = train, test = test[rownames(test) %in% names(grand), ])
+    list(train = train, test = test[rownames(test) %in% names(overall), ])
   }
 )
 analyses <- Map(
   \(measure, values) {
     most <- opts$max_factors
-    analyze_measure(measure, values$train, values$test, grand, most)
+    analyze_measure(measure, values$train, values$test, overall, most)
   },
   names(results),
   results

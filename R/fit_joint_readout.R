@@ -4,11 +4,11 @@
 # has, y_b in points:
 #   y_b = smooths of its own linear, theta and sub_score
 #         + smooths of linear and theta of every other benchmark + e
-# and for the mean of all scores (`grand`)
+# and for the mean of all scores (`overall`)
 #   y   = smooth of the mean linear predictor + smooths of every theta + e.
 # The formulas are options: `own.x` is feature x of the target, a term with
 # `other.x` or `each.x` is repeated for every other, or every, benchmark, and
-# `grand.linear` and `grand.sub_score` are means over the benchmarks.
+# `overall.linear` and `overall.sub_score` are means over the benchmarks.
 # Cross-fitting and intervals are those of fit_readout.R; test subjects are left
 # out as there. The workflow's own joint read-out is the Gaussian process of
 # `itemwise fit-joint-process`; this one runs where `joint.smooths` is set.
@@ -30,7 +30,7 @@ spec <- c(
   table_options("features", selections = "selection", type = "files"),
   table_options(out = "reconstructions", type = "output"),
   table_options(out_terms = "terms", type = "output", required = FALSE),
-  section_options("joint", c("formula", "grand_formula")),
+  section_options("joint", c("formula", "overall_formula")),
   section_options("readout", "level"),
   section_options(NULL, "seed"),
   list(
@@ -69,10 +69,10 @@ n_items <- vapply(
 optimism <- joint_optimism(opts$selection_records, benchmarks)
 
 set.seed(opts$seed)
-targets <- c(benchmarks, "grand")
+targets <- c(benchmarks, "overall")
 formulas <- joint_formulas(
   opts$formula,
-  opts$grand_formula,
+  opts$overall_formula,
   benchmarks,
   formula_predictors("joint")
 )

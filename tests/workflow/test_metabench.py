@@ -25,7 +25,7 @@ PARTS = {
 N_MODELS, N_ITEMS = 260, 40
 MODELS = [f"organization{i // 4}/model{i}" for i in range(N_MODELS)]
 LOWEST, WITHOUT_GSM8K, WITHOUT_VIROLOGY = MODELS[0], MODELS[1:21], MODELS[30]
-SMALL_SMOOTHS = "s(grand.linear, k = 4) + s(grand.sub_score, k = 4) + s(each.theta, k = 4)"
+SMALL_SMOOTHS = "s(overall.linear, k = 4) + s(overall.sub_score, k = 4) + s(each.theta, k = 4)"
 SMALL = {
     "run": "mini",
     "benchmarks": {b: {"selection": {"budget": 8, "bins": 20}} for b in PARTS},
@@ -38,7 +38,7 @@ SMALL = {
     },
     "joint": {
         "formula": f"full_score ~ {SMALL_SMOOTHS} + s(own.linear, k = 4) + s(own.sub_score, k = 4)",
-        "grand_formula": f"full_score ~ {SMALL_SMOOTHS}",
+        "overall_formula": f"full_score ~ {SMALL_SMOOTHS}",
     },
     "cat": {"rules": []},
 }
@@ -160,7 +160,7 @@ def test_report_sets_published_numbers_beside_ours(results):
     assert len(rows) == 9
     joint = read_table(results / "assess_readout/test.parquet", "reconstructions")
     joint = joint[joint["readout"] == "joint-smooths"]
-    for name, published in (("grand", "0.58"), ("arc", "1.17"), ("winogrande", "1.20")):
+    for name, published in (("overall", "0.58"), ("arc", "1.17"), ("winogrande", "1.20")):
         test = joint[joint["benchmark"] == name]
         error = test["predicted"] - test["full_score"]
         row = by_name[name, "joint-smooths"]
@@ -180,7 +180,7 @@ def test_joint_readout_and_factors_are_the_papers(results):
     record = read_record(results / "fit_joint_readout/joint.json")
     formula = record["targets"]["arc"]["formula"]
     assert formula.count(".theta") == 6
-    for name in ("arc.linear", "arc.sub_score", "grand.linear", "grand.sub_score"):
+    for name in ("arc.linear", "arc.sub_score", "overall.linear", "overall.sub_score"):
         assert f"s({name}, k = 4)" in formula
     paper = yaml.safe_load((ROOT / "config/metabench.yaml").read_text())["joint"]
     assert paper.pop("smooths")
@@ -192,7 +192,7 @@ def test_joint_readout_and_factors_are_the_papers(results):
     for solutions in factors.values():
         assert [solution["n_factors"] for solution in solutions] == [1, 2, 3]
     # All six share one factor by construction: loadings of about 0.8, less noise.
-    assert factors["abilities"][0]["spearman_grand"] > 0.8
+    assert factors["abilities"][0]["spearman_overall"] > 0.8
 
 
 def test_adaptive_tests_are_simulated_as_in_the_paper(results, project):

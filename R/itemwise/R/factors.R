@@ -143,30 +143,30 @@ fit_factors <- function(values, m) {
   )
 }
 
-#' Correlate the first factor with the grand mean of full scores
+#' Correlate the first factor with the overall mean of full scores
 #'
 #' @param fit List from [fit_factors()].
 #' @param train,values Matrices from [common_values()]: what the factors were
 #'   fitted to, and the subjects to correlate over.
-#' @param grand Mean full score along the rows of `values`, in points.
+#' @param overall Mean full score along the rows of `values`, in points.
 #' @return Spearman's correlation.
 #' @noRd
-factor_and_grand <- function(fit, train, values, grand) {
+factor_and_overall <- function(fit, train, values, overall) {
   standard <- scale(values, colMeans(train), apply(train, 2, stats::sd))
   score <- drop(standard %*% fit$weights[, 1])
-  stats::cor(score, grand, method = "spearman")
+  stats::cor(score, overall, method = "spearman")
 }
 
 #' Analyse one measure with one to several factors
 #'
 #' @param measure `"scores"`, `"abilities"` or `"form_abilities"`.
 #' @param train,test Matrices of the subjects that factors are fitted to, and
-#'   of those that the first factor is related to the grand mean over.
-#' @param grand Named mean full scores of all subjects, in points.
+#'   of those that the first factor is related to the overall mean over.
+#' @param overall Named mean full scores of all subjects, in points.
 #' @param most Largest number of factors.
 #' @return List of `loadings` (table) and `solutions` (records).
 #' @noRd
-analyze_measure <- function(measure, train, test, grand, most) {
+analyze_measure <- function(measure, train, test, overall, most) {
   fits <- lapply(seq_len(most_factors(ncol(train), most)), \(m) {
     fit_factors(train, m)
   })
@@ -184,13 +184,13 @@ analyze_measure <- function(measure, train, test, grand, most) {
     c(
       fit$record,
       list(
-        spearman_grand = factor_and_grand(
+        spearman_overall = factor_and_overall(
           fit,
           train,
           test,
-          grand[rownames(test)]
+          overall[rownames(test)]
         ),
-        n_grand = nrow(test)
+        n_overall = nrow(test)
       )
     )
   })

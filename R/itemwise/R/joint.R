@@ -6,8 +6,8 @@
 #' @param form Name of the form.
 #' @return Data frame of the training subjects that every benchmark has:
 #'   subject, set, fold, `y.<benchmark>` (full score),
-#'   `<benchmark>.<feature>`, and their means `y.grand`, `grand.linear` and
-#'   `grand.sub_score`.
+#'   `<benchmark>.<feature>`, and their means `y.overall`, `overall.linear` and
+#'   `overall.sub_score`.
 #' @noRd
 joint_data <- function(features, form) {
   features <- features[features$form == form & features$set == "train", ]
@@ -22,7 +22,7 @@ joint_data <- function(features, form) {
       "; a joint read-out needs at least two"
     )
   }
-  taken <- intersect(benchmarks, c("grand", "own", "other", "each"))
+  taken <- intersect(benchmarks, c("overall", "own", "other", "each"))
   if (length(taken) > 0) {
     user_error(
       "benchmark '",
@@ -52,10 +52,10 @@ joint_data <- function(features, form) {
       "read-out needs at least 50"
     )
   }
-  data$y.grand <- rowMeans(data[paste0("y.", benchmarks)])
+  data$y.overall <- rowMeans(data[paste0("y.", benchmarks)])
   for (feature in c("linear", "sub_score")) {
     each <- data[paste0(make.names(benchmarks), ".", feature)]
-    data[[paste0("grand.", feature)]] <- rowMeans(each)
+    data[[paste0("overall.", feature)]] <- rowMeans(each)
   }
   data
 }
@@ -87,7 +87,7 @@ joint_obstacle <- function(features, form) {
 #'
 #' @param paths Records of select_items in the order of `benchmarks`, or `NULL`.
 #' @param benchmarks Names of the benchmarks.
-#' @return Named numbers, one a benchmark and `grand`, the mean of all.
+#' @return Named numbers, one a benchmark and `overall`, the mean of all.
 #' @noRd
 joint_optimism <- function(paths, benchmarks) {
   if (!is.null(paths) && length(paths) != length(benchmarks)) {
@@ -104,26 +104,26 @@ joint_optimism <- function(paths, benchmarks) {
   } else {
     vapply(paths, read_optimism, 0, USE.NAMES = FALSE)
   }
-  stats::setNames(c(each, mean(each)), c(benchmarks, "grand"))
+  stats::setNames(c(each, mean(each)), c(benchmarks, "overall"))
 }
 
 #' Write the formula of each target for the benchmarks at hand
 #'
 #' `own.x` is feature x of the target. A term that names `other.x` is repeated
-#' for every other benchmark, one that names `each.x` for all; `grand.linear`
-#' and `grand.sub_score` are means over the benchmarks. Benchmarks enter as
+#' for every other benchmark, one that names `each.x` for all; `overall.linear`
+#' and `overall.sub_score` are means over the benchmarks. Benchmarks enter as
 #' syntactic names: formulas know no hyphens.
 #'
-#' @param text,grand_text Formulas of a benchmark's full score and of the mean
+#' @param text,overall_text Formulas of a benchmark's full score and of the mean
 #'   of all, in mgcv's language with response `full_score`.
 #' @param benchmarks All benchmarks.
 #' @param known Predictors that each may use, as [formula_predictors()] of the
 #'   section `joint`; by default any.
-#' @return Named list of formulas, one a benchmark and `grand`.
+#' @return Named list of formulas, one a benchmark and `overall`.
 #' @noRd
-joint_formulas <- function(text, grand_text, benchmarks, known = list()) {
+joint_formulas <- function(text, overall_text, benchmarks, known = list()) {
   one <- parse_formula(text, known$formula, "--formula")
-  all <- parse_formula(grand_text, known$grand_formula, "--grand-formula")
+  all <- parse_formula(overall_text, known$overall_formula, "--overall-formula")
   names <- make.names(benchmarks)
   formulas <- lapply(seq_along(names), \(place) {
     expand_formula(
@@ -131,8 +131,8 @@ joint_formulas <- function(text, grand_text, benchmarks, known = list()) {
       list(own = names[place], other = names[-place], each = names)
     )
   })
-  grand <- expand_formula(all, list(each = names))
-  stats::setNames(c(formulas, list(grand)), c(benchmarks, "grand"))
+  overall <- expand_formula(all, list(each = names))
+  stats::setNames(c(formulas, list(overall)), c(benchmarks, "overall"))
 }
 
 #' Repeat the terms of a formula for the benchmarks that they stand for
@@ -187,7 +187,7 @@ rename_prefix <- function(term, prefix, names) {
 #' Read one target out of the features of all benchmarks
 #'
 #' @param data Data frame from `joint_data()`.
-#' @param target Benchmark, or `"grand"`.
+#' @param target Benchmark, or `"overall"`.
 #' @param formula Formula from `joint_formulas()`.
 #' @param level Nominal coverage, 0 to 1.
 #' @param optimism As for [fit_readout()].

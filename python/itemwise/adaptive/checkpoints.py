@@ -47,7 +47,7 @@ def measures(scores: pd.DataFrame, order: list[str], value: str = "theta") -> pd
     order : list of str
         Subjects in the order of training.
     value : str
-        Column that is followed; rows without it, as the ability of `grand`, are passed over.
+        Column that is followed; rows without it, as the ability of `overall`, are passed over.
 
     Returns
     -------

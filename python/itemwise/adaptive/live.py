@@ -344,7 +344,7 @@ def scores(tests: list[BenchmarkTest], subject: str) -> pd.DataFrame:
     """Return the table `scores` of finished tests.
 
     Where a test has asked the whole form, its answers are those that `score-model` reads, and
-    they are read out as there (`Bank.score`): by `process`, and `grand` where every test has.
+    they are read out as there (`Bank.score`): by `process`, and `overall` where every test has.
     """
     whole = [test for test in tests if test.whole_form()]
     rows = [_row(test, subject) for test in tests if test.asked and not test.whole_form()]

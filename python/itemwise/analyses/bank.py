@@ -45,7 +45,7 @@ from itemwise.harness.evaluate import ask_documents, tabulate
 from itemwise.harness.ledger import Ledger
 from itemwise.harness.model import provenance
 from itemwise.harness.suite import Prompting, Suite
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.interval import at_level
 
 
@@ -182,7 +182,7 @@ def score_rows(table: pd.DataFrame, seed: int) -> list[dict]:
     rows, predicted = [], {}
     brought = at_level(table, LEVEL)[["se", "lower", "upper"]]
     for row in table.itertuples():
-        group = "" if row.benchmark == GRAND else row.benchmark
+        group = "" if row.benchmark == OVERALL else row.benchmark
         predicted[group] = Estimate(row.predicted, *brought.loc[row.Index], row.n_items)
         if not pd.isna(row.n_right):
             rows.append(proportion(row.n_right, row.n_items).row("right", group, seed))

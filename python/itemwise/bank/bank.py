@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from itemwise.bank.joint import grand_scores
+from itemwise.bank.joint import overall_scores
 from itemwise.errors import UserError, listed, suggestion
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.calibration_error import calibration_error
@@ -114,7 +114,7 @@ class Bank:
             bank has one (answers that are missing count by their expectation, and widen the
             interval); else `form` where the form is complete, and `ability` with an interval
             widened by the precision that is missing. Where items of every benchmark are
-            answered, a row `grand` for the mean of all (`itemwise.bank.joint`). Intervals of
+            answered, a row `overall` for the mean of all (`itemwise.bank.joint`). Intervals of
             models beyond the calibration's, and of answers that are all right or all wrong, are
             open on that side (`open_sides`).
 
@@ -129,7 +129,7 @@ class Bank:
             raise UserError(f"the responses hold no item of form '{form}' of the bank")
         parts = [self._score_benchmark(responses, known[name], name, form) for name in known]
         if self.card.get("joint") and len(known) == len(self.benchmarks):
-            parts += grand_scores(self, responses, known, form)
+            parts += overall_scores(self, responses, known, form)
         table = pd.concat(parts, ignore_index=True)
         table["extrapolated"] = table["extrapolated"].astype(int)
         return table.astype({"n_right": "Int64"})  # null for the mean of all

@@ -6,7 +6,7 @@ import pandas as pd
 
 from itemwise.errors import listed
 from itemwise.forms import MAIN_FORM
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.process_tables import JOINT, PROCESS
 
 
@@ -64,9 +64,9 @@ def card_text(card: dict, tables: dict[str, pd.DataFrame]) -> str:
 def joint_text(card: dict, terms: pd.DataFrame) -> list[str]:
     """Say what the mean of all benchmarks is rebuilt by; nothing where there is one benchmark."""
     if card.get("joint"):
-        by = sorted(set(terms.loc[terms["benchmark"] == GRAND, "readout"]))[0]
+        by = sorted(set(terms.loc[terms["benchmark"] == OVERALL, "readout"]))[0]
         what = {JOINT: "items of every benchmark, complete or not"}.get(by, "every form completely")
-        return [f"The mean of all benchmarks (`{GRAND}`) is rebuilt by `{by}`, for models that "
+        return [f"The mean of all benchmarks (`{OVERALL}`) is rebuilt by `{by}`, for models that "
                 f"answered {what}.", ""]  # fmt: skip
     return [card["joint_left_out"], ""] if card.get("joint_left_out") else []
 

@@ -24,6 +24,7 @@ from itemwise.bank.card import card_text
 from itemwise.bank.guard import check_folder, check_place, check_record
 from itemwise.errors import UserError
 from itemwise.harness.export import write_tasks
+from itemwise.readout.features import OVERALL
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record, write_text
 
@@ -135,8 +136,19 @@ def read_bank(folder: str | Path, benchmarks: Sequence[str] = ()) -> Bank:
     for name in TABLES.keys() - present.keys():
         raise UserError(f"{folder / TABLES[name]}: is missing; copy the whole bank again")
     tables = {name: read_table(folder / place, name) for name, place in present.items()}
+    if newest < 3:
+        tables["terms"] = renamed_overall(tables["terms"])
     whole = Bank(card, **tables)
     return whole.part(benchmarks) if benchmarks else whole
+
+
+def renamed_overall(terms: pd.DataFrame) -> pd.DataFrame:
+    """Return the terms of a bank of format 1 or 2, which called the mean of all `grand`."""
+    return terms.assign(
+        benchmark=terms["benchmark"].replace("grand", OVERALL),
+        **{c: terms[c].str.replace(r"^grand\.", f"{OVERALL}.", regex=True)
+           for c in ("variable", "variable2")},
+    )  # fmt: skip
 
 
 def checksum(path: Path) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from itemwise.bank.bank import Bank
 from itemwise.bank.model_scores import binary, with_main_metric
 from itemwise.errors import UserError, listed
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.interval import with_ends
 
 FULL, FORM, ADAPTIVE = "full", "form", "adaptive"
@@ -23,7 +23,7 @@ def follow(
 ) -> pd.DataFrame:
     """Set the measures of each checkpoint side by side.
 
-    The mean of all benchmarks (`grand`) has the joint read-out of the short form, and of
+    The mean of all benchmarks (`overall`) has the joint read-out of the short form, and of
     adaptive tests the mean of their scores, unless all of them asked the whole form, with the
     interval that holds if their errors are independent: half its width is
     sqrt(sum h_b^2) / B for B benchmarks with half widths h_b, on each side and before they are
@@ -50,7 +50,7 @@ def follow(
     UserError
         A checkpoint was not evaluated, or is unknown.
     """
-    joint = adaptive_scores.loc[adaptive_scores["benchmark"] == GRAND, "subject"]
+    joint = adaptive_scores.loc[adaptive_scores["benchmark"] == OVERALL, "subject"]
     others = adaptive_scores[~adaptive_scores["subject"].isin(joint)]
     adaptive = pd.concat([adaptive_scores, mean_score(others)], ignore_index=True)
     parts = [full_scores(bank, evaluations)]
@@ -99,7 +99,7 @@ def full_scores(bank: Bank, evaluations: pd.DataFrame) -> pd.DataFrame:
     mean = table.groupby("subject", as_index=False).agg(
         score=("score", "mean"), n_items=("n_items", "sum")
     )
-    table = pd.concat([table, mean.assign(benchmark=GRAND)], ignore_index=True)
+    table = pd.concat([table, mean.assign(benchmark=OVERALL)], ignore_index=True)
     return table.assign(measure=FULL, lower=np.nan, upper=np.nan, level=np.nan)
 
 
@@ -113,7 +113,7 @@ def mean_score(scores: pd.DataFrame) -> pd.DataFrame:
         n_items=("n_items", "sum"), predicted=("predicted", "mean"), level=("level", "first"),
         half_lower=("half_lower", of_independent), half_upper=("half_upper", of_independent),
     )  # fmt: skip
-    return with_ends(rows.assign(benchmark=GRAND))
+    return with_ends(rows.assign(benchmark=OVERALL))
 
 
 def errors(table: pd.DataFrame) -> pd.DataFrame:

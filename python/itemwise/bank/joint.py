@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from itemwise.readout.features import GRAND, calibration_errors, joined_features
+from itemwise.readout.features import OVERALL, calibration_errors, joined_features
 from itemwise.readout.implied import beside
 from itemwise.readout.interval import opened
 from itemwise.readout.process_tables import JOINT, JOINT_SMOOTHS, read_joint_processes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from itemwise.bank.bank import Bank
 
 
-def grand_scores(
+def overall_scores(
     bank: Bank, responses: Responses, features: dict[str, pd.DataFrame], form: str
 ) -> list[pd.DataFrame]:
     """Score subjects on the mean of all benchmarks.
@@ -40,7 +40,7 @@ def grand_scores(
     list of data frames
         Rows of the table `scores`; empty where nobody can be scored, or the form is not joined.
     """
-    terms = bank.terms[(bank.terms["benchmark"] == GRAND) & (bank.terms["form"] == form)]
+    terms = bank.terms[(bank.terms["benchmark"] == OVERALL) & (bank.terms["form"] == form)]
     by_name = dict(iter(terms.groupby("readout")))
     if JOINT in by_name and "kernel" in set(by_name[JOINT]["kind"]):
         return _by_process(bank, by_name[JOINT], responses, features, form)
@@ -67,7 +67,7 @@ def _by_process(
         terms, {name: reference[reference["benchmark"] == name] for name in parts},
         {name: bank.form_parameters(name, form) for name in parts},
         {name: bank.pool(name) for name in parts},
-    )[GRAND]  # fmt: skip
+    )[OVERALL]  # fmt: skip
     predicted = process.predict(answers).drop(columns="distance").assign(extrapolated=False)
     return [_rows(parts, predicted, form, JOINT, process.level)]
 
@@ -83,7 +83,7 @@ def _by_smooths(
     errors = {}
     for benchmark in complete:
         errors |= calibration_errors(wide, f"{benchmark}.")
-    readout = Readout(f"{GRAND}, form {form}, {name}", terms)
+    readout = Readout(f"{OVERALL}, form {form}, {name}", terms)
     predicted = readout.widen(readout.predict(wide), wide, errors)
     parts = {n: of.set_index("subject", drop=False).loc[wide["subject"]]
              for n, of in complete.items()}  # fmt: skip
@@ -110,7 +110,7 @@ def _rows(
     of_each = list(parts.values())
     sides = [np.mean([of[side] for of in of_each], axis=0) for side in ("open_lower", "open_upper")]
     about = pd.DataFrame({
-        "subject": of_each[0]["subject"].to_numpy(), "benchmark": GRAND, "form": form,
+        "subject": of_each[0]["subject"].to_numpy(), "benchmark": OVERALL, "form": form,
         "readout": readout, "level": level, "theta": np.nan, "se": np.nan, "person_fit": np.nan,
         "n_items": sum(of["n_items"].to_numpy() for of in of_each),
     })  # fmt: skip

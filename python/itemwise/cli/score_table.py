@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 
 
 def text_table(scores: pd.DataFrame) -> str:
@@ -12,7 +12,7 @@ def text_table(scores: pd.DataFrame) -> str:
     head = ["model", "benchmark", "items", "right", "ability", "full score", "interval", "read-out"]
     rows = [head]
     for row in scores.itertuples():
-        ability = "" if row.benchmark == GRAND else f"{row.theta:+.2f} ± {row.se:.2f}"
+        ability = "" if row.benchmark == OVERALL else f"{row.theta:+.2f} ± {row.se:.2f}"
         rows.append(
             [row.subject, row.benchmark, str(row.n_items), _right(row), ability,
              f"{row.predicted:.1f}",

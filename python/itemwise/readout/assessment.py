@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
 from itemwise.irt.parallel import map_ordered
-from itemwise.readout.features import GRAND, calibration_errors, form_features, joined_features
+from itemwise.readout.features import OVERALL, calibration_errors, form_features, joined_features
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
 from itemwise.readout.process import Process
 from itemwise.readout.process_tables import (
@@ -206,7 +206,7 @@ def assess_joint_process(
     -------
     data frame
         Table `reconstructions` of the subjects that every benchmark has, without rows where
-        there are none; the mean of all is benchmark `grand`.
+        there are none; the mean of all is benchmark `overall`.
     """
     seen = {one.name: one.answers(form, chosen_set) for one in fitted}
     shared = reduce(np.intersect1d, [subjects for subjects, _ in seen.values()])
@@ -257,7 +257,7 @@ def assess_joint_smooths(
     -------
     data frame
         Table `reconstructions` of the subjects that every benchmark has, without rows where
-        there are none; the mean of all is benchmark `grand`.
+        there are none; the mean of all is benchmark `overall`.
     """
     parts = {name: part[part["form"] == form] for name, part in features.items()}
     wide = joined_features(parts)
@@ -269,7 +269,7 @@ def assess_joint_smooths(
     scores = pd.DataFrame(
         {name: part.set_index("subject")["full_score"] for name, part in parts.items()}
     ).loc[wide["subject"]]
-    scores[GRAND] = scores.mean(axis=1)
+    scores[OVERALL] = scores.mean(axis=1)
     tables = []
     for target, rows in terms.groupby("benchmark", sort=False):
         wide["full_score"] = scores[target].to_numpy()

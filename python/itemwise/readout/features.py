@@ -12,7 +12,7 @@ from itemwise.irt.model import fill_expected
 from itemwise.responses.matrix import Responses
 
 INTERCEPT = "(intercept)"
-GRAND = "grand"
+OVERALL = "overall"
 """Name of the mean of all benchmarks."""
 
 
@@ -74,7 +74,7 @@ def joined_features(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     -------
     data frame
         The subjects that every benchmark has: `subject`, `<benchmark>.<feature>`, and the
-        means `grand.linear` and `grand.sub_score`.
+        means `overall.linear` and `overall.sub_score`.
     """
     kept = ("linear", "theta", "se", "sub_score", "se_calibration")
     wide = None
@@ -83,5 +83,5 @@ def joined_features(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
         part = part[[column for column in kept if column in part]].add_prefix(f"{name}.")
         wide = part if wide is None else wide.join(part, how="inner")
     for feature in ("linear", "sub_score"):
-        wide[f"{GRAND}.{feature}"] = wide[[f"{name}.{feature}" for name in parts]].mean(axis=1)
+        wide[f"{OVERALL}.{feature}"] = wide[[f"{name}.{feature}" for name in parts]].mean(axis=1)
     return wide.reset_index()

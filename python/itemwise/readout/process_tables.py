@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.implied import FormAnswers, Pool, beside, form_answers
 from itemwise.readout.interval import with_ends
 from itemwise.readout.kriging import Kernel
@@ -169,7 +169,7 @@ def of_shared_models(references: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
 def shares(benchmarks: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the weights of the benchmarks' full scores in each target of a joint process."""
     n = len(benchmarks)
-    return {**dict(zip(benchmarks, np.eye(n), strict=True)), GRAND: np.full(n, 1 / n)}
+    return {**dict(zip(benchmarks, np.eye(n), strict=True)), OVERALL: np.full(n, 1 / n)}
 
 
 def read_joint_processes(
@@ -178,7 +178,7 @@ def read_joint_processes(
     forms: dict[str, pd.DataFrame],
     pools: dict[str, Pool],
 ) -> dict[str, Process]:
-    """Return the joint process of each target, the mean of all being `grand`.
+    """Return the joint process of each target, the mean of all being `overall`.
 
     Parameters
     ----------

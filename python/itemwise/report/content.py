@@ -12,7 +12,7 @@ from itemwise.bank.power import minimum_detectable_difference
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM, RANDOM, WHOLE_POOL
 from itemwise.readout.accuracy import accuracy, calibration_share, clustered_se, gain, rmse
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.process_tables import JOINT, JOINT_SMOOTHS, PROCESS
 from itemwise.report.conclusions import plausible, spread
 from itemwise.tables.results import optional_result, read_result
@@ -159,9 +159,9 @@ def read_test(run: Path, name: str, table: str = "reconstructions") -> pd.DataFr
     return rows[rows["benchmark"] == name]
 
 
-def read_grand(run: Path, readout: str = JOINT) -> pd.DataFrame:
+def read_overall(run: Path, readout: str = JOINT) -> pd.DataFrame:
     """Return the reconstructions of the mean of all benchmarks; no rows where there are none."""
-    table = read_test(run, GRAND)
+    table = read_test(run, OVERALL)
     return table[table["readout"] == readout]
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from itemwise.bank.follow import ADAPTIVE, FORM, FULL, errors
 from itemwise.readout.accuracy import accuracy, clustered_se
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.report.figures import FORM as BLUE
 from itemwise.report.figures import INK, QUIET, STYLE, data_url
 from itemwise.tables.results import read_result
@@ -70,7 +70,7 @@ def error_rows(table: pd.DataFrame) -> list[dict]:
     ]
     return [
         {
-            "benchmark": "mean of all" if benchmark == GRAND else benchmark,
+            "benchmark": "mean of all" if benchmark == OVERALL else benchmark,
             "measure": NAMES[measure],
             "n": len(part),
             "n_full": int(full[benchmark]),
@@ -89,8 +89,8 @@ def story(table: pd.DataFrame, measure: str) -> dict:
     from scipy.stats import spearmanr
 
     short = errors(table)
-    part = short[(short["measure"] == measure) & (short["benchmark"] == GRAND)]
-    full = table[(table["measure"] == FULL) & (table["benchmark"] == GRAND)]["n_items"]
+    part = short[(short["measure"] == measure) & (short["benchmark"] == OVERALL)]
+    full = table[(table["measure"] == FULL) & (table["benchmark"] == OVERALL)]["n_items"]
     return {
         "n": len(part),
         "share": float(part["n_items"].mean() / full.iloc[0]),
@@ -103,9 +103,9 @@ def story(table: pd.DataFrame, measure: str) -> dict:
 
 def checkpoints(table: pd.DataFrame) -> list[dict]:
     """Return one row a checkpoint: the mean of all benchmarks by every measure."""
-    grand = table[table["benchmark"] == GRAND]
+    overall = table[table["benchmark"] == OVERALL]
     rows = []
-    for _, part in grand.groupby("subject", sort=False):
+    for _, part in overall.groupby("subject", sort=False):
         by = part.set_index("measure").to_dict("index")
         rows.append({"step": part["step"].iloc[0], "tokens": part["tokens"].iloc[0], **by})
     return rows
@@ -114,7 +114,7 @@ def checkpoints(table: pd.DataFrame) -> list[dict]:
 def figure(table: pd.DataFrame) -> Figure:
     """Score against training tokens by every measure, one panel a benchmark."""
     names = list(dict.fromkeys(table["benchmark"]))
-    names.sort(key=lambda name: name == GRAND)
+    names.sort(key=lambda name: name == OVERALL)
     columns = min(len(names), COLUMNS)
     rows = -(-len(names) // columns)
     with plt.rc_context(STYLE):
@@ -125,7 +125,7 @@ def figure(table: pd.DataFrame) -> Figure:
         for number, (axes, name) in enumerate(zip(panels, names, strict=False)):
             by = dict(iter(table[table["benchmark"] == name].groupby("measure")))
             _draw(axes, by)
-            _label(axes, "mean of all" if name == GRAND else name, by)
+            _label(axes, "mean of all" if name == OVERALL else name, by)
             if number + columns >= len(names):
                 axes.set_xlabel("training tokens")
         for axes in panels[len(names) :]:

@@ -21,7 +21,7 @@ from itemwise.report.content import (
     gains,
     left_out,
     load_benchmark,
-    read_grand,
+    read_overall,
     recovery,
     screen_reasons,
     summary,
@@ -85,7 +85,7 @@ def render(
         split=read_result(run, "split_subjects", "record"),
         assessment=read_result(run, "assess_readout", "record"),
         looked=later_looks(run),
-        grand=grand_row(run),
+        overall=overall_row(run),
         factors=factor_rows(run),
         left_out=left_out(run),
         published=published_rows(run, loaded, config),
@@ -122,9 +122,9 @@ def not_compared(benchmarks: Mapping, reference: Sequence[str]) -> dict[str, str
     }
 
 
-def grand_row(run: Path) -> dict | None:
+def overall_row(run: Path) -> dict | None:
     """Return how well the mean of all benchmarks is rebuilt; None with a single benchmark."""
-    table = read_grand(run)
+    table = read_overall(run)
     if table.empty:
         return None
     return {"n": len(table), "n_items": int(table["n_items"].iloc[0]), **accuracy(table)}

@@ -9,8 +9,8 @@ import pandas as pd
 
 from itemwise.forms import MAIN_FORM
 from itemwise.readout.accuracy import accuracy
-from itemwise.readout.features import GRAND
-from itemwise.report.content import Benchmark, read_grand
+from itemwise.readout.features import OVERALL
+from itemwise.report.content import Benchmark, read_overall
 
 COMPARED = ("n_items", "n_test", "rmse", "mae", "spearman", "random_rmse")
 
@@ -35,7 +35,7 @@ def published_rows(run: Path, benchmarks: list[Benchmark], config: Mapping) -> l
     by_name = {benchmark.name: benchmark for benchmark in benchmarks}
     rows = []
     of_each = {name: each["published"] for name, each in config["benchmarks"].items()}
-    of_each[GRAND] = config["published"]
+    of_each[OVERALL] = config["published"]
     for name, row in ((name, row) for name, given in of_each.items() for row in given):
         benchmark = by_name.get(name)
         ours = dict.fromkeys(COMPARED) | _ours(run, benchmark, row["readout"])
@@ -54,7 +54,7 @@ def published_rows(run: Path, benchmarks: list[Benchmark], config: Mapping) -> l
 
 def _ours(run: Path, benchmark: Benchmark | None, readout: str) -> dict:
     """Return what this run reached with a read-out; nothing where it has none."""
-    test = benchmark.tested(MAIN_FORM, readout) if benchmark else read_grand(run, readout)
+    test = benchmark.tested(MAIN_FORM, readout) if benchmark else read_overall(run, readout)
     if test.empty:
         return {}
     found = accuracy(test)

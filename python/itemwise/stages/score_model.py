@@ -20,7 +20,7 @@ from itemwise.errors import UserError, listed
 from itemwise.forms import MAIN_FORM
 from itemwise.harness.import_messages import warnings
 from itemwise.harness.samples import import_samples
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.report.templates import templates
 from itemwise.tables.contract import read_table, write_table
 from itemwise.tables.files import write_record, write_text
@@ -109,7 +109,7 @@ def page(scored: Scored, card: dict, options) -> str:
             card=card,
             bank=options.bank,
             form=options.form,
-            grand=GRAND,
+            overall=OVERALL,
             version=version("itemwise"),
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )

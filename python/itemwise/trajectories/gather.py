@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from itemwise.errors import UserError
-from itemwise.readout.features import GRAND
+from itemwise.readout.features import OVERALL
 from itemwise.readout.interval import at_level
 from itemwise.tables.contract import contract, read_table
 from itemwise.tables.files import read_record
@@ -99,7 +99,10 @@ def score_rows(scores: pd.DataFrame, checkpoints: pd.DataFrame) -> pd.DataFrame:
             "adapt-checkpoints by --checkpoints too"
         )
     common = table[[*CHECKPOINT, "step", "tokens"]].assign(
-        analysis=BANK, group=table["benchmark"].replace(GRAND, ""), n=table["n_items"], seed=np.nan
+        analysis=BANK,
+        group=table["benchmark"].replace(OVERALL, ""),
+        n=table["n_items"],
+        seed=np.nan,
     )
     # Intervals of another level are brought to the level of all others.
     brought = at_level(table, LEVEL)

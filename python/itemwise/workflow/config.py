@@ -15,7 +15,7 @@ from itemwise.workflow.schema import schema
 
 OVERRIDABLE = ("screening", "preselection", "irt", "scoring", "selection", "readout")
 """Settings that a benchmark may replace for itself."""
-RESERVED_BENCHMARKS = ("grand", "own", "other", "each", "y")
+RESERVED_BENCHMARKS = ("overall", "own", "other", "each", "y")
 """Names that joint formulas and reports use otherwise."""
 LEADERBOARD_NAMES = {source: tuple(known) for source, known in LEADERBOARDS.items()}
 

@@ -304,20 +304,20 @@ def test_the_mean_of_all_is_what_the_joint_process_says(made, folder):
     order = ["full_score_x", "full_score_y"]
     np.testing.assert_allclose(pairs.sort_values(order), expected.sort_values(order))
     table = bought.score(both(made))
-    grand = table[table["benchmark"] == "grand"].set_index("subject")
-    assert set(grand["readout"]) == {"joint"}
+    overall = table[table["benchmark"] == "overall"].set_index("subject")
+    assert set(overall["readout"]) == {"joint"}
     assessed = read_table(made / "test.parquet", "reconstructions")
-    assessed = assessed[(assessed["benchmark"] == "grand") & (assessed["form"] == "A")]
+    assessed = assessed[(assessed["benchmark"] == "overall") & (assessed["form"] == "A")]
     assessed = assessed.set_index("subject")
     assert set(assessed["readout"]) == {"joint"}
-    found = grand.loc[assessed.index]
+    found = overall.loc[assessed.index]
     assert len(found) == 50
     np.testing.assert_allclose(found["predicted"], assessed["predicted"], atol=1e-9)
     inside = found["extrapolated"] == 0
     np.testing.assert_allclose(found["upper"][inside], assessed["upper"][inside], atol=1e-9)
     # Some answered a part: they too have a mean, and the number of their answers is told.
     assert (found["n_items"] < 24).any()
-    assert len(grand) == 200
+    assert len(overall) == 200
     part = bought.part(["one"])
     assert set(part.score(both(made))["benchmark"]) == {"one"}
     only = both(made).select_items(bought.form_items("one"), "x")
@@ -396,7 +396,7 @@ def joint_smooths(made, folder):
         paths = [str(made / f"{name}.{file}.parquet") for name in ("one", "two")]
         command += [f"--{option}", ",".join(paths)]
     command += ["--formula", "full_score ~ s(own.linear, k = 5) + s(other.theta, k = 5)"]
-    command += ["--grand-formula", "full_score ~ s(each.theta, k = 5)"]
+    command += ["--overall-formula", "full_score ~ s(each.theta, k = 5)"]
     terms, record = str(folder / "smooths.terms.parquet"), str(folder / "smooths.json")
     command += ["--out", str(folder / "smooths.parquet"), "--out-terms", terms, "--record", record]
     subprocess.run(command, check=True)
@@ -409,14 +409,15 @@ def test_joint_smooths_rebuild_the_mean_of_complete_forms(made, folder, tmp_path
     bought = on_disk.read_bank(tmp_path / "bare")
     assert bought.card["joint"]
     table = bought.score(both(made))
-    grand = table[table["benchmark"] == "grand"]
-    assert set(grand["readout"]) == {"joint-smooths"}
-    assert set(grand["n_items"]) == {24}
-    # Up to format 2 they were called `joint`; so a bank of then scores alike.
+    overall = table[table["benchmark"] == "overall"]
+    assert set(overall["readout"]) == {"joint-smooths"}
+    assert set(overall["n_items"]) == {24}
+    # Up to format 2 they were called `joint`, and the mean `grand`; so a bank of then scores alike.
     old = tmp_path / "old"
     whole = on_disk.read_bank(folder)
     kept = whole.terms[whole.terms["readout"] != "joint"]
     smooths = bought.terms[bought.terms["readout"] == "joint-smooths"].assign(readout="joint")
+    smooths["benchmark"] = smooths["benchmark"].replace("overall", "grand")
     apart = whole.reference.assign(
         row=whole.reference.groupby(["benchmark", "form"]).cumcount() + 1
     )
@@ -427,14 +428,14 @@ def test_joint_smooths_rebuild_the_mean_of_complete_forms(made, folder, tmp_path
     record = json.loads((old / "bank.json").read_text())
     (old / "bank.json").write_text(json.dumps({**record, "format_version": 2}))
     read = on_disk.read_bank(old).score(both(made))
-    theirs = read[read["benchmark"] == "grand"].reset_index(drop=True)
+    theirs = read[read["benchmark"] == "overall"].reset_index(drop=True)
     assert set(theirs["readout"]) == {"joint"}
     pd.testing.assert_frame_equal(
-        theirs.drop(columns="readout"), grand.reset_index(drop=True).drop(columns="readout")
+        theirs.drop(columns="readout"), overall.reset_index(drop=True).drop(columns="readout")
     )
-    of_process = read[read["benchmark"] != "grand"].reset_index(drop=True)
+    of_process = read[read["benchmark"] != "overall"].reset_index(drop=True)
     now = whole.score(both(made))
-    now = now[now["benchmark"] != "grand"].reset_index(drop=True)
+    now = now[now["benchmark"] != "overall"].reset_index(drop=True)
     pd.testing.assert_frame_equal(of_process, now, atol=1e-9)
 
 

@@ -40,8 +40,8 @@ def short(subject: str, benchmark: str, predicted: float, half: float, n_items: 
 
 FORM = pd.DataFrame(
     [short(s, b, p, 5, 2) for s, b, p in (
-        ("r/step-20", "one", 53), ("r/step-20", "two", 90), ("r/step-20", "grand", 74),
-        ("r/step-9", "one", 20), ("r/step-9", "two", 50), ("r/step-9", "grand", 36),
+        ("r/step-20", "one", 53), ("r/step-20", "two", 90), ("r/step-20", "overall", 74),
+        ("r/step-9", "one", 20), ("r/step-9", "two", 50), ("r/step-9", "overall", 36),
     )]
 )  # fmt: skip
 ADAPTIVE = pd.DataFrame(
@@ -58,18 +58,18 @@ def test_measures_stand_side_by_side_in_the_order_of_training():
     assert table["tokens"].tolist() == [90.0] * 9 + [200.0] * 9
     score = table.set_index(["subject", "benchmark", "measure"])["score"]
     assert score["r/step-9", "one", "full"] == 25
-    assert score["r/step-20", "grand", "full"] == 75  # (50 + 100) / 2
-    assert score["r/step-9", "grand", "adaptive"] == 40
+    assert score["r/step-20", "overall", "full"] == 75  # (50 + 100) / 2
+    assert score["r/step-9", "overall", "adaptive"] == 40
     items = table.set_index(["subject", "benchmark", "measure"])["n_items"]
-    assert items["r/step-9", "grand", "full"] == 6
-    assert items["r/step-20", "grand", "adaptive"] == 15
+    assert items["r/step-9", "overall", "full"] == 6
+    assert items["r/step-20", "overall", "adaptive"] == 15
 
 
 def test_tests_that_asked_the_whole_form_bring_a_joint_score_of_their_own():
-    joint = pd.DataFrame([short("r/step-9", "grand", 41, 2, 17)])
+    joint = pd.DataFrame([short("r/step-9", "overall", 41, 2, 17)])
     adaptive = pd.concat([ADAPTIVE, joint], ignore_index=True)
     table = follow(BANK, SUBJECTS, evaluations(), FORM, adaptive)
-    mine = table[(table["measure"] == "adaptive") & (table["benchmark"] == "grand")]
+    mine = table[(table["measure"] == "adaptive") & (table["benchmark"] == "overall")]
     assert mine.set_index("subject")["score"].to_dict() == {"r/step-9": 41, "r/step-20": 73}
 
 
@@ -86,7 +86,7 @@ def test_errors_are_those_against_the_full_score_of_the_same_checkpoint():
     difference = by["predicted"] - by["full_score"]
     assert difference["r/step-9", "one", "form"] == -5
     assert difference["r/step-20", "two", "adaptive"] == -4
-    assert difference["r/step-20", "grand", "form"] == -1
+    assert difference["r/step-20", "overall", "form"] == -1
 
 
 def test_a_checkpoint_that_was_not_measured_is_named():

@@ -329,8 +329,8 @@ def test_end_of_a_log_that_says_nothing_is_said(tmp_path):
 
 def test_error_on_test_models_leaves_out_the_mean_of_all_benchmarks(tmp_path):
     errors = {"arc": {"process": {"rmse": 2.34}}, "hella": {"process": {"rmse": 4.0}}}
-    grand = {"grand": {"joint": {"rmse": 9.0}}}
-    record = {"n_subjects": 21, "benchmarks": {**errors, **grand}}
+    overall = {"overall": {"joint": {"rmse": 9.0}}}
+    record = {"n_subjects": 21, "benchmarks": {**errors, **overall}}
     path = write_json(tmp_path / "test.json", record)
     said = describe("assess_readout", [["x.parquet", path]])
     assert said == "error 2.3 to 4.0 points on 21 test models"

@@ -64,10 +64,10 @@ def test_several_benchmarks_help_each_other(joined):
         found = joined["fits"][name][0].predict(joined["answers"].take(new))["predicted"]
         # One ability counts in both: up to twice the answers.
         assert error_of(found, y[new]) < 0.95 * error_of(alone[-1], y[new])
-    grand = joined["fits"]["grand"][0].predict(joined["answers"].take(new))
+    overall = joined["fits"]["overall"][0].predict(joined["answers"].take(new))
     true = joined["scores"].mean(axis=0)[new]
-    assert error_of(grand["predicted"], true) < error_of(np.mean(alone, axis=0), true)
-    covered = accuracy(grand.assign(full_score=true))["coverage"]
+    assert error_of(overall["predicted"], true) < error_of(np.mean(alone, axis=0), true)
+    covered = accuracy(overall.assign(full_score=true))["coverage"]
     # Binomial error of 300 models and that of a quantile of 300: 2.5 points, twice that.
     assert 0.85 <= covered <= 0.95
 
@@ -126,7 +126,7 @@ def test_joint_process_comes_back_from_tables_without_names(joined):
             pd.concat(terms), tables, {name: part[0].iloc[:FORM] for name, part in parts.items()},
             {name: Pool.of(part[0]) for name, part in parts.items()},
         )  # fmt: skip
-        assert list(again) == ["b", "c", "grand"]
+        assert list(again) == ["b", "c", "overall"]
         for name, process in again.items():
             pd.testing.assert_frame_equal(
                 process.predict(targets), fits[name].predict(targets), atol=1e-9
@@ -143,7 +143,7 @@ def test_the_mean_of_all_holds_for_forms_that_were_answered_in_part(given, joine
         gaps[np.arange(len(gaps)), rng.integers(0, FORM, len(gaps))] = False  # one at least
         asked[gaps] = -1
         parts.append(answers_of(parameters, asked)[0])
-    process, true = joined["fits"]["grand"][0], joined["scores"].mean(axis=0)[new]
+    process, true = joined["fits"]["overall"][0], joined["scores"].mean(axis=0)[new]
     found = process.predict(beside(parts)).assign(full_score=true)
     whole = process.predict(joined["answers"].take(new))
     assert found["half_upper"].mean() > 1.15 * whole["half_upper"].mean()

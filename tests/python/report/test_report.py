@@ -463,7 +463,7 @@ def measures(name: str, number: int) -> pd.DataFrame:
     """Return a run whose short form errs by 1 point and whose tests by 2, all upwards."""
     rows = []
     for step in (10, 20, 30):
-        for benchmark, n_items in (("sums", 30), ("grand", 60)):
+        for benchmark, n_items in (("sums", 30), ("overall", 60)):
             full = step + number
             for measure, error, asked in (("full", 0, n_items), ("form", 1, 6), ("adaptive", 2, 5)):
                 half = None if measure == "full" else 1.5
@@ -517,7 +517,7 @@ def test_one_factor_is_told_like_several(results, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(results, folder)
     about = {"n_subjects": 9, "rmsea": None, "tli": None, "cfi": None, "rmsr_corrected": None,
-             "spearman_grand": 0.9, "n_grand": 9}  # fmt: skip
+             "spearman_overall": 0.9, "n_overall": 9}  # fmt: skip
     solutions = [{"n_factors": 1, "variance": 0.7512, **about},
                  {"n_factors": 2, "variance": [0.5, 0.25], **about}]  # fmt: skip
     write_record({"scores": solutions}, folder / "analyze_factors" / "factors.json")

@@ -48,8 +48,8 @@ BAD = {
         "key 'joint.formula': 'full_score ~ s(theta)': unknown variable 'theta'; use own.",
     ),
     "own predictor of the mean": (
-        changed(joint={"grand_formula": "full_score ~ own.theta"}),
-        "key 'joint.grand_formula': 'full_score ~ own.theta': unknown variable 'own.theta'; use",
+        changed(joint={"overall_formula": "full_score ~ own.theta"}),
+        "key 'joint.overall_formula': 'full_score ~ own.theta': unknown variable 'own.theta'; use",
     ),
     "no formula": (
         changed(readout={"form_formula": "s(theta)"}),

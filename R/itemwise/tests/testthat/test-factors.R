@@ -34,17 +34,17 @@ test_that("the first factor follows what all measure", {
   skip_if_not_installed("psych")
   skip_if_not_installed("GPArotation")
   values <- simulate_factors(one, 600, 3)
-  grand <- rowMeans(values)
+  overall <- rowMeans(values)
   found <- analyze_measure(
     "scores",
     values[1:400, ],
     values[401:600, ],
-    grand,
+    overall,
     3
   )
   expect_identical(length(found$solutions), 3L)
-  expect_gt(found$solutions[[1]]$spearman_grand, 0.97)
-  expect_identical(found$solutions[[1]]$n_grand, 200L)
+  expect_gt(found$solutions[[1]]$spearman_overall, 0.97)
+  expect_identical(found$solutions[[1]]$n_overall, 200L)
   expect_null(found$solutions[[3]]$rmsea)
   expect_identical(nrow(found$loadings), 6L * (1L + 2L + 3L))
 })
@@ -117,7 +117,7 @@ test_that("the stage writes loadings, and refuses what it cannot analyse", {
   expect_equal(out$loading[1:3], out$loading[4:6])
   record <- jsonlite::fromJSON(path("rec"), simplifyVector = FALSE)
   expect_identical(record$scores[[1]]$n_subjects, 140L)
-  expect_identical(record$scores[[1]]$n_grand, 60L)
+  expect_identical(record$scores[[1]]$n_overall, 60L)
   # Abilities from the main form are a measure of their own.
   forms <- \(names) paste(path("form", names), collapse = ",")
   end <- stage("a,b,c", "--form-abilities", forms(letters[1:2]))

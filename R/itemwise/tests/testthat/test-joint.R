@@ -4,7 +4,7 @@ own <- paste0("s(own.", c("linear", "theta", "sub_score"), ", k = 8)")
 others <- paste0("s(other.", c("linear", "theta"), ", k = 8)")
 formulas <- joint_formulas(
   paste("full_score ~", paste(c(own, others), collapse = " + ")),
-  "full_score ~ s(grand.linear, k = 8) + s(each.theta, k = 8)",
+  "full_score ~ s(overall.linear, k = 8) + s(each.theta, k = 8)",
   benchmarks
 )
 
@@ -51,24 +51,24 @@ test_that("the other benchmarks help, and the mean of all is read out", {
       s(one.sub_score, k = 8)
   )
   expect_lt(rmse(joint, "one", features), 0.95 * rmse(alone, "one", features))
-  grand <- fit_joint(data, "grand", formulas$grand, 0.9)
+  overall <- fit_joint(data, "overall", formulas$overall, 0.9)
   expect_equal(
-    grand$predictions$full_score,
+    overall$predictions$full_score,
     (data$y.one + data[["y.two-b"]]) / 2
   )
-  expect_lt(rmse(grand, "grand", features), rmse(joint, "one", features))
+  expect_lt(rmse(overall, "overall", features), rmse(joint, "one", features))
   # A hyphen in a name must survive the formula and the tables.
-  rows <- joint_terms(grand, "grand", "A", benchmarks)
+  rows <- joint_terms(overall, "overall", "A", benchmarks)
   expect_setequal(
     rows$variable[rows$kind == "smooth"],
-    c("grand.linear", "one.theta", "two-b.theta")
+    c("overall.linear", "one.theta", "two-b.theta")
   )
   wide <- fit_joint(data, "one", formulas$one, 0.9, optimism = 1.5)
   expect_equal(wide$quantile, 1.5 * joint$quantile)
 })
 
 test_that("the means are joined as metabench joins them", {
-  means <- c("grand.linear", "grand.sub_score", "each.theta")
+  means <- c("overall.linear", "overall.sub_score", "each.theta")
   smooths <- \(names) {
     paste(sprintf("s(%s, bs = 'ad', k = 8)", names), collapse = " + ")
   }
@@ -82,25 +82,25 @@ test_that("the means are joined as metabench joins them", {
     all.vars(paper[["two-b"]])[-1],
     c(means[1:2], abilities, "two.b.linear", "two.b.sub_score")
   )
-  expect_identical(all.vars(paper$grand)[-1], c(means[1:2], abilities))
+  expect_identical(all.vars(paper$overall)[-1], c(means[1:2], abilities))
   features <- features_of(300, 3)
   data <- joint_data(features, "A")
   train <- in_set(features, "train")
   by_name <- \(name) train[train$benchmark == name, ]
   expect_equal(
-    data$grand.sub_score,
+    data$overall.sub_score,
     (by_name("one")$sub_score + by_name("two-b")$sub_score) / 2
   )
-  fit <- fit_joint(data, "grand", paper$grand, 0.9)
-  alone <- fit_joint(data, "grand", formulas$grand, 0.9)
+  fit <- fit_joint(data, "overall", paper$overall, 0.9)
+  alone <- fit_joint(data, "overall", formulas$overall, 0.9)
   expect_lt(
-    rmse(fit, "grand", features),
-    1.1 * rmse(alone, "grand", features)
+    rmse(fit, "overall", features),
+    1.1 * rmse(alone, "overall", features)
   )
-  rows <- joint_terms(fit, "grand", "A", benchmarks)
+  rows <- joint_terms(fit, "overall", "A", benchmarks)
   expect_setequal(
     rows$variable[rows$kind == "smooth"],
-    c("grand.linear", "grand.sub_score", "one.theta", "two-b.theta")
+    c("overall.linear", "overall.sub_score", "one.theta", "two-b.theta")
   )
 })
 
@@ -117,16 +117,16 @@ test_that("what cannot be joined is refused", {
   )
   expect_user_error(
     joint_data(
-      change(features, "benchmark", rep(c("grand", "x"), each = 120)),
+      change(features, "benchmark", rep(c("overall", "x"), each = 120)),
       "A"
     ),
-    "'grand': that name means something else"
+    "'overall': that name means something else"
   )
   expect_user_error(
     joint_optimism("a", c("one", "two")),
     "1 files for 2 benchmarks"
   )
-  expect_identical(joint_optimism(NULL, "one"), c(one = 1, grand = 1))
+  expect_identical(joint_optimism(NULL, "one"), c(one = 1, overall = 1))
 })
 
 test_that("a formula stands for every target", {
@@ -139,8 +139,8 @@ test_that("a formula stands for every target", {
     )
   )
   expect_identical(
-    all.vars(formulas$grand)[-1],
-    c("grand.linear", "one.theta", "two.b.theta")
+    all.vars(formulas$overall)[-1],
+    c("overall.linear", "one.theta", "two.b.theta")
   )
   three <- joint_formulas(
     "full_score ~ te(own.theta, other.theta, k = 4) + own.se",
@@ -155,7 +155,7 @@ test_that("a formula stands for every target", {
     ignore_formula_env = TRUE
   )
   expect_equal(
-    three$grand,
+    three$overall,
     full_score ~ a.linear + b.linear + c.linear,
     ignore_formula_env = TRUE
   )
@@ -168,7 +168,7 @@ test_that("a formula stands for every target", {
   )
   expect_user_error(
     joint_formulas(own, own, "a", known),
-    "--grand-formula .* unknown variable own.theta"
+    "--overall-formula .* unknown variable own.theta"
   )
 })
 
