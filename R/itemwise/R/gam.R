@@ -1,4 +1,4 @@
-# Additive models by mgcv: their formulas, and bases as large as the data can tell.
+# Additive models by mgcv: formulas, and bases as large as the data can tell.
 
 #' Parse the formula of a read-out
 #'
@@ -14,12 +14,7 @@ parse_formula <- function(
   option = "--formula"
 ) {
   parsed <- tryCatch(str2lang(text), error = \(e) NULL)
-  if (
-    !is.call(parsed) ||
-      !identical(parsed[[1]], quote(`~`)) ||
-      length(parsed) != 3 ||
-      !identical(parsed[[2]], quote(full_score))
-  ) {
+  if (!is_of_full_score(parsed)) {
     user_error(
       option,
       " '",
@@ -51,6 +46,18 @@ parse_formula <- function(
     )
   }
   formula
+}
+
+#' Say whether an expression is a formula of the full score
+#'
+#' @param parsed Expression.
+#' @return Whether it reads `full_score ~ ...`.
+#' @noRd
+is_of_full_score <- function(parsed) {
+  is.call(parsed) &&
+    identical(parsed[[1]], quote(`~`)) &&
+    length(parsed) == 3 &&
+    identical(parsed[[2]], quote(full_score))
 }
 
 #' Fit a generalised additive model
@@ -265,8 +272,9 @@ lowered_to <- function(call, fitted, data) {
 #'
 #' Generalised cross-validation takes dozens of degrees of freedom where few
 #' models allow four. It chooses where the likelihood has no maximum that mgcv
-#' finds, such as where nothing is left over. `bam()` reduces thousands of models
-#' to one triangular matrix before it searches; the model is that of `gam()`.
+#' finds, such as where nothing is left over. `bam()` reduces thousands of
+#' models to one triangular matrix before it searches; the model is that of
+#' `gam()`.
 #'
 #' @param formula Formula.
 #' @param data Data frame.
@@ -275,8 +283,8 @@ lowered_to <- function(call, fitted, data) {
 #'   marginal likelihood estimation of semiparametric generalized linear models.
 #'   JRSS B 73, 3-36.
 #'
-#'   Wood S. N., Goude Y. & Shaw S. (2015). Generalized additive models for large
-#'   data sets. JRSS C 64, 139-155.
+#'   Wood S. N., Goude Y. & Shaw S. (2015). Generalized additive models for
+#'   large data sets. JRSS C 64, 139-155.
 #' @noRd
 fit_smooths <- function(formula, data) {
   otherwise <- \(condition) mgcv::gam(formula, data = data)
