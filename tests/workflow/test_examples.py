@@ -30,6 +30,7 @@ NOT_RUN = {
     "adapt-model": "run in docs/tutorial-run.md",
     "compare-models": "run in docs/tutorial-score-model.md",
     "compare-engines": "needs a calibration by mirt",
+    "fit-joint-process": "needs two benchmarks; run in tests/python/bank",
     "doctor": "run in tests/python/workflow/test_doctor.py",
 }
 
