@@ -23,9 +23,10 @@ from itemwise.selection.selectors import (
     by_reconstruction,
     by_test_information,
     cross_fitted,
+    first_of_each,
     penalised_size,
     prefix_rmse,
-    prefixes_chosen_by,
+    ranked_without_folds,
 )
 from itemwise.tables.contract import read_table
 
@@ -39,15 +40,23 @@ TABULATED = 121
 """Abilities at which the information table states each item's information."""
 
 
-def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
-    """Apply the selector that was asked for; return its items and how good other sizes are.
+def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict, dict[int, np.ndarray]]:
+    """Apply the selector that was asked for.
 
-    The latter where there is a training table: `optimism`, how much smaller errors look on
-    the subjects that chose the items (only `reconstruction` looks at full scores), and
-    `sizes`, from training subjects, cross-fitted.
+    Returns
+    -------
+    Selected
+        Its items.
+    dict
+        Where there is a training table: `optimism`, how much smaller errors look on the subjects
+        that chose the items (only `reconstruction` looks at full scores), and `sizes`, how good
+        other sizes are, from training subjects, cross-fitted.
+    dict
+        By fold, the items, as positions, that subjects select without it; none where the selector
+        looks at no full score.
     """
     if options.budget is None:
-        return _by_filter(options, pool), {"optimism": 1.0, "sizes": []}
+        return _by_filter(options, pool), {"optimism": 1.0, "sizes": []}, {}
     check_size(options.budget, len(pool), options.forms)
     size = options.budget * options.forms
     domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
@@ -55,7 +64,7 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
         return _by_reconstruction(options, pool, size, domains)
     select = selector(options, pool, domains)
     if options.training is None:
-        return select(size), {"optimism": 1.0, "sizes": []}
+        return select(size), {"optimism": 1.0, "sizes": []}, {}
     target, filled, folds = _rebuilding(options, pool)
     if options.penalty is not None:
         errors = prefix_rmse(filled, target, lambda n: select(n).positions, size)
@@ -65,29 +74,13 @@ def choose(options, pool: pd.DataFrame) -> tuple[Selected, dict]:
     forms = list({len(positions): positions for positions in chosen}.values())
     predicted = cross_fitted(filled, target, folds, lambda seen: forms)
     rows = size_rows([len(positions) for positions in forms], predicted, target)
-    return select(size), {"optimism": 1.0, "sizes": rows}
-
-
-def chosen_without_folds(options, pool: pd.DataFrame, size: int) -> dict[int, np.ndarray]:
-    """Return the items that training subjects choose without each fold, as positions, by fold.
-
-    None where the selector looks at no full score.
-    """
-    if options.method != "reconstruction":
-        return {}
-    domains = sub_domains(options.balance, options.items, pool["item"].to_numpy(object))
-    target, filled, folds = _rebuilding(options, pool)
-    balance = Balance(domains, size)
-    return {
-        int(fold): by_reconstruction(filled[folds != fold], target[folds != fold], balance, size)[0]
-        for fold in np.unique(folds)
-    }
+    return select(size), {"optimism": 1.0, "sizes": rows}, {}
 
 
 def fold_table(
     options, items: np.ndarray, domains: np.ndarray, by_fold: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return the forms that `chosen_without_folds` makes, dealt as those of all models are."""
+    """Return the forms of what `choose` says of each fold, dealt as those of all models are."""
     parts = []
     for fold, positions in by_fold.items():
         dealt = np.arange(len(positions))
@@ -186,8 +179,8 @@ def _by_filter(options, pool: pd.DataFrame) -> Selected:
 
 def _by_reconstruction(
     options, pool: pd.DataFrame, size: int, domains: np.ndarray
-) -> tuple[Selected, dict]:
-    """Select forward by full scores."""
+) -> tuple[Selected, dict, dict[int, np.ndarray]]:
+    """Select forward by full scores; the result is as of `choose`."""
     target, filled, folds = _rebuilding(options, pool)
     positions, errors = by_reconstruction(filled, target, Balance(domains, size), size)
     if options.penalty is not None:
@@ -197,23 +190,20 @@ def _by_reconstruction(
     form = reported.index(size)
     # Quotas depend on the size: with sub-domains, larger forms are ranked apart.
     end = len(reported) if len(pd.unique(domains)) == 1 else form + 1
-    honest = np.vstack(
-        [
-            _chosen_again(filled, target, folds, domains, sizes)
-            for sizes in (reported[:end], reported[end:])
-            if sizes
-        ]
-    )
+    groups = [sizes for sizes in (reported[:end], reported[end:]) if sizes]
+    ranked = [
+        ranked_without_folds(filled, target, folds, Balance(domains, sizes[-1]), sizes[-1])
+        for sizes in groups
+    ]
+    honest = np.vstack([
+        cross_fitted(filled, target, folds, first_of_each(each, folds, sizes))
+        for each, sizes in zip(ranked, groups, strict=True)
+    ])  # fmt: skip
     own = cross_fitted(filled, target, folds, lambda seen: [positions])[0]
     optimism = max(1.0, rmse(honest[form], target) / rmse(own, target))
     evaluation = {"optimism": optimism, "sizes": size_rows(reported, honest, target)}
-    return _with_information(positions, pool), evaluation
-
-
-def _chosen_again(filled, target, folds, domains: np.ndarray, sizes: list[int]) -> np.ndarray:
-    """Predict each fold from items that the others select, one row a size."""
-    again = prefixes_chosen_by(filled, target, Balance(domains, sizes[-1]), sizes)
-    return cross_fitted(filled, target, folds, again)
+    by_fold = {fold: each[:size] for fold, each in ranked[0].items()}
+    return _with_information(positions, pool), evaluation, by_fold
 
 
 def _rebuilding(options, pool: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

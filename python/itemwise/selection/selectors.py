@@ -167,20 +167,26 @@ def _ridge_predictions(x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.nda
     return start + (x[~seen] - middle) @ np.linalg.solve(gram, centred.T @ (y[seen] - start))
 
 
-def prefixes_chosen_by(
-    responses: np.ndarray, full_score: np.ndarray, balance: Balance, sizes: list[int]
+def ranked_without_folds(
+    responses: np.ndarray, full_score: np.ndarray, folds: np.ndarray, balance: Balance, size: int
+) -> dict[int, np.ndarray]:
+    """Return the items that subjects select by reconstruction without each fold, by fold."""
+    return {
+        int(fold): by_reconstruction(responses[folds != fold], full_score[folds != fold], balance,
+                                     size)[0]
+        for fold in np.unique(folds)
+    }  # fmt: skip
+
+
+def first_of_each(
+    ranked: dict[int, np.ndarray], folds: np.ndarray, sizes: list[int]
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Return the function from subjects to the first items that they select, for `cross_fitted`.
 
     Errors look smaller than these on subjects that chose the items: prediction intervals
-    from such residuals are too narrow by the ratio.
+    from such residuals are too narrow by the ratio. `ranked` is of `ranked_without_folds`.
     """
-
-    def choose(seen: np.ndarray) -> list[np.ndarray]:
-        ranked, _ = by_reconstruction(responses[seen], full_score[seen], balance, sizes[-1])
-        return [ranked[:size] for size in sizes]
-
-    return choose
+    return lambda seen: [ranked[int(folds[~seen][0])][:size] for size in sizes]
 
 
 def prefix_rmse(

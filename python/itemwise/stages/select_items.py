@@ -22,7 +22,6 @@ from itemwise.responses.inputs import sub_domains
 from itemwise.selection.balance import assign_parallel_forms
 from itemwise.selection.choose import (
     choose,
-    chosen_without_folds,
     fold_table,
     information_table,
     selection_table,
@@ -59,7 +58,7 @@ def run(options) -> None:
         options.budget = None
     whole_pool = read_table(options.parameters, "parameters")
     pool = subsample(whole_pool, options.subsample, options.seed)
-    chosen, evaluation = choose(options, pool)
+    chosen, evaluation, by_fold = choose(options, pool)
     items = pool["item"].to_numpy(object)
     domains = sub_domains(options.balance, options.items, items)
     forms = assign_parallel_forms(
@@ -70,7 +69,6 @@ def run(options) -> None:
             information_table(options.benchmark, whole_pool), options.out_information, "information"
         )
     if options.out_folds:
-        by_fold = chosen_without_folds(options, pool, len(chosen.positions))
         if by_fold:
             table = fold_table(options, items, domains, by_fold)
             write_table(table, options.out_folds, "selection")

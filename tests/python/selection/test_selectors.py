@@ -25,9 +25,10 @@ from itemwise.selection.selectors import (
     by_reconstruction,
     by_test_information,
     cross_fitted,
+    first_of_each,
     penalised_size,
     prefix_rmse,
-    prefixes_chosen_by,
+    ranked_without_folds,
 )
 from itemwise.tables.contract import read_any_rows, read_table, write_table
 from itemwise.tables.files import read_record
@@ -293,8 +294,8 @@ def test_nobody_is_predicted_from_items_that_he_helped_to_choose():
     y_other = np.where(folds == 1, -y, y)
 
     def predicted(y):
-        choose = prefixes_chosen_by(x, y, one_domain(30, 6), [3, 6])
-        return cross_fitted(x, y, folds, choose)
+        ranked = ranked_without_folds(x, y, folds, one_domain(30, 6), 6)
+        return cross_fitted(x, y, folds, first_of_each(ranked, folds, [3, 6]))
 
     before, after = predicted(y), predicted(y_other)
     assert before.shape == (2, 90)
