@@ -90,6 +90,13 @@ def add_joint(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}-record", help=f"record of {what}")
 
 
+def check_pair(options: argparse.Namespace, first: str, second: str) -> None:
+    """Refuse one of two options that mean something together alone."""
+    given = [bool(getattr(options, name.replace("-", "_"))) for name in (first, second)]
+    if given[0] != given[1]:
+        raise UserError(f"--{first} and --{second}: give both, or neither of them")
+
+
 def key_values(texts: list[str], option: str) -> dict[str, str]:
     """Read the values `name=value` of an option."""
     made = {}

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.cli.options import add, add_lists, check_lists
+from itemwise.cli.options import add, add_lists, check_lists, check_pair
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import MAIN_FORM
@@ -61,8 +61,7 @@ def run(options) -> None:
     check_lists(options, LISTS)
     if len(options.benchmarks) < 2:
         raise UserError("--benchmarks: a joint process needs two or more; fit-process reads one")
-    if bool(options.fold_selections) != bool(options.fold_abilities):
-        raise UserError("--fold-selections and --fold-abilities: give both, or neither of them")
+    check_pair(options, "fold-selections", "fold-abilities")
     forms = read_forms(options)
     parts = [form.answered() for form in forms]
     shared = reduce(np.intersect1d, [part.subjects for part in parts])

@@ -8,9 +8,8 @@ from __future__ import annotations
 import pandas as pd
 from tqdm import tqdm
 
-from itemwise.cli.options import add
+from itemwise.cli.options import add, check_pair
 from itemwise.cli.section import add_section
-from itemwise.errors import UserError
 from itemwise.forms import RANDOM
 from itemwise.readout.answered import Calibrated, fold_forms, read_chosen
 from itemwise.readout.process import fit_process
@@ -46,8 +45,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Fit every form, and write."""
-    if bool(options.fold_selection) != bool(options.fold_abilities):
-        raise UserError("--fold-selection and --fold-abilities: give both, or neither of them")
+    check_pair(options, "fold-selection", "fold-abilities")
     calibrated = Calibrated.read(options.training, options.parameters, options.items)
     selections, abilities = [options.selection], [options.abilities]
     if options.fold_selection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from itemwise.cli.options import add
+from itemwise.cli.options import add, check_pair
 from itemwise.cli.section import add_section
 from itemwise.errors import UserError
 from itemwise.forms import RANDOM, WHOLE_POOL
@@ -48,8 +48,7 @@ def add_options(parser) -> None:
 
 def run(options) -> None:
     """Score and write."""
-    if bool(options.fold_selection) != bool(options.out_folds):
-        raise UserError("--fold-selection and --out-folds: give both, or neither of them")
+    check_pair(options, "fold-selection", "out-folds")
     if bool(options.fold_parameters) != bool(options.training):
         raise UserError(
             "--training and --fold-parameters: give both, or --responses and neither of them"
